@@ -1,0 +1,18 @@
+"""Softmax (multinomial logistic) regression by stochastic gradient descent, for scikit-learn."""
+
+from importlib.metadata import version as _version
+
+try:
+    from . import kernels as _kernels
+
+    _kernels.sweep  # noqa: B018  (the folder of the sources has the same name, and no such function)
+except (ImportError, AttributeError) as error:
+    raise ImportError(
+        f"the compiled part of sklearn_softmax is missing from {__path__[0]!r}. If this is a source tree, install it with "
+        "'pip install .' and import it from another folder; otherwise reinstall sklearn_softmax."
+    ) from error
+
+from ._classifier import SoftmaxSGDClassifier
+
+__all__ = ["SoftmaxSGDClassifier"]
+__version__ = _version("sklearn_softmax")

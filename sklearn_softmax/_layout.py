@@ -1,0 +1,174 @@
+"""How a model lies in memory. Transposing, padding and the special case of two classes happen here only.
+
+The kernels want a row of weights per feature, with one number per class, padded to whole vectors and
+starting on a cache line: an array of shape (n_features, n_padded). Users want ``coef_`` of shape
+(n_classes, n_features), or (1, n_features) for two classes: a view of the same memory.
+
+With two classes, softmax has the two rows -w/2 and w/2, where w is the row that users see. The array holds
+(-w, w), to be read in units of 1/2, so that users' row can be a view here, too.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["Model"]
+
+ALIGNMENT = 64  # bytes: a cache line
+VECTOR = 32  # bytes: rows are padded to multiples of it
+
+
+def _aligned_zeros(n_features, n_padded, dtype):
+    n_bytes = n_features * n_padded * np.dtype(dtype).itemsize
+    memory = np.zeros(n_bytes + ALIGNMENT, dtype=np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + n_bytes].view(dtype).reshape(n_features, n_padded)
+
+
+def _aligned(weights):
+    """`weights` itself if a kernel can write to it, else a copy."""
+    if weights.flags.c_contiguous and weights.flags.writeable and weights.ctypes.data % ALIGNMENT == 0:
+        return weights
+    copy = _aligned_zeros(*weights.shape, weights.dtype)
+    copy[:] = weights
+    return copy
+
+
+def _same_memory(a, b):
+    keys = ("data", "shape", "strides", "typestr")
+    a, b = a.__array_interface__, b.__array_interface__
+    return all(a[key] == b[key] for key in keys)
+
+
+@dataclass
+class Model:
+    """The state of one softmax model: the iterate and, if it is averaged, its average.
+
+    Attributes
+    ----------
+    n_classes : int
+        At least 2.
+
+    weights : ndarray of shape (n_features, n_padded), float32 or float64
+        In units of ``unit``; 0 beyond `n_classes`.
+
+    intercept : ndarray of shape (n_padded,), float64
+        -inf beyond `n_classes`: a class that has probability 0.
+
+    average, intercept_average : like weights and intercept, or None
+        The mean of the iterates.
+
+    averaged_weight : float
+        The total weight of the iterates in the mean.
+    """
+
+    n_classes: int
+    weights: np.ndarray
+    intercept: np.ndarray
+    average: np.ndarray | None = None
+    intercept_average: np.ndarray | None = None
+    averaged_weight: float = 0.0
+
+    @classmethod
+    def zeros(cls, n_features, n_classes, dtype):
+        """A model that gives all classes the same probability."""
+        lanes = VECTOR // np.dtype(dtype).itemsize
+        n_padded = -(-n_classes // lanes) * lanes
+        intercept = np.full(n_padded, -np.inf)
+        intercept[:n_classes] = 0
+        return cls(n_classes, _aligned_zeros(n_features, n_padded, dtype), intercept)
+
+    @classmethod
+    def from_public(cls, coef, intercept):
+        """The model whose public form is `coef` and `intercept`.
+
+        Parameters
+        ----------
+        coef : ndarray or sparse of shape (n_classes, n_features) or (1, n_features)
+        intercept : ndarray of shape (n_classes,) or (1,)
+        """
+        n_rows, n_features = coef.shape
+        model = cls.zeros(n_features, max(n_rows, 2), coef.dtype)
+        model.set_public(coef, intercept)
+        return model
+
+    @property
+    def unit(self):
+        return 0.5 if self.n_classes == 2 else 1.0
+
+    @property
+    def _public_columns(self):
+        return slice(1, 2) if self.n_classes == 2 else slice(self.n_classes)
+
+    @property
+    def coef(self):
+        """View of shape (n_classes, n_features), or (1, n_features) for two classes."""
+        return self.weights[:, self._public_columns].T
+
+    def public_intercept(self):
+        """Copy of shape (n_classes,), or (1,) for two classes, in the dtype of the weights."""
+        return (self.intercept[self._public_columns] / self.unit).astype(self.weights.dtype)
+
+    def set_public(self, coef, intercept):
+        """Make `coef` and `intercept` the iterate."""
+        coef = coef if isinstance(coef, np.ndarray) else coef.toarray()
+        self.coef[:] = coef
+        self.intercept[self._public_columns] = np.multiply(intercept, self.unit)
+        if self.n_classes == 2:
+            self.weights[:, 0] = -self.weights[:, 1]
+            self.intercept[0] = -self.intercept[1]
+
+    def shows(self, coef, intercept):
+        """Whether `coef` is this model's own memory, and `intercept` its intercept."""
+        return (
+            isinstance(coef, np.ndarray)
+            and _same_memory(coef, self.coef)
+            and np.array_equal(intercept, self.public_intercept())
+        )
+
+    def rows(self):
+        """The weights of each class, of shape (n_classes, n_features), and the intercepts (n_classes,)."""
+        rows = self.weights[:, : self.n_classes].T
+        if self.n_classes == 2:
+            rows = rows * rows.dtype.type(self.unit)
+        return rows, self.intercept[: self.n_classes]
+
+    def predictor(self):
+        """The model to predict with: the average if there is one, else the iterate; shares memory."""
+        if self.averaged_weight > 0:
+            return Model(self.n_classes, self.average, self.intercept_average)
+        return Model(self.n_classes, self.weights, self.intercept)
+
+    def trainable(self, average):
+        """A model in memory that kernels can write to, with or without an average; shares memory if it can."""
+        model = Model(self.n_classes, _aligned(self.weights), np.require(self.intercept, requirements="W"))
+        if average:
+            model.average = _aligned_zeros(*self.weights.shape, self.weights.dtype)
+            model.intercept_average = self.intercept.copy()
+            if self.average is not None:
+                model.average = _aligned(self.average)
+                model.intercept_average = np.require(self.intercept_average, requirements="W")
+                model.averaged_weight = self.averaged_weight
+        return model
+
+    def is_finite(self):
+        arrays = [self.weights, self.intercept[: self.n_classes]]
+        if self.average is not None:
+            arrays += [self.average, self.intercept_average[: self.n_classes]]
+        return all(np.isfinite(array).all() for array in arrays)
+
+    def copy(self):
+        """A copy that shares no memory."""
+        copy = Model(self.n_classes, _aligned_zeros(*self.weights.shape, self.weights.dtype), self.intercept.copy())
+        copy.assign(self)
+        return copy
+
+    def assign(self, other):
+        """Overwrite this model with `other`, in place."""
+        self.weights[:] = other.weights
+        self.intercept[:] = other.intercept
+        self.average, self.intercept_average = None, None
+        if other.average is not None:
+            self.average = _aligned(other.average.copy())
+            self.intercept_average = other.intercept_average.copy()
+        self.averaged_weight = other.averaged_weight

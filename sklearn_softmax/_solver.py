@@ -1,0 +1,294 @@
+"""The loops: epochs over a data set with stopping (`fit`), or one pass over a part of a stream (`advance`).
+
+Python decides what is visited, with which steps, and when it is enough; the kernel does one sweep.
+"""
+
+import time
+import warnings
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.exceptions import ConvergenceWarning
+
+from . import kernels
+from ._objective import Objective, Penalty, kernel_rows, losses, raw_prediction
+from ._schedule import default_eta0, step_sizes
+
+__all__ = ["Settings", "Solution", "StreamState", "advance", "fit"]
+
+# Steps that are too long are divided by 10, 10^2, 10^4, ... until the model stays finite.
+MOST_DIVISIONS = 10
+# "adaptive" divides its step by 5 when there is no progress, and stops below this one (as SGDClassifier).
+ADAPTIVE_FACTOR = 5
+SMALLEST_ADAPTIVE_ETA = 1e-6
+
+
+class Settings(NamedTuple):
+    """What the user decides about the steps. `alpha` is a number, or None for 1 / (total weight)."""
+
+    alpha: float | None
+    l1_ratio: float
+    fit_intercept: bool
+    learning_rate: str
+    eta0: float | None
+    power_t: float
+    average: int  # 0: no averaging; else the time at which it begins
+    max_iter: int
+    tol: float | None
+    shuffle: bool
+    n_iter_no_change: int
+    verbose: int
+
+
+@dataclass
+class StreamState:
+    """What a stream has to remember beside the model, each row that was learnt from counted once.
+
+    Attributes
+    ----------
+    weight : float
+        Total weight. The clock t is 1 + this.
+
+    squared_norm : float
+        Weighted sum of ||x||^2 (+ 1 if there is an intercept).
+
+    class_counts : ndarray of shape (n_classes,)
+        Weight of each class, without class weights.
+
+    step_divisor : float
+        What all steps are divided by, because longer ones made the model overflow.
+    """
+
+    class_counts: np.ndarray
+    weight: float = 0.0
+    squared_norm: float = 0.0
+    step_divisor: float = 1.0
+
+
+@dataclass
+class Solution:
+    """What `fit` found."""
+
+    state: StreamState
+    alpha: float
+    loss_curve: list = field(default_factory=list)
+    validation_scores: list = field(default_factory=list)
+    best_validation_score: float | None = None
+    optimality_gap: float = np.inf
+
+    @property
+    def n_iter(self):
+        return len(self.loss_curve)
+
+
+def _squared_norms(X, fit_intercept):
+    """||x||^2 of each row (+ 1 for the intercept's constant feature), in double."""
+    with np.errstate(over="ignore"):
+        if issparse(X):
+            rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+            norms = np.bincount(rows, weights=np.square(X.data, dtype=np.float64), minlength=X.shape[0])
+        else:
+            norms = np.einsum("ij,ij->i", X, X, dtype=np.float64)
+    return norms + fit_intercept
+
+
+def _largest_magnitude(values):
+    return max(float(np.max(values, initial=0)), -float(np.min(values, initial=0)))
+
+
+@dataclass
+class _Sweeper:
+    """Sweeps of the kernel over one problem, and what to do when one overflows."""
+
+    problem: "Problem"  # noqa: F821
+    settings: Settings
+    model: "Model"  # noqa: F821
+    state: StreamState
+
+    def __post_init__(self):
+        self.penalty = Penalty(0.0, self.settings.l1_ratio, self.model.n_classes)
+        self.largest_x = _largest_magnitude(kernel_rows(self.problem.X)[0])
+        self.has_warned = False
+
+    def run(self, order, t, eta, alpha):
+        """Visit the rows in `order` at the times `t`; returns the sum of weight * log loss.
+
+        `alpha` is a number or an array of one number per visit.
+        """
+        model, state = self.model, self.state
+        settings = self.settings
+        average_from = int(np.searchsorted(t, settings.average)) if settings.average else len(order)
+        eta = eta / state.step_divisor
+        may_overflow = self._may_overflow(order, eta)
+        before = model.copy() if may_overflow else None
+        for division in range(MOST_DIVISIONS + 1):
+            loss, n_visited = kernels.sweep(
+                *kernel_rows(self.problem.X),
+                y=self.problem.y,
+                sample_weight=self.problem.sample_weight,
+                order=order,
+                eta=eta,
+                alpha=np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(order)),
+                l2_ratio=self.penalty.l2_ratio,
+                l1_ratio=self.penalty.l1_ratio,
+                fit_intercept=settings.fit_intercept,
+                may_overflow=may_overflow,
+                average_from=average_from,
+                model=model,
+            )
+            if not may_overflow or (n_visited == len(order) and np.isfinite(loss) and model.is_finite()):
+                break
+            model.assign(before)
+            divisor = 10.0 ** (2**division)
+            self._warn_of_overflow(t, n_visited, divisor)
+            state.step_divisor *= divisor
+            eta = eta / divisor
+        else:
+            loss = np.inf
+        return loss
+
+    def _may_overflow(self, order, eta):
+        """Whether numbers might leave the range of the dtype; else nothing needs to be looked at or kept.
+
+        No weight changes by more than eta * sample_weight * |x| at a visit.
+        """
+        X, model = self.problem.X, self.model
+        limit, units = (1e300, 1e100) if X.dtype == np.float64 else (1e36, 1e10)  # units: what 1 / scale may reach
+        n_terms = X.shape[1] + 1
+        total_step = float(np.sum(eta * self.problem.sample_weight[order]))
+        size = max(_largest_magnitude(model.weights), _largest_magnitude(model.intercept[: model.n_classes]))
+        with np.errstate(over="ignore"):
+            change = np.float64(total_step) * max(self.largest_x, 1)
+            bound = (size + change) * max(self.largest_x, 1) * n_terms
+            return not (bound < limit and (size + change) * units < limit)
+
+    def _warn_of_overflow(self, t, n_visited, divisor):
+        if self.has_warned:
+            return
+        self.has_warned = True
+        X, settings = self.problem.X, self.settings
+        values = X.data if issparse(X) else X
+        at = int(np.argmax(np.abs(values)))
+        column = X.indices[at] if issparse(X) else at % X.shape[1]
+        visit = min(n_visited, len(t) - 1)
+        warnings.warn(
+            f"The model overflowed at update {t[visit]:.0f} with learning_rate={settings.learning_rate!r}, eta0={settings.eta0}: the "
+            f"largest |x| is {self.largest_x:.3g}, in column {column}. The last finite weights are restored and the step is divided "
+            f"by {divisor:.0g} or more. Scale the features, or choose a smaller eta0.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+
+def _alpha(settings, weight):
+    """The penalty's strength after a total weight of `weight` (a number or an array)."""
+    return 1 / weight if settings.alpha is None else settings.alpha
+
+
+def advance(problem, model, state, settings):
+    """Learn from each row once, in order, and go on from `state`; changes `model` and `state`. Returns alpha after it."""
+    if problem.n_samples == 0:
+        return _alpha(settings, state.weight) if state.weight or settings.alpha is not None else np.nan
+    weight = problem.sample_weight
+    seen = state.weight + np.cumsum(weight)
+    t = 1 + seen - weight
+    alpha = _alpha(settings, seen)
+    squared_norms = state.squared_norm + np.cumsum(weight * _squared_norms(problem.X, settings.fit_intercept))
+    eta0 = settings.eta0
+    if eta0 is None:
+        # a feature of a stream's first rows is all that is known of it then
+        eta0 = default_eta0(settings.learning_rate, np.maximum(squared_norms / seen, np.finfo(np.float64).tiny))
+    eta = step_sizes(settings.learning_rate, t, eta0=eta0, power_t=settings.power_t, alpha=alpha)
+    _Sweeper(problem, settings, model, state).run(np.arange(problem.n_samples), t, eta, alpha)
+    state.weight, state.squared_norm = float(seen[-1]), float(squared_norms[-1])
+    return float(np.asarray(alpha).flat[-1])
+
+
+def fit(problem, model, settings, class_counts, validation=None, random_state=None):
+    """Epochs of steps until the stopping rule says stop; changes `model`.
+
+    Parameters
+    ----------
+    problem : Problem
+    model : Model
+        The start. On return: the last model, or with validation the best.
+
+    settings : Settings
+    class_counts : ndarray of shape (n_classes,)
+    validation : Problem or None
+        If given, training stops on its log loss.
+
+    random_state : RandomState
+        For the order of the rows.
+
+    Returns
+    -------
+    Solution
+    """
+    total_weight = float(problem.sample_weight.sum())
+    alpha = _alpha(settings, total_weight)
+    squared_norms = _squared_norms(problem.X, settings.fit_intercept)
+    # the state of one pass, for partial_fit to go on from
+    state = StreamState(class_counts, total_weight, float(problem.sample_weight @ squared_norms))
+    solution = Solution(state, alpha)
+    eta0 = settings.eta0
+    if eta0 is None:
+        eta0 = float(default_eta0(settings.learning_rate, max(state.squared_norm / total_weight, np.finfo(np.float64).tiny)))
+
+    normalised = problem.normalised()
+    sweeper = _Sweeper(normalised, settings, model, state)
+    penalty = Penalty(alpha, settings.l1_ratio, model.n_classes)
+    best, best_model, n_without_progress, stopped = np.inf, None, 0, False
+    tol = -np.inf if settings.tol is None else settings.tol
+    started = time.perf_counter()
+    rows = np.arange(problem.n_samples)
+    try:
+        for epoch in range(settings.max_iter):
+            order = random_state.permutation(rows) if settings.shuffle else rows
+            weight = normalised.sample_weight[order]
+            t = 1 + epoch * problem.n_samples + np.cumsum(weight) - weight
+            eta = step_sizes(settings.learning_rate, t, eta0=eta0, power_t=settings.power_t, alpha=alpha)
+            loss = sweeper.run(order, t, eta, alpha) / problem.n_samples
+            solution.loss_curve.append(loss + penalty(model.rows()[0]))
+            monitored = solution.loss_curve[-1]
+            if validation is not None:
+                scores = raw_prediction(validation.X, model.predictor())
+                monitored = float(np.average(losses(scores, validation.y), weights=validation.sample_weight))
+                solution.validation_scores.append(-monitored)
+            if settings.verbose:
+                held_out = "" if validation is None else f", validation log loss {monitored:.6g}"
+                seconds = time.perf_counter() - started
+                print(f"Epoch {epoch + 1}: objective {solution.loss_curve[-1]:.6g}{held_out}, {seconds:.2f} s")
+
+            n_without_progress = n_without_progress + 1 if monitored > best - tol else 0
+            if monitored < best:
+                best = monitored
+                best_model = model.copy() if validation is not None else None
+            if n_without_progress >= settings.n_iter_no_change:
+                if settings.learning_rate == "adaptive" and eta0 > SMALLEST_ADAPTIVE_ETA:
+                    eta0 /= ADAPTIVE_FACTOR
+                    n_without_progress = 0
+                else:
+                    stopped = True
+                    break
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user: the model is that of the last complete epoch.", stacklevel=2)
+        stopped = True
+
+    if best_model is not None:
+        model.assign(best_model)
+        solution.best_validation_score = -best
+    # partial_fit goes on as after one pass
+    model.averaged_weight = min(model.averaged_weight, total_weight)
+    objective = Objective(problem.X, problem.y, problem.sample_weight, penalty, settings.fit_intercept)
+    solution.optimality_gap = objective.optimality_gap(model.predictor())
+    if not stopped and settings.tol is not None:
+        warnings.warn(
+            f"max_iter={settings.max_iter} was reached: after {solution.n_iter} epochs the objective is at most "
+            f"{solution.optimality_gap:.2g} nats/example above its minimum (tol={settings.tol}). Raise max_iter, or tol.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+    return solution

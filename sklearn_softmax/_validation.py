@@ -1,0 +1,240 @@
+"""User input, checked once, becomes a `Problem`. What is below this file trusts it."""
+
+import numbers
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.model_selection import StratifiedShuffleSplit
+from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import validate_data
+
+__all__ = ["Problem", "checked_X", "checked_X_y", "fit_problem", "split", "stream_problem", "validation_problem"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Examples to learn from, or to score.
+
+    Attributes
+    ----------
+    X : C-contiguous ndarray or canonical CSR of shape (n_samples, n_features), float32 or float64
+    y : ndarray of shape (n_samples,), int32
+        Class numbers.
+
+    sample_weight : ndarray of shape (n_samples,), float64
+        Positive; the class weights are in them.
+
+    base_weight : ndarray of shape (n_samples,), float64
+        The same without the class weights.
+    """
+
+    X: Any
+    y: np.ndarray
+    sample_weight: np.ndarray
+    base_weight: np.ndarray
+
+    @property
+    def n_samples(self):
+        return self.X.shape[0]
+
+    def take(self, rows):
+        """The problem of some of the rows."""
+        return Problem(self.X[rows], self.y[rows], self.sample_weight[rows], self.base_weight[rows])
+
+    def take_positive(self):
+        """The problem without the rows of weight 0, which count as absent."""
+        positive = self.sample_weight > 0
+        return self if positive.all() else self.take(positive)
+
+    def normalised(self):
+        """The problem with weights of mean 1."""
+        return replace(self, sample_weight=self.sample_weight / self.sample_weight.mean())
+
+
+def checked_X(estimator, X, *, dtype, reset, y="no_validation"):
+    """X in the form that the kernels read, not copied if it has it already; y as scikit-learn checks it."""
+    checked = validate_data(estimator, X, y, reset=reset, dtype=dtype, order="C", accept_sparse="csr", accept_large_sparse=True)
+    X = checked[0] if isinstance(checked, tuple) else checked
+    if issparse(X):
+        X = _canonical(X)
+    return (X, checked[1]) if isinstance(checked, tuple) else X
+
+
+def _canonical(X):
+    """CSR with sorted, unique indices of one integer type; a copy if that takes a change."""
+    n_samples, n_features = X.shape
+    X.check_format(full_check=True)  # a kernel would follow a wrong index anywhere
+    if X.indices.dtype != X.indptr.dtype:
+        X = type(X)((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape)
+    if not X.has_canonical_format:
+        X = X.copy()
+        X.sum_duplicates()
+    return X
+
+
+def checked_X_y(estimator, X, y, *, dtype, reset):
+    X, y = checked_X(estimator, X, dtype=dtype, reset=reset, y=y)
+    check_classification_targets(y)
+    return X, y
+
+
+def _checked_weight(sample_weight, n_samples, name="sample_weight"):
+    """`sample_weight` as an array of shape (n_samples,), float64."""
+    if sample_weight is None or isinstance(sample_weight, numbers.Number):
+        weight = np.full(n_samples, 1.0 if sample_weight is None else sample_weight, dtype=np.float64)
+    else:
+        weight = np.array(sample_weight, dtype=np.float64)
+    if weight.ndim != 1:
+        raise ValueError(f"Sample weights must be 1D array or scalar, got {weight.ndim}D array for {name!r}.")
+    if weight.shape != (n_samples,):
+        raise ValueError(f"{name}.shape == {weight.shape}, expected {(n_samples,)}: one weight per row of X.")
+    if not np.isfinite(weight).all():
+        raise ValueError(f"{name} contains NaN or infinity: {weight[~np.isfinite(weight)][0]}. Give finite weights.")
+    if (weight < 0).any():
+        raise ValueError(f"Negative values in data passed to {name!r}: {weight.min()}. Use 0 to leave a row out.")
+    return weight
+
+
+def _numbers_of(labels, classes, y_name, advice):
+    """The class number of each label."""
+    unseen = np.setdiff1d(labels, classes)
+    if len(unseen):
+        raise ValueError(f"{y_name} contains labels not seen before: {unseen}. classes_ is {classes}. {advice}")
+    return np.searchsorted(classes, labels).astype(np.int32)
+
+
+def _balance(counts):
+    """Weights that give all classes that occur the same total: total weight / (classes that occur * weight of the class)."""
+    occur = counts > 0
+    return np.divide(counts.sum(), occur.sum() * counts, out=np.zeros_like(counts), where=occur)
+
+
+def _weights_of_classes(class_weight, classes, counts):
+    if class_weight is None:
+        return np.ones(len(classes))
+    if class_weight == "balanced":
+        return _balance(counts)
+    # scikit-learn's own checks of a dict; y does not matter then
+    weights = compute_class_weight(class_weight, classes=classes, y=classes)
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise ValueError(f"class_weight={class_weight!r} must not contain negative, infinite or NaN weights.")
+    return weights
+
+
+def fit_problem(estimator, X, y, sample_weight, known_classes):
+    """Input of ``fit`` -> (Problem, classes).
+
+    `known_classes` are those of a model that training starts from, or None.
+    """
+    sample_weight = _checked_weight(sample_weight, X.shape[0])
+    if not (sample_weight > 0).any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    kept = sample_weight > 0
+    classes = np.unique(y[kept])
+    if known_classes is not None:
+        _numbers_of(classes, known_classes, "y", "Set warm_start=False to fit a model with other classes.")
+        classes = known_classes
+    numbers = np.searchsorted(classes, y).astype(np.int32)  # of rows of weight 0: anything
+    problem = Problem(X, numbers, sample_weight, sample_weight).take_positive()
+
+    counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
+    weights = _weights_of_classes(estimator.class_weight, classes, counts)
+    problem = replace(problem, sample_weight=problem.base_weight * weights[problem.y]).take_positive()
+    present = np.unique(problem.y)
+    if len(present) < 2:
+        only = [classes[number].item() for number in present] if hasattr(classes, "item") else list(classes[present])
+        raise ValueError(
+            f"{type(estimator).__name__} needs samples of at least 2 classes in the data, but the data contains only one class: "
+            f"{only[0]!r}"
+            if only
+            else "Sample weights must contain at least one non-zero number: all classes in y have the weight zero in class_weight."
+        )
+    if known_classes is None and len(present) < len(classes):
+        problem = replace(problem, y=np.searchsorted(present, problem.y).astype(np.int32))
+        classes = classes[present]
+    return problem, classes
+
+
+def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, problem, dtype):
+    """`X_val`, `y_val`, `sample_weight_val` -> Problem."""
+    X_val = checked_X(estimator, X_val, dtype=dtype, reset=False)
+    y_val = column_or_1d(y_val)
+    if len(y_val) != X_val.shape[0]:
+        raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels.")
+    numbers = _numbers_of(y_val, classes, "y_val", "Validate on labels that y has.")
+    base = _checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
+    if not (base > 0).any():
+        raise ValueError("sample_weight_val must contain at least one non-zero number.")
+    counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
+    weights = _weights_of_classes(estimator.class_weight, classes, counts)
+    return Problem(X_val, numbers, base * weights[numbers], base).take_positive()
+
+
+def split(problem, classes, validation_fraction, random_state):
+    """Hold out a stratified part: (rows to train on, rows to validate on)."""
+    counts = np.bincount(problem.y, minlength=len(classes))
+    n_held_out = int(np.ceil(validation_fraction * problem.n_samples))
+    present = counts > 0
+    rarest = np.flatnonzero(present)[np.argmin(counts[present])]
+    if counts[rarest] < 2 or min(n_held_out, problem.n_samples - n_held_out) < present.sum():
+        raise ValueError(
+            f"early_stopping=True can't hold out validation_fraction={validation_fraction} of {problem.n_samples} samples with some of each of "
+            f"{present.sum()} classes: class {classes[rarest]!r} has {counts[rarest]} sample(s). Pass X_val and y_val to fit, or choose "
+            "another validation_fraction (a smaller one keeps more for training)."
+        )
+    splitter = StratifiedShuffleSplit(n_splits=1, test_size=n_held_out, random_state=random_state)
+    train, held_out = next(splitter.split(np.empty((problem.n_samples, 0)), problem.y))
+    return np.sort(train), np.sort(held_out)
+
+
+def checked_classes(classes, known_classes):
+    """The classes of a stream: `classes` of its first call, and the same or None later."""
+    if known_classes is None:
+        if classes is None:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        classes = np.unique(column_or_1d(classes))
+        if len(classes) < 2:
+            raise ValueError(f"classes={classes} has only one class; softmax regression needs at least 2 classes.")
+        return classes
+    if classes is not None and not np.array_equal(known_classes, np.unique(column_or_1d(classes))):
+        raise ValueError(
+            f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known_classes!r}"
+        )
+    return known_classes
+
+
+def stream_problem(estimator, X, y, sample_weight, classes, counts):
+    """Input of ``partial_fit`` -> (Problem, counts).
+
+    `counts` is the weight of each class before these rows; the one that is returned, after them. "balanced" weighs each row
+    by the counts that include it, so that it does not matter how a stream is cut into calls.
+    """
+    numbers = _numbers_of(
+        y, classes, "y", "Pass every label that can occur as classes= on the first call to partial_fit."
+    )
+    sample_weight = _checked_weight(sample_weight, X.shape[0])
+    problem = Problem(X, numbers, sample_weight, sample_weight).take_positive()
+    counts_after = counts + np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
+    if isinstance(estimator.class_weight, str):
+        weights = _running_balance(problem.y, problem.base_weight, counts)
+    else:
+        weights = _weights_of_classes(estimator.class_weight, classes, counts)[problem.y]
+    return replace(problem, sample_weight=problem.base_weight * weights).take_positive(), counts_after
+
+
+def _running_balance(y, weight, counts):
+    """The balanced weight of each row, from the counts up to it and with it."""
+    order = np.argsort(y, kind="stable")
+    sums = np.cumsum(weight[order])
+    first = np.searchsorted(y[order], y[order])  # where the class of each sorted row begins
+    own = np.empty_like(sums)
+    own[order] = sums - sums[first] + weight[order][first] + counts[y[order]]
+    total = counts.sum() + np.cumsum(weight)
+    is_new = np.zeros(len(y))
+    is_new[order[np.unique(first)]] = counts[y[order[np.unique(first)]]] == 0
+    n_classes = (counts > 0).sum() + np.cumsum(is_new)
+    return total / (n_classes * own)

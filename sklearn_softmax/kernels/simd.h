@@ -1,0 +1,148 @@
+// A vector of fixed width, and nothing more: loads, stores, arithmetic, and the few selections that
+// the kernels need. SOFTMAX_VECTOR_BYTES comes from the file that is compiled for an instruction set;
+// a vector wider than the machine's registers would be spilled, so the width is never guessed here.
+//
+// Everything below has internal linkage: the same templates are compiled once per instruction set, and
+// the linker must never hand the code of one set to another. For the same reason no std:: header is used.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+namespace {
+
+template <class T>
+struct Bits;
+template <>
+struct Bits<float> {
+    using type = int32_t;
+    static constexpr int mantissa = 23;
+};
+template <>
+struct Bits<double> {
+    using type = int64_t;
+    static constexpr int mantissa = 52;
+};
+
+#if defined(__GNUC__) && !defined(SOFTMAX_PLAIN_ARRAYS)
+#define SOFTMAX_INLINE inline __attribute__((always_inline))
+#define SOFTMAX_SHARED __attribute__((noinline))  // one copy for all the sweeps that call it
+
+template <class T>
+struct Vec {
+    static constexpr int lanes = SOFTMAX_VECTOR_BYTES / sizeof(T);
+    typedef T Lanes __attribute__((vector_size(SOFTMAX_VECTOR_BYTES)));
+    typedef typename Bits<T>::type BitLanes __attribute__((vector_size(SOFTMAX_VECTOR_BYTES)));
+    Lanes v;
+
+    static SOFTMAX_INLINE Vec load(const T* p) {
+        Vec r;
+        __builtin_memcpy(&r.v, p, sizeof r.v);
+        return r;
+    }
+    SOFTMAX_INLINE void store(T* p) const { __builtin_memcpy(p, &v, sizeof v); }
+    static SOFTMAX_INLINE Vec broadcast(T x) { return {x - Lanes{}}; }
+    SOFTMAX_INLINE T operator[](int lane) const { return v[lane]; }
+
+    friend SOFTMAX_INLINE Vec operator+(Vec a, Vec b) { return {a.v + b.v}; }
+    friend SOFTMAX_INLINE Vec operator-(Vec a, Vec b) { return {a.v - b.v}; }
+    friend SOFTMAX_INLINE Vec operator*(Vec a, Vec b) { return {a.v * b.v}; }
+    friend SOFTMAX_INLINE Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
+    friend SOFTMAX_INLINE Vec min(Vec a, Vec b) { return {a.v < b.v ? a.v : b.v}; }
+    // a where x < y, else b
+    friend SOFTMAX_INLINE Vec where_less(Vec x, Vec y, Vec a, Vec b) { return {x.v < y.v ? a.v : b.v}; }
+    // a where x == y, else b
+    friend SOFTMAX_INLINE Vec where_equal(Vec x, Vec y, Vec a, Vec b) { return {x.v == y.v ? a.v : b.v}; }
+    // value * 2^n, where the low bits of `shifted` hold the integer n
+    friend SOFTMAX_INLINE Vec times_power_of_two(Vec value, Vec shifted) {
+        return {(Lanes)((BitLanes)value.v + ((BitLanes)shifted.v << Bits<T>::mantissa))};
+    }
+};
+
+#else  // a compiler without vector types: fixed-size arrays, which it can vectorise by itself
+#include <string.h>
+#define SOFTMAX_INLINE inline
+#define SOFTMAX_SHARED
+
+template <class T>
+struct Vec {
+    static constexpr int lanes = SOFTMAX_VECTOR_BYTES / sizeof(T);
+    T v[lanes];
+
+    template <class F>
+    static SOFTMAX_INLINE Vec each(F f) {
+        Vec r;
+        for (int i = 0; i < lanes; ++i) r.v[i] = f(i);
+        return r;
+    }
+    static SOFTMAX_INLINE Vec load(const T* p) {
+        return each([=](int i) { return p[i]; });
+    }
+    SOFTMAX_INLINE void store(T* p) const {
+        for (int i = 0; i < lanes; ++i) p[i] = v[i];
+    }
+    static SOFTMAX_INLINE Vec broadcast(T x) {
+        return each([=](int) { return x; });
+    }
+    SOFTMAX_INLINE T operator[](int lane) const { return v[lane]; }
+
+    friend SOFTMAX_INLINE Vec operator+(Vec a, Vec b) {
+        return each([&](int i) { return a.v[i] + b.v[i]; });
+    }
+    friend SOFTMAX_INLINE Vec operator-(Vec a, Vec b) {
+        return each([&](int i) { return a.v[i] - b.v[i]; });
+    }
+    friend SOFTMAX_INLINE Vec operator*(Vec a, Vec b) {
+        return each([&](int i) { return a.v[i] * b.v[i]; });
+    }
+    friend SOFTMAX_INLINE Vec max(Vec a, Vec b) {
+        return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+    }
+    friend SOFTMAX_INLINE Vec min(Vec a, Vec b) {
+        return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+    }
+    friend SOFTMAX_INLINE Vec where_less(Vec x, Vec y, Vec a, Vec b) {
+        return each([&](int i) { return x.v[i] < y.v[i] ? a.v[i] : b.v[i]; });
+    }
+    friend SOFTMAX_INLINE Vec where_equal(Vec x, Vec y, Vec a, Vec b) {
+        return each([&](int i) { return x.v[i] == y.v[i] ? a.v[i] : b.v[i]; });
+    }
+    friend SOFTMAX_INLINE Vec times_power_of_two(Vec value, Vec shifted) {
+        using B = typename Bits<T>::type;
+        return each([&](int i) {
+            B bits, n;
+            memcpy(&bits, &value.v[i], sizeof bits);
+            memcpy(&n, &shifted.v[i], sizeof n);
+            bits = (B)((uint64_t)bits + ((uint64_t)n << Bits<T>::mantissa));
+            T r;
+            memcpy(&r, &bits, sizeof r);
+            return r;
+        });
+    }
+};
+#endif
+
+template <class T>
+SOFTMAX_INLINE T largest(Vec<T> a) {
+    T r = a[0];
+    for (int i = 1; i < Vec<T>::lanes; ++i) r = a[i] > r ? a[i] : r;
+    return r;
+}
+
+// Sums leave the vector in double, whatever T is.
+template <class T>
+SOFTMAX_INLINE double total(Vec<T> a) {
+    double r = a[0];
+    for (int i = 1; i < Vec<T>::lanes; ++i) r += a[i];
+    return r;
+}
+
+SOFTMAX_INLINE void prefetch_for_write(const void* p) {
+#if defined(__GNUC__)
+    __builtin_prefetch(p, 1);
+#else
+    (void)p;
+#endif
+}
+
+}  // namespace

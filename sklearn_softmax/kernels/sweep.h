@@ -1,0 +1,190 @@
+// One sweep of per-example stochastic gradient steps, and the raw predictions of sparse rows.
+//
+// A visit scores the row, takes the residual g = softmax(scores) - e_y, and sets
+//
+//     W_j <- prox(W_j - step x_j g),      intercept <- intercept - step g,      step = eta * sample_weight
+//
+// where prox is that of step * alpha (l2_ratio/2 ||W||^2 + l1_ratio ||W||_1): a soft threshold by step * alpha * l1_ratio,
+// then a division by 1 + step * alpha * l2_ratio. Unlike a gradient step on the penalty it can't overshoot.
+// Only the features of the row are touched; lazy.h keeps account of the rest.
+#pragma once
+
+#include "lazy.h"
+#include "rows.h"
+#include "softmax.h"
+
+namespace {
+
+// NV: vectors per row of weights where that is known at compile time, else 0.
+template <class T, class I, class RowsOf, int NV, bool Threshold, bool Average>
+class Sweeper {
+    using V = Vec<T>;
+    static constexpr bool lazy_threshold = Threshold && !RowsOf::touch_every_feature;
+
+    const softmax::Sweep<T, I>& s;
+    const RowsOf rows;
+    const ptrdiff_t stride;
+    const int n_vectors;
+    LazyModel<T, lazy_threshold, Average> lazy;
+
+   public:
+    explicit Sweeper(const softmax::Sweep<T, I>& sweep)
+        : s(sweep),
+          rows{sweep.rows},
+          stride(sweep.n_padded),
+          n_vectors(NV ? NV : int(sweep.n_padded / V::lanes)),
+          lazy(sweep) {}
+
+    softmax::SweepResult run() {
+        V registers[NV ? NV : 1];
+        V* const scores = NV ? registers : reinterpret_cast<V*>(s.scores);
+        double loss = 0;
+        ptrdiff_t t = 0;
+        for (; t < s.n_visits; ++t) {
+            const ptrdiff_t i = s.order[t];
+            const auto row = rows[i];
+            if constexpr (!RowsOf::touch_every_feature)
+                if (t + 1 < s.n_visits) fetch(rows[s.order[t + 1]]);
+            if constexpr (lazy_threshold)
+                for (ptrdiff_t j = 0; j < row.size; ++j) lazy.catch_up(row.column(j));
+
+            forward<NV>(row, s.weights, stride, scores, n_vectors);
+            add_intercept(scores);
+            if (s.may_overflow && !is_finite(scores)) break;
+            const double weight = s.sample_weight.data[i * s.sample_weight.stride];
+            loss += weight * residual<NV>(scores, n_vectors, s.y[i]);
+
+            const double step = s.eta.data[t * s.eta.stride] * weight;
+            const double penalty_step = s.alpha.data[t * s.alpha.stride] * step;
+            update(row, scores, step, penalty_step);
+            lazy.advance(penalty_step, t >= s.average_from ? weight : 0);
+        }
+        lazy.settle();
+        return {loss, t, lazy.total_averaged_weight()};
+    }
+
+   private:
+    template <class Row>
+    SOFTMAX_INLINE void fetch(const Row& row) const {
+        constexpr ptrdiff_t per_line = 64 / sizeof(T);
+        for (ptrdiff_t j = 0; j < row.size; ++j) {
+            const T* w = s.weights + row.column(j) * stride;
+            for (ptrdiff_t k = 0; k < stride; k += per_line) prefetch_for_write(w + k);
+        }
+    }
+
+    SOFTMAX_INLINE void add_intercept(V* scores) const {
+        for (int k = 0; k < n_vectors; ++k) {
+            T b[V::lanes];
+            for (int lane = 0; lane < V::lanes; ++lane) b[lane] = T(s.intercept[k * V::lanes + lane]);
+            scores[k] = V::broadcast(T(lazy.scale)) * scores[k] + V::load(b);
+        }
+    }
+
+    // so that differences of two scores are finite too
+    bool is_finite(const V* scores) const {
+        constexpr T limit = sizeof(T) == 8 ? T(1e307) : T(1e37);
+        for (ptrdiff_t k = 0; k < s.n_classes; ++k) {
+            const T score = scores[k / V::lanes][int(k % V::lanes)];
+            if (!(score > -limit && score < limit)) return false;
+        }
+        return true;
+    }
+
+    // the loss's part of a visit, and the threshold where it does not wait
+    template <class Row>
+    SOFTMAX_INLINE void update(const Row& row, const V* g, double step, double penalty_step) {
+        const T size = T(-step / lazy.scale);
+        const V amount = V::broadcast(T(penalty_step * s.l1_ratio / lazy.scale));
+        const V coverage = V::broadcast(T(lazy.coverage));
+        for (ptrdiff_t j = 0; j < row.size; ++j) {
+            const V x = V::broadcast(size * row.values[j]);
+            const ptrdiff_t at = row.column(j) * stride;
+            for (int k = 0; k < n_vectors; ++k) {
+                T* const w = s.weights + at + k * V::lanes;
+                const V old = V::load(w);
+                V change = x * g[k];
+                if constexpr (Threshold && !lazy_threshold) {
+                    const V updated = soft_threshold(old + change, amount);
+                    updated.store(w);
+                    change = updated - old;
+                } else {
+                    (old + change).store(w);
+                }
+                if constexpr (Average) {
+                    T* const c = s.correction + at + k * V::lanes;
+                    (V::load(c) + coverage * change).store(c);
+                }
+            }
+        }
+        if (s.fit_intercept)
+            for (int k = 0; k < n_vectors; ++k)
+                for (int lane = 0; lane < V::lanes; ++lane) s.intercept[k * V::lanes + lane] -= step * g[k][lane];
+    }
+};
+
+template <class T, class I, class RowsOf, int NV>
+softmax::SweepResult sweep_with(const softmax::Sweep<T, I>& s) {
+    const bool threshold = s.l1_ratio > 0, average = s.average != nullptr;
+    if (threshold && average) return Sweeper<T, I, RowsOf, NV, true, true>(s).run();
+    if (threshold) return Sweeper<T, I, RowsOf, NV, true, false>(s).run();
+    if (average) return Sweeper<T, I, RowsOf, NV, false, true>(s).run();
+    return Sweeper<T, I, RowsOf, NV, false, false>(s).run();
+}
+
+template <class T, class I, class RowsOf>
+softmax::SweepResult sweep_rows(const softmax::Sweep<T, I>& s) {
+    switch (s.n_padded / Vec<T>::lanes) {
+        case 1:
+            return sweep_with<T, I, RowsOf, 1>(s);
+        case 2:
+            return sweep_with<T, I, RowsOf, 2>(s);
+        case 3:
+            return sweep_with<T, I, RowsOf, 3>(s);
+        case 4:
+            return sweep_with<T, I, RowsOf, 4>(s);
+        case 5:
+            return sweep_with<T, I, RowsOf, 5>(s);
+        case 6:
+            return sweep_with<T, I, RowsOf, 6>(s);
+        case 7:
+            return sweep_with<T, I, RowsOf, 7>(s);
+        case 8:
+            return sweep_with<T, I, RowsOf, 8>(s);
+        default:
+            return sweep_with<T, I, RowsOf, 0>(s);
+    }
+}
+
+template <class T, class I>
+softmax::SweepResult sweep(const softmax::Sweep<T, I>& s) {
+    if constexpr (sizeof(I) == sizeof(int32_t))  // dense rows have no columns: one index type is enough for them
+        if (!s.rows.columns) return sweep_rows<T, I, DenseRows<T, I>>(s);
+    return sweep_rows<T, I, CsrRows<T, I>>(s);
+}
+
+template <class T, class I>
+void decision(const softmax::Decision<T, I>& d) {
+    const CsrRows<T, I> rows{d.rows};
+    using V = Vec<T>;
+    V* const scores = reinterpret_cast<V*>(d.scores);
+    for (ptrdiff_t i = 0; i < d.n_samples; ++i) {
+        forward<0>(rows[i], d.weights, d.n_padded, scores, int(d.n_padded / V::lanes));
+        for (ptrdiff_t k = 0; k < d.n_classes; ++k)
+            d.out[i * d.n_classes + k] = T(d.unit * scores[k / V::lanes][int(k % V::lanes)] + d.intercept[k]);
+    }
+}
+
+}  // namespace
+
+// The table of one instruction set; the file that includes this names it.
+#define SOFTMAX_INSTRUCTION_SET(table, name, is_supported)                                             \
+    namespace softmax {                                                                                \
+    extern const InstructionSet table;                                                                 \
+    const InstructionSet table = {name,                                                                \
+                                  is_supported,                                                        \
+                                  {::sweep<float, int32_t>, ::decision<float, int32_t>},               \
+                                  {::sweep<float, int64_t>, ::decision<float, int64_t>},               \
+                                  {::sweep<double, int32_t>, ::decision<double, int32_t>},             \
+                                  {::sweep<double, int64_t>, ::decision<double, int64_t>}};            \
+    }
