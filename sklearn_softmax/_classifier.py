@@ -67,7 +67,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         - "adaptive": ``eta0``, divided by 5 whenever `fit` would stop, until it is below 1e-6
 
     eta0 : float or None, default=None
-        The first step. None is the schedule's own default: 4 (invscaling) or 0.1 (constant, adaptive) divided by the mean
+        The first step. None is the schedule's own default: 16 (invscaling) or 0.5 (constant, adaptive) divided by the mean
         of ``||x||^2 + 1``, so that no data blow it up; in `partial_fit` it is the mean over the rows seen so far.
 
     power_t : float, default=0.5
@@ -337,20 +337,27 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         """
         with self._unchanged_on_error():
             is_first = not hasattr(self, "coef_")
+            if not is_first:
+                self._validate_params()  # which the decorator leaves out then, though they may have been set since
             known = _validation.checked_classes(classes, None if is_first else self.classes_)
             X, y = _validation.checked_X_y(self, X, y, dtype=FLOATS if is_first else self.coef_.dtype, reset=is_first)
             settings = self._settings()
             model, state = self._model_to_train(X, known, settings)
             problem, counts = _validation.stream_problem(self, X, y, sample_weight, known, state.class_counts)
+            if problem.n_samples == 0 and not is_first:
+                return self
             alpha = _solver.advance(problem, model, state, settings)
             state.class_counts = counts
             self._set_model(model, state, alpha, known)
             self.n_iter_ = 1
+            vars(self).pop("optimality_gap_", None)  # it was that of another model
         return self
 
     def _settings(self):
         if self.learning_rate == "optimal" and self.alpha == 0:
-            raise ValueError("alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate.")
+            raise ValueError(
+                "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate."
+            )
         return _solver.Settings(
             alpha=None if self.alpha == "1/n_samples" else float(self.alpha),
             l1_ratio=float(self.l1_ratio),

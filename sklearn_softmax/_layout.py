@@ -121,9 +121,7 @@ class Model:
     def shows(self, coef, intercept):
         """Whether `coef` is this model's own memory, and `intercept` its intercept."""
         return (
-            isinstance(coef, np.ndarray)
-            and _same_memory(coef, self.coef)
-            and np.array_equal(intercept, self.public_intercept())
+            isinstance(coef, np.ndarray) and _same_memory(coef, self.coef) and np.array_equal(intercept, self.public_intercept())
         )
 
     def rows(self):

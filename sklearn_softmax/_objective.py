@@ -57,9 +57,7 @@ def raw_prediction(X, model):
     rows, intercept = model.rows()
     if issparse(X):
         scores = np.empty((X.shape[0], model.n_classes), dtype=X.dtype)
-        kernels.decision(
-            *kernel_rows(X), weights=model.weights, intercept=model.intercept, unit=model.unit, out=scores
-        )
+        kernels.decision(*kernel_rows(X), weights=model.weights, intercept=model.intercept, unit=model.unit, out=scores)
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             scores = X @ rows.T
@@ -91,7 +89,7 @@ class Penalty:
 
     def __call__(self, rows):
         l2, l1 = self.alpha * self.l2_ratio, self.alpha * self.l1_ratio
-        value = 0.5 * l2 * np.square(rows, dtype=np.float64).sum() if l2 else 0.0
+        value = 0.5 * l2 * np.einsum("ij,ij->", rows, rows, dtype=np.float64) if l2 else 0.0
         return float(value + (l1 * np.abs(rows).sum(dtype=np.float64) if l1 else 0.0))
 
     def gap(self, rows, gradient):
@@ -175,7 +173,12 @@ class Objective:
         exactly. The bound is as tight as the model is good; with L2 it is |grad F|^2 / (2 alpha). Without an L2 part the point is
         moved towards the labels until the conjugate is finite, at worst to where the bound says no more than min F >= 0.
         """
-        rows, intercept = model.rows()
+        with np.errstate(all="ignore"):  # numbers at the end of their range give no bound
+            gap = self._optimality_gap(model)
+        return float(gap) if np.isfinite(gap) else np.inf
+
+    def _optimality_gap(self, model):
+        rows, _ = model.rows()
         scores = self._scores(model)
         loss = self._shares @ losses(scores, self.y)
         if self.fit_intercept:
@@ -194,7 +197,7 @@ class Objective:
             point[np.arange(len(self.y)), self.y] += 1 - share
             divergence = self._shares @ (xlogy(point, point) - xlogy(point, proba)).sum(axis=1)  # Kullback and Leibler's
             gaps.append(loss - better_loss + divergence + self.penalty.gap(rows, share * gradient))
-        return float(max(0.0, min(gaps)))
+        return max(0.0, min(gaps))
 
     def _best_shift(self, scores):
         """What to add to the scores of each class so that the mean loss is least: a convex problem in n_classes numbers."""

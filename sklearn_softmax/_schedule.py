@@ -53,7 +53,7 @@ def default_eta0(learning_rate, mean_squared_norm):
     """The schedule's own eta0, in inverse units of the squared rows, so that no data make it blow up.
 
     The loss of one example has a curvature of at most ||x||^2 / 2 in the weights of a class, so that a step of
-    1 / ||x||^2 is a cautious one. "invscaling" starts higher, because its step falls at once.
+    0.5 / ||x||^2 is a cautious one. "invscaling" starts higher, because its step falls at once.
 
     Parameters
     ----------
@@ -61,4 +61,4 @@ def default_eta0(learning_rate, mean_squared_norm):
     mean_squared_norm : float or ndarray
         Mean of ||x||^2, with 1 added if an intercept is fitted.
     """
-    return np.divide({"invscaling": 4.0}.get(learning_rate, 0.1), mean_squared_norm)
+    return (16.0 if learning_rate == "invscaling" else 0.5) / mean_squared_norm

@@ -23,6 +23,8 @@ MOST_DIVISIONS = 10
 # "adaptive" divides its step by 5 when there is no progress, and stops below this one (as SGDClassifier).
 ADAPTIVE_FACTOR = 5
 SMALLEST_ADAPTIVE_ETA = 1e-6
+# Squared norms of rows are cut off here: a step is their inverse, and has to be a positive number.
+SMALLEST_NORM, LARGEST_NORM = 1e-300, 1e300
 
 
 class Settings(NamedTuple):
@@ -51,8 +53,8 @@ class StreamState:
     weight : float
         Total weight. The clock t is 1 + this.
 
-    squared_norm : float
-        Weighted sum of ||x||^2 (+ 1 if there is an intercept).
+    squared_norm, norm_weight : float
+        Weighted sum of ||x||^2 (+ 1 if there is an intercept), and its weight: of the rows for which eta0 was None.
 
     class_counts : ndarray of shape (n_classes,)
         Weight of each class, without class weights.
@@ -64,6 +66,7 @@ class StreamState:
     class_counts: np.ndarray
     weight: float = 0.0
     squared_norm: float = 0.0
+    norm_weight: float = 0.0
     step_divisor: float = 1.0
 
 
@@ -91,25 +94,18 @@ def _squared_norms(X, fit_intercept):
             norms = np.bincount(rows, weights=np.square(X.data, dtype=np.float64), minlength=X.shape[0])
         else:
             norms = np.einsum("ij,ij->i", X, X, dtype=np.float64)
-    return norms + fit_intercept
+    return np.clip(norms + fit_intercept, SMALLEST_NORM, LARGEST_NORM)
 
 
-def _largest_magnitude(values):
-    return max(float(np.max(values, initial=0)), -float(np.min(values, initial=0)))
-
-
-@dataclass
 class _Sweeper:
     """Sweeps of the kernel over one problem, and what to do when one overflows."""
 
-    problem: "Problem"  # noqa: F821
-    settings: Settings
-    model: "Model"  # noqa: F821
-    state: StreamState
-
-    def __post_init__(self):
-        self.penalty = Penalty(0.0, self.settings.l1_ratio, self.model.n_classes)
-        self.largest_x = _largest_magnitude(kernel_rows(self.problem.X)[0])
+    def __init__(self, problem, settings, model, state):
+        self.problem, self.settings, self.model, self.state = problem, settings, model, state
+        self.penalty = Penalty(np.nan, settings.l1_ratio, model.n_classes)  # the kernel is given alpha by visit
+        values = kernel_rows(problem.X)[0]
+        with np.errstate(over="ignore"):
+            self.bound_of_x = max(1.0, float(np.sqrt(values @ values)))  # of |x|; in one pass
         self.has_warned = False
 
     def run(self, order, t, eta, alpha):
@@ -158,11 +154,11 @@ class _Sweeper:
         limit, units = (1e300, 1e100) if X.dtype == np.float64 else (1e36, 1e10)  # units: what 1 / scale may reach
         n_terms = X.shape[1] + 1
         total_step = float(np.sum(eta * self.problem.sample_weight[order]))
-        size = max(_largest_magnitude(model.weights), _largest_magnitude(model.intercept[: model.n_classes]))
+        intercept = model.intercept[: model.n_classes]
+        size = max(np.max(model.weights), -np.min(model.weights), np.max(intercept), -np.min(intercept))
         with np.errstate(over="ignore"):
-            change = np.float64(total_step) * max(self.largest_x, 1)
-            bound = (size + change) * max(self.largest_x, 1) * n_terms
-            return not (bound < limit and (size + change) * units < limit)
+            largest_weight = np.float64(size) + total_step * self.bound_of_x
+            return not (largest_weight * self.bound_of_x * n_terms < limit and largest_weight * units < limit)
 
     def _warn_of_overflow(self, t, n_visited, divisor):
         if self.has_warned:
@@ -174,9 +170,9 @@ class _Sweeper:
         column = X.indices[at] if issparse(X) else at % X.shape[1]
         visit = min(n_visited, len(t) - 1)
         warnings.warn(
-            f"The model overflowed at update {t[visit]:.0f} with learning_rate={settings.learning_rate!r}, eta0={settings.eta0}: the "
-            f"largest |x| is {self.largest_x:.3g}, in column {column}. The last finite weights are restored and the step is divided "
-            f"by {divisor:.0g} or more. Scale the features, or choose a smaller eta0.",
+            f"The model overflowed at update {t[visit]:.0f} with learning_rate={settings.learning_rate!r}, eta0={settings.eta0}: "
+            f"the largest |x| is {abs(values.flat[at]):.3g}, in column {column}. The last finite weights are restored and the step "
+            f"is divided by {divisor:.0g} or more. Scale the features, or choose a smaller eta0.",
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -195,14 +191,15 @@ def advance(problem, model, state, settings):
     seen = state.weight + np.cumsum(weight)
     t = 1 + seen - weight
     alpha = _alpha(settings, seen)
-    squared_norms = state.squared_norm + np.cumsum(weight * _squared_norms(problem.X, settings.fit_intercept))
     eta0 = settings.eta0
-    if eta0 is None:
-        # a feature of a stream's first rows is all that is known of it then
-        eta0 = default_eta0(settings.learning_rate, np.maximum(squared_norms / seen, np.finfo(np.float64).tiny))
+    if eta0 is None:  # each row's step depends on the rows up to it
+        norms = weight * _squared_norms(problem.X, settings.fit_intercept)
+        norm_weights, squared_norms = state.norm_weight + np.cumsum(weight), state.squared_norm + np.cumsum(norms)
+        eta0 = default_eta0(settings.learning_rate, squared_norms / norm_weights)
+        state.norm_weight, state.squared_norm = float(norm_weights[-1]), float(squared_norms[-1])
     eta = step_sizes(settings.learning_rate, t, eta0=eta0, power_t=settings.power_t, alpha=alpha)
     _Sweeper(problem, settings, model, state).run(np.arange(problem.n_samples), t, eta, alpha)
-    state.weight, state.squared_norm = float(seen[-1]), float(squared_norms[-1])
+    state.weight = float(seen[-1])
     return float(np.asarray(alpha).flat[-1])
 
 
@@ -229,13 +226,13 @@ def fit(problem, model, settings, class_counts, validation=None, random_state=No
     """
     total_weight = float(problem.sample_weight.sum())
     alpha = _alpha(settings, total_weight)
-    squared_norms = _squared_norms(problem.X, settings.fit_intercept)
-    # the state of one pass, for partial_fit to go on from
-    state = StreamState(class_counts, total_weight, float(problem.sample_weight @ squared_norms))
+    state = StreamState(class_counts, total_weight)  # of one pass, for partial_fit to go on from
     solution = Solution(state, alpha)
     eta0 = settings.eta0
     if eta0 is None:
-        eta0 = float(default_eta0(settings.learning_rate, max(state.squared_norm / total_weight, np.finfo(np.float64).tiny)))
+        state.squared_norm = float(problem.sample_weight @ _squared_norms(problem.X, settings.fit_intercept))
+        state.norm_weight = total_weight
+        eta0 = default_eta0(settings.learning_rate, state.squared_norm / total_weight)
 
     normalised = problem.normalised()
     sweeper = _Sweeper(normalised, settings, model, state)

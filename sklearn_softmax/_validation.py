@@ -66,7 +66,6 @@ def checked_X(estimator, X, *, dtype, reset, y="no_validation"):
 
 def _canonical(X):
     """CSR with sorted, unique indices of one integer type; a copy if that takes a change."""
-    n_samples, n_features = X.shape
     X.check_format(full_check=True)  # a kernel would follow a wrong index anywhere
     if X.indices.dtype != X.indptr.dtype:
         X = type(X)((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape)
@@ -101,10 +100,15 @@ def _checked_weight(sample_weight, n_samples, name="sample_weight"):
 
 def _numbers_of(labels, classes, y_name, advice):
     """The class number of each label."""
-    unseen = np.setdiff1d(labels, classes)
+    if labels.dtype.kind == classes.dtype.kind:  # without sorting the labels
+        numbers = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
+        unseen = labels[classes[numbers] != labels]
+    else:
+        unseen = np.setdiff1d(labels, classes)
+        numbers = np.searchsorted(classes, labels) if len(unseen) == 0 else None
     if len(unseen):
-        raise ValueError(f"{y_name} contains labels not seen before: {unseen}. classes_ is {classes}. {advice}")
-    return np.searchsorted(classes, labels).astype(np.int32)
+        raise ValueError(f"{y_name} contains labels not seen before: {np.unique(unseen)}. classes_ is {classes}. {advice}")
+    return numbers.astype(np.int32)
 
 
 def _balance(counts):
@@ -145,13 +149,12 @@ def fit_problem(estimator, X, y, sample_weight, known_classes):
     weights = _weights_of_classes(estimator.class_weight, classes, counts)
     problem = replace(problem, sample_weight=problem.base_weight * weights[problem.y]).take_positive()
     present = np.unique(problem.y)
-    if len(present) < 2:
-        only = [classes[number].item() for number in present] if hasattr(classes, "item") else list(classes[present])
+    if len(present) == 0:
+        raise ValueError(f"class_weight={estimator.class_weight!r} gives every class in y the weight zero. Leave one positive.")
+    if len(present) == 1:
         raise ValueError(
             f"{type(estimator).__name__} needs samples of at least 2 classes in the data, but the data contains only one class: "
-            f"{only[0]!r}"
-            if only
-            else "Sample weights must contain at least one non-zero number: all classes in y have the weight zero in class_weight."
+            f"{classes[present].tolist()[0]!r}"
         )
     if known_classes is None and len(present) < len(classes):
         problem = replace(problem, y=np.searchsorted(present, problem.y).astype(np.int32))
@@ -182,9 +185,9 @@ def split(problem, classes, validation_fraction, random_state):
     rarest = np.flatnonzero(present)[np.argmin(counts[present])]
     if counts[rarest] < 2 or min(n_held_out, problem.n_samples - n_held_out) < present.sum():
         raise ValueError(
-            f"early_stopping=True can't hold out validation_fraction={validation_fraction} of {problem.n_samples} samples with some of each of "
-            f"{present.sum()} classes: class {classes[rarest]!r} has {counts[rarest]} sample(s). Pass X_val and y_val to fit, or choose "
-            "another validation_fraction (a smaller one keeps more for training)."
+            f"early_stopping=True can't hold out validation_fraction={validation_fraction} of {problem.n_samples} samples with some "
+            f"of each of {present.sum()} classes: class {classes[rarest : rarest + 1].tolist()[0]!r} has {counts[rarest]} sample(s). "
+            "Pass X_val and y_val to fit, or choose another validation_fraction (a smaller one keeps more for training)."
         )
     splitter = StratifiedShuffleSplit(n_splits=1, test_size=n_held_out, random_state=random_state)
     train, held_out = next(splitter.split(np.empty((problem.n_samples, 0)), problem.y))
@@ -201,9 +204,7 @@ def checked_classes(classes, known_classes):
             raise ValueError(f"classes={classes} has only one class; softmax regression needs at least 2 classes.")
         return classes
     if classes is not None and not np.array_equal(known_classes, np.unique(column_or_1d(classes))):
-        raise ValueError(
-            f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known_classes!r}"
-        )
+        raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known_classes!r}")
     return known_classes
 
 
@@ -213,9 +214,7 @@ def stream_problem(estimator, X, y, sample_weight, classes, counts):
     `counts` is the weight of each class before these rows; the one that is returned, after them. "balanced" weighs each row
     by the counts that include it, so that it does not matter how a stream is cut into calls.
     """
-    numbers = _numbers_of(
-        y, classes, "y", "Pass every label that can occur as classes= on the first call to partial_fit."
-    )
+    numbers = _numbers_of(y, classes, "y", "Pass every label that can occur as classes= on the first call to partial_fit.")
     sample_weight = _checked_weight(sample_weight, X.shape[0])
     problem = Problem(X, numbers, sample_weight, sample_weight).take_positive()
     counts_after = counts + np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))

@@ -81,8 +81,8 @@ class LazyModel {
 
     double total_averaged_weight() const { return averaged_weight + pending_weight; }
 
-    // The penalty's part of a visit, and the average's.
-    void advance(double penalty_step, double average_weight) {
+    // The penalty's part of a visit, and the average's. Returns whether that took a settling.
+    bool advance(double penalty_step, double average_weight) {
         if constexpr (LazyThreshold) threshold += penalty_step * l1_ratio / scale;
         scale /= 1 + penalty_step * l2_ratio;
         if constexpr (keeps_history) {
@@ -95,7 +95,9 @@ class LazyModel {
             if (average_weight > 0) average_the_intercept(average_weight);
         }
         if constexpr (keeps_history) coverages[age] = coverage;
-        if (scale < smallest_scale * unit) settle();
+        if (scale >= smallest_scale * unit) return false;
+        settle();
+        return true;
     }
 
     // Apply to one feature the thresholds of the visits since it was last touched.

@@ -20,6 +20,9 @@ template <class T, class I, class RowsOf, int NV, bool Threshold, bool Average>
 class Sweeper {
     using V = Vec<T>;
     static constexpr bool lazy_threshold = Threshold && !RowsOf::touch_every_feature;
+    // While every weight passes by for its update, the next row is scored: the weights are read once per visit, not twice.
+    static constexpr bool scores_ahead = NV > 0 && RowsOf::touch_every_feature;
+    static constexpr int chains = NV == 1 ? 4 : NV == 2 ? 2 : 1;  // independent sums, to hide an fma's latency
 
     const softmax::Sweep<T, I>& s;
     const RowsOf rows;
@@ -40,15 +43,16 @@ class Sweeper {
         V* const scores = NV ? registers : reinterpret_cast<V*>(s.scores);
         double loss = 0;
         ptrdiff_t t = 0;
+        if constexpr (scores_ahead) forward<NV>(rows[s.order[0]], s.weights, stride, scores, n_vectors);
         for (; t < s.n_visits; ++t) {
             const ptrdiff_t i = s.order[t];
             const auto row = rows[i];
-            if constexpr (!RowsOf::touch_every_feature)
-                if (t + 1 < s.n_visits) fetch(rows[s.order[t + 1]]);
+            const auto next = rows[s.order[t + 1 < s.n_visits ? t + 1 : t]];
+            if constexpr (!RowsOf::touch_every_feature) fetch(next);
             if constexpr (lazy_threshold)
                 for (ptrdiff_t j = 0; j < row.size; ++j) lazy.catch_up(row.column(j));
 
-            forward<NV>(row, s.weights, stride, scores, n_vectors);
+            if constexpr (!scores_ahead) forward<NV>(row, s.weights, stride, scores, n_vectors);
             add_intercept(scores);
             if (s.may_overflow && !is_finite(scores)) break;
             const double weight = s.sample_weight.data[i * s.sample_weight.stride];
@@ -56,8 +60,10 @@ class Sweeper {
 
             const double step = s.eta.data[t * s.eta.stride] * weight;
             const double penalty_step = s.alpha.data[t * s.alpha.stride] * step;
-            update(row, scores, step, penalty_step);
-            lazy.advance(penalty_step, t >= s.average_from ? weight : 0);
+            update(row, next, scores, step, penalty_step);
+            const bool settled = lazy.advance(penalty_step, t >= s.average_from ? weight : 0);
+            if constexpr (scores_ahead)  // the scores are in the units of the weights, which settling changes
+                if (settled) forward<NV>(next, s.weights, stride, scores, n_vectors);
         }
         lazy.settle();
         return {loss, t, lazy.total_averaged_weight()};
@@ -91,35 +97,49 @@ class Sweeper {
         return true;
     }
 
-    // the loss's part of a visit, and the threshold where it does not wait
+    // The loss's part of a visit, and the threshold where it does not wait. In `scores`: the residual; out, if they are
+    // taken ahead, the scores of `next`.
     template <class Row>
-    SOFTMAX_INLINE void update(const Row& row, const V* g, double step, double penalty_step) {
+    SOFTMAX_INLINE void update(const Row& row, const Row& next, V* scores, double step, double penalty_step) {
         const T size = T(-step / lazy.scale);
         const V amount = V::broadcast(T(penalty_step * s.l1_ratio / lazy.scale));
         const V coverage = V::broadcast(T(lazy.coverage));
-        for (ptrdiff_t j = 0; j < row.size; ++j) {
+        if (s.fit_intercept) update_intercept(scores, step);
+        V sums[chains][NV ? NV : 1];
+        for (auto& chain : sums)
+            for (V& sum : chain) sum = V::broadcast(0);
+
+        const auto visit_feature = [&](ptrdiff_t j, V* chain) {
             const V x = V::broadcast(size * row.values[j]);
             const ptrdiff_t at = row.column(j) * stride;
             for (int k = 0; k < n_vectors; ++k) {
                 T* const w = s.weights + at + k * V::lanes;
                 const V old = V::load(w);
-                V change = x * g[k];
-                if constexpr (Threshold && !lazy_threshold) {
-                    const V updated = soft_threshold(old + change, amount);
-                    updated.store(w);
-                    change = updated - old;
-                } else {
-                    (old + change).store(w);
-                }
+                V updated = old + x * scores[k];
+                if constexpr (Threshold && !lazy_threshold) updated = soft_threshold(updated, amount);
+                updated.store(w);
                 if constexpr (Average) {
                     T* const c = s.correction + at + k * V::lanes;
-                    (V::load(c) + coverage * change).store(c);
+                    (V::load(c) + coverage * (updated - old)).store(c);
                 }
+                if constexpr (scores_ahead) chain[k] = chain[k] + V::broadcast(next.values[j]) * updated;
             }
-        }
-        if (s.fit_intercept)
-            for (int k = 0; k < n_vectors; ++k)
-                for (int lane = 0; lane < V::lanes; ++lane) s.intercept[k * V::lanes + lane] -= step * g[k][lane];
+        };
+        ptrdiff_t j = 0;
+        for (; j + chains <= row.size; j += chains)
+            for (int c = 0; c < chains; ++c) visit_feature(j + c, sums[c]);
+        for (; j < row.size; ++j) visit_feature(j, sums[0]);
+
+        if constexpr (scores_ahead)
+            for (int k = 0; k < NV; ++k) {
+                for (int c = 1; c < chains; ++c) sums[0][k] = sums[0][k] + sums[c][k];
+                scores[k] = sums[0][k];
+            }
+    }
+
+    SOFTMAX_INLINE void update_intercept(const V* residuals, double step) {
+        for (int k = 0; k < n_vectors; ++k)
+            for (int lane = 0; lane < V::lanes; ++lane) s.intercept[k * V::lanes + lane] -= step * residuals[k][lane];
     }
 };
 
@@ -178,13 +198,13 @@ void decision(const softmax::Decision<T, I>& d) {
 }  // namespace
 
 // The table of one instruction set; the file that includes this names it.
-#define SOFTMAX_INSTRUCTION_SET(table, name, is_supported)                                             \
-    namespace softmax {                                                                                \
-    extern const InstructionSet table;                                                                 \
-    const InstructionSet table = {name,                                                                \
-                                  is_supported,                                                        \
-                                  {::sweep<float, int32_t>, ::decision<float, int32_t>},               \
-                                  {::sweep<float, int64_t>, ::decision<float, int64_t>},               \
-                                  {::sweep<double, int32_t>, ::decision<double, int32_t>},             \
-                                  {::sweep<double, int64_t>, ::decision<double, int64_t>}};            \
+#define SOFTMAX_INSTRUCTION_SET(table, name, is_supported)                                  \
+    namespace softmax {                                                                     \
+    extern const InstructionSet table;                                                      \
+    const InstructionSet table = {name,                                                     \
+                                  is_supported,                                             \
+                                  {::sweep<float, int32_t>, ::decision<float, int32_t>},    \
+                                  {::sweep<float, int64_t>, ::decision<float, int64_t>},    \
+                                  {::sweep<double, int32_t>, ::decision<double, int32_t>},  \
+                                  {::sweep<double, int64_t>, ::decision<double, int64_t>}}; \
     }
