@@ -67,7 +67,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         - "adaptive": ``eta0``, divided by 5 whenever `fit` would stop, until it is below 1e-6
 
     eta0 : float or None, default=None
-        The first step. None is the schedule's own default: 16 (invscaling) or 0.5 (constant, adaptive) divided by the mean
+        The first step. None is the schedule's own default: 8 (invscaling) or 0.5 (constant, adaptive) divided by the mean
         of ``||x||^2 + 1``, so that no data blow it up; in `partial_fit` it is the mean over the rows seen so far.
 
     power_t : float, default=0.5
@@ -281,12 +281,12 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
             problem, classes = _validation.fit_problem(self, X, y, sample_weight, self.classes_ if goes_on else None)
             random_state = check_random_state(self.random_state)
             validation = None
-            if self.early_stopping and X_val is None:
+            if self.early_stopping and X_val is None and y_val is None:
                 train, held_out = _validation.split(problem, classes, self.validation_fraction, random_state)
                 problem, validation = problem.take(train), problem.take(held_out)
             elif self.early_stopping:
                 validation = _validation.validation_problem(self, X_val, y_val, sample_weight_val, classes, problem, X.dtype)
-            elif X_val is not None:
+            elif X_val is not None or y_val is not None:
                 raise ValueError("X_val was passed to fit, but early_stopping=False would ignore it. Set early_stopping=True.")
             class_counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
 

@@ -21,6 +21,7 @@ from . import kernels
 
 __all__ = ["Objective", "Penalty", "kernel_rows", "losses", "raw_prediction"]
 
+BLOCK = 1 << 17  # numbers
 NO_INDICES = np.empty(0, dtype=np.int32)
 
 
@@ -73,6 +74,17 @@ def losses(scores, y):
     """-log softmax(scores_i)[y_i] of each row, in nats; shape (n_samples,), float64."""
     scores = np.asarray(scores, dtype=np.float64)
     return logsumexp(scores, axis=1) - scores[np.arange(len(y)), y]
+
+
+def _transposed_product(X, residual):
+    """residual.T @ X in double: in blocks of rows if X is float32, because a product of mixed dtypes copies it."""
+    if X.dtype == residual.dtype:
+        return (X.T @ residual).T
+    n_rows = max(1, BLOCK * X.shape[0] // max(1, X.size))
+    product = np.zeros((residual.shape[1], X.shape[1]))
+    for start in range(0, X.shape[0], n_rows):
+        product += (X[start : start + n_rows].T @ residual[start : start + n_rows]).T
+    return product
 
 
 @dataclass(frozen=True)
@@ -143,7 +155,7 @@ class Objective:
         """Of the mean loss, for W and for b, where `proba` has shape (n_samples, n_classes)."""
         residual = proba * self._shares[:, None]
         residual[np.arange(len(self.y)), self.y] -= self._shares
-        return np.asarray((self.X.T @ residual).T), residual.sum(axis=0)
+        return _transposed_product(self.X, residual), residual.sum(axis=0)
 
     def gradient(self, model):
         """The gradient of the smooth part of F (all but the L1 norm): (1/S) sum_i s_i (p_i - e_yi) x_i + l2 W, and for b.
@@ -234,7 +246,7 @@ class Objective:
         # (1 - mix) spent + mix c = due for a distribution c: as little of c as keeps c from being negative
         ratio = np.max((spent - due)[~absent] / due[~absent], initial=0)
         mix = ratio / (1 + ratio)
-        if mix == 0:
+        c = np.maximum(due - (1 - mix) * spent, 0)
+        if mix == 0 or not c.any():  # nothing to mend but rounding
             return proba
-        c = np.maximum((due - (1 - mix) * spent) / mix, 0)
         return (1 - mix) * proba + mix * c / c.sum()

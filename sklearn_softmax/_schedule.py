@@ -61,4 +61,4 @@ def default_eta0(learning_rate, mean_squared_norm):
     mean_squared_norm : float or ndarray
         Mean of ||x||^2, with 1 added if an intercept is fitted.
     """
-    return (16.0 if learning_rate == "invscaling" else 0.5) / mean_squared_norm
+    return (8.0 if learning_rate == "invscaling" else 0.5) / mean_squared_norm

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.extmath import row_norms
 
 from . import kernels
 from ._objective import Objective, Penalty, kernel_rows, losses, raw_prediction
@@ -87,13 +88,9 @@ class Solution:
 
 
 def _squared_norms(X, fit_intercept):
-    """||x||^2 of each row (+ 1 for the intercept's constant feature), in double."""
+    """||x||^2 of each row (+ 1 for the intercept's constant feature)."""
     with np.errstate(over="ignore"):
-        if issparse(X):
-            rows = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
-            norms = np.bincount(rows, weights=np.square(X.data, dtype=np.float64), minlength=X.shape[0])
-        else:
-            norms = np.einsum("ij,ij->i", X, X, dtype=np.float64)
+        norms = row_norms(X, squared=True).astype(np.float64)
     return np.clip(norms + fit_intercept, SMALLEST_NORM, LARGEST_NORM)
 
 
@@ -170,9 +167,9 @@ class _Sweeper:
         column = X.indices[at] if issparse(X) else at % X.shape[1]
         visit = min(n_visited, len(t) - 1)
         warnings.warn(
-            f"The model overflowed at update {t[visit]:.0f} with learning_rate={settings.learning_rate!r}, eta0={settings.eta0}: "
-            f"the largest |x| is {abs(values.flat[at]):.3g}, in column {column}. The last finite weights are restored and the step "
-            f"is divided by {divisor:.0g} or more. Scale the features, or choose a smaller eta0.",
+            f"The model overflowed at update {t[visit]:.0f} with learning_rate={settings.learning_rate!r}, "
+            f"eta0={settings.eta0}: the largest |x| is {abs(values.flat[at]):.3g}, in column {column}. The last finite weights "
+            f"are restored and the step is divided by {divisor:.0g} or more. Scale the features, or choose a smaller eta0.",
             ConvergenceWarning,
             stacklevel=2,
         )

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import column_or_1d
-from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -66,7 +65,14 @@ def checked_X(estimator, X, *, dtype, reset, y="no_validation"):
 
 def _canonical(X):
     """CSR with sorted, unique indices of one integer type; a copy if that takes a change."""
-    X.check_format(full_check=True)  # a kernel would follow a wrong index anywhere
+    # a kernel would follow a wrong index anywhere
+    if X.indptr[0] != 0 or X.indptr[-1] > len(X.data) or len(X.data) != len(X.indices) or (np.diff(X.indptr) < 0).any():
+        raise ValueError("X is not a valid CSR matrix: its indptr does not rise from 0 to the number of stored values.")
+    if len(X.indices) and (X.indices.min() < 0 or X.indices.max() >= X.shape[1]):
+        raise ValueError(
+            f"X is not a valid CSR matrix: it has column indices from {X.indices.min()} to {X.indices.max()}, "
+            f"but {X.shape[1]} features."
+        )
     if X.indices.dtype != X.indptr.dtype:
         X = type(X)((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape)
     if not X.has_canonical_format:
@@ -122,8 +128,10 @@ def _weights_of_classes(class_weight, classes, counts):
         return np.ones(len(classes))
     if class_weight == "balanced":
         return _balance(counts)
-    # scikit-learn's own checks of a dict; y does not matter then
-    weights = compute_class_weight(class_weight, classes=classes, y=classes)
+    unknown = [label for label in class_weight if label not in classes]
+    if unknown and any(label not in class_weight for label in classes.tolist()):  # a misspelt label
+        raise ValueError(f"class_weight has keys {unknown} that are not labels; the classes are {classes}.")
+    weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(f"class_weight={class_weight!r} must not contain negative, infinite or NaN weights.")
     return weights
@@ -164,6 +172,8 @@ def fit_problem(estimator, X, y, sample_weight, known_classes):
 
 def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, problem, dtype):
     """`X_val`, `y_val`, `sample_weight_val` -> Problem."""
+    if X_val is None or y_val is None:
+        raise ValueError("X_val and y_val belong together: only one of them was passed to fit.")
     X_val = checked_X(estimator, X_val, dtype=dtype, reset=False)
     y_val = column_or_1d(y_val)
     if len(y_val) != X_val.shape[0]:
@@ -185,9 +195,9 @@ def split(problem, classes, validation_fraction, random_state):
     rarest = np.flatnonzero(present)[np.argmin(counts[present])]
     if counts[rarest] < 2 or min(n_held_out, problem.n_samples - n_held_out) < present.sum():
         raise ValueError(
-            f"early_stopping=True can't hold out validation_fraction={validation_fraction} of {problem.n_samples} samples with some "
-            f"of each of {present.sum()} classes: class {classes[rarest : rarest + 1].tolist()[0]!r} has {counts[rarest]} sample(s). "
-            "Pass X_val and y_val to fit, or choose another validation_fraction (a smaller one keeps more for training)."
+            f"early_stopping=True can't hold out validation_fraction={validation_fraction} of {problem.n_samples} samples with "
+            f"some of each of {present.sum()} classes: class {classes[rarest : rarest + 1].tolist()[0]!r} has {counts[rarest]} "
+            "sample(s). Pass X_val and y_val to fit, or choose another validation_fraction (a smaller one trains on more)."
         )
     splitter = StratifiedShuffleSplit(n_splits=1, test_size=n_held_out, random_state=random_state)
     train, held_out = next(splitter.split(np.empty((problem.n_samples, 0)), problem.y))

@@ -39,8 +39,9 @@ template <class T, bool LazyThreshold, bool Average>
 class LazyModel {
     using V = Vec<T>;
     static constexpr bool keeps_history = LazyThreshold && Average;
-    // `weights` grows as 1/scale: settle well before it leaves the range of T
-    static constexpr double smallest_scale = sizeof(T) == 8 ? 1e-100 : 1e-10;
+    // `weights` grows as 1 / scale: settle well before it leaves the range of T. With an average much earlier, because
+    // coverage * weights - correction is a difference of numbers that are larger than the result by 1 / scale.
+    static constexpr double smallest_scale = Average ? (sizeof(T) == 8 ? 1e-3 : 1e-1) : (sizeof(T) == 8 ? 1e-100 : 1e-10);
 
     const ptrdiff_t n_features, n_classes, n_padded;
     const double unit, l2_ratio, l1_ratio;

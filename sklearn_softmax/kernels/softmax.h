@@ -93,7 +93,8 @@ SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
     sum_of_others += total(others);
     const double own_exp = total(own), own_relative = total(own_score);
     const double sum = sum_of_others + own_exp;
-    const V inverse = V::broadcast(T(1 / sum)), own_residual = V::broadcast(T(-sum_of_others / sum));
+    const T inverse_sum = T(1 / sum);
+    const V inverse = V::broadcast(inverse_sum), own_residual = V::broadcast(-T(sum_of_others) * inverse_sum);
     number = class_numbers<T>();
     for (int k = 0; k < n_vectors; ++k) {
         scores[k] = where_equal(number, label, own_residual, scores[k] * inverse);
