@@ -1,0 +1,123 @@
+"""How a model lies in memory: what users see is a view of it."""
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, csr_matrix
+
+from sklearn_softmax._layout import ALIGNMENT, Model
+
+every_shape = pytest.mark.parametrize("n_classes", [2, 3, 8, 9])
+every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
+
+
+def public(n_classes, dtype=np.float64, seed=0):
+    rng = np.random.default_rng(seed)
+    n_rows = 1 if n_classes == 2 else n_classes
+    return rng.normal(size=(n_rows, 5)).astype(dtype), rng.normal(size=n_rows).astype(dtype)
+
+
+@every_shape
+@every_dtype
+@pytest.mark.parametrize("form", [np.asarray, csr_matrix, csr_array])
+def test_public_form_comes_back(form, dtype, n_classes):
+    coef, intercept = public(n_classes, dtype)
+    model = Model.from_public(form(coef), intercept)
+    np.testing.assert_array_equal(model.coef, coef)
+    np.testing.assert_array_equal(model.public_intercept(), intercept)
+    assert model.coef.dtype == model.public_intercept().dtype == dtype
+    assert model.n_classes == n_classes
+
+
+@every_shape
+@every_dtype
+def test_rows_differ_as_the_public_form_says(n_classes, dtype):
+    coef, intercept = public(n_classes, dtype)
+    rows, intercepts = Model.from_public(coef, intercept).rows()
+    assert rows.shape == (n_classes, 5)
+    assert intercepts.shape == (n_classes,)
+    if n_classes == 2:
+        np.testing.assert_array_equal(rows, np.vstack([-coef, coef]) / 2)
+        np.testing.assert_array_equal(intercepts, np.array([-intercept[0], intercept[0]]) / 2)
+    else:
+        np.testing.assert_array_equal(rows, coef)
+        np.testing.assert_array_equal(intercepts, intercept)
+
+
+@every_shape
+@every_dtype
+def test_coef_is_a_view(n_classes, dtype):
+    model = Model.zeros(5, n_classes, dtype)
+    coef = model.coef
+    model.weights[:, 1] = 3
+    assert (coef[0 if n_classes == 2 else 1] == 3).all()
+    assert np.shares_memory(coef, model.weights)
+    assert np.shares_memory(model.predictor().coef, model.weights)
+
+
+@every_shape
+@every_dtype
+def test_rows_of_weights_are_aligned_and_padded(n_classes, dtype):
+    model = Model.zeros(5, n_classes, dtype)
+    assert model.weights.ctypes.data % ALIGNMENT == 0
+    assert model.weights.strides[0] % 32 == 0
+    assert model.copy().weights.ctypes.data % ALIGNMENT == 0
+    assert np.isneginf(model.intercept[n_classes:]).all()
+    assert not model.intercept[:n_classes].any()
+
+
+def averaged(n_classes):
+    model = Model.from_public(*public(n_classes)).trainable(average=True)
+    model.average[:, :n_classes] = 7
+    model.averaged_weight = 2.0
+    return model
+
+
+@every_shape
+def test_predictor_is_the_average_if_it_has_any_weight(n_classes):
+    model = averaged(n_classes)
+    assert np.shares_memory(model.predictor().weights, model.average)
+    model.averaged_weight = 0.0
+    assert np.shares_memory(model.predictor().weights, model.weights)
+
+
+@every_shape
+def test_a_copy_shares_no_memory_and_assign_restores_it(n_classes):
+    model = averaged(n_classes)
+    copy = model.copy()
+    for name in ("weights", "intercept", "average", "intercept_average"):
+        assert not np.shares_memory(getattr(model, name), getattr(copy, name))
+        getattr(model, name)[:] = np.nan
+    model.averaged_weight = 9.0
+    weights = model.weights
+    model.assign(copy)
+    for name in ("weights", "intercept", "average", "intercept_average"):
+        np.testing.assert_array_equal(getattr(model, name), getattr(copy, name))
+    assert model.averaged_weight == 2.0
+    assert model.weights is weights
+
+
+def test_trainable_shares_memory_unless_it_is_read_only():
+    model = Model.from_public(*public(3))
+    assert np.shares_memory(model.trainable(average=False).weights, model.weights)
+    model.weights.flags.writeable = model.intercept.flags.writeable = False
+    trainable = model.trainable(average=False)
+    trainable.weights[:] = 0
+    trainable.intercept[:] = 0
+    np.testing.assert_array_equal(model.coef, public(3)[0])
+
+
+@every_shape
+def test_shows_tells_the_models_own_arrays_from_others(n_classes):
+    model = Model.from_public(*public(n_classes))
+    assert model.shows(model.coef, model.public_intercept())
+    assert not model.shows(model.coef.copy(), model.public_intercept())
+    assert not model.shows(model.coef, model.public_intercept() + 1)
+
+
+@every_shape
+@pytest.mark.parametrize("name", ["weights", "intercept", "average", "intercept_average"])
+def test_is_finite_looks_at_every_array(name, n_classes):
+    model = averaged(n_classes)
+    assert model.is_finite()
+    getattr(model, name)[0] = np.inf
+    assert not model.is_finite()

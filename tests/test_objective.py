@@ -1,0 +1,139 @@
+"""The definition of what is minimised, and the certified bound of how far a model is above the minimum."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from scipy.sparse import csr_array
+from scipy.special import log_softmax
+
+from sklearn_softmax._layout import Model
+from sklearn_softmax._objective import Objective, Penalty, losses, raw_prediction
+
+every_number_of_classes = pytest.mark.parametrize("n_classes", [2, 3])
+
+
+def objective(n_classes, *, alpha=0.05, l1_ratio=0.0, fit_intercept=True):
+    rng = np.random.default_rng(n_classes)
+    X = rng.normal(size=(40, 3))
+    y = (X @ rng.normal(size=(3, n_classes)) + rng.gumbel(size=(40, n_classes))).argmax(axis=1)
+    return Objective(X, y, rng.uniform(0.2, 3, size=40), Penalty(alpha, l1_ratio, n_classes), fit_intercept)
+
+
+def model_of(theta, n_classes):
+    """The model whose public coefficients, then intercepts, are the numbers `theta`."""
+    n_rows = 1 if n_classes == 2 else n_classes
+    return Model.from_public(theta[: 3 * n_rows].reshape(n_rows, 3), theta[3 * n_rows :])
+
+
+def random_theta(n_classes, rng, scale=1.0):
+    return scale * rng.normal(size=4 * (1 if n_classes == 2 else n_classes))
+
+
+def public_gradient(F, theta, n_classes):
+    of_rows, of_intercept = F.gradient(model_of(theta, n_classes))
+    if n_classes == 2:  # of w, where the rows are -w/2 and w/2
+        of_rows, of_intercept = (of_rows[1:] - of_rows[:1]) / 2, (of_intercept[1:] - of_intercept[:1]) / 2
+    return np.concatenate([of_rows.ravel(), of_intercept])
+
+
+@every_number_of_classes
+def test_gradient_is_that_of_finite_differences(n_classes):
+    F, theta = objective(n_classes), random_theta(n_classes, np.random.default_rng(1))
+    steps = 1e-5 * np.eye(len(theta))
+    expected = [(F(model_of(theta + h, n_classes)) - F(model_of(theta - h, n_classes))) / 2e-5 for h in steps]
+    np.testing.assert_allclose(public_gradient(F, theta, n_classes), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 1e3, 1e300])
+def test_losses_are_those_of_log_softmax(size):
+    scores, y = size * np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 4
+    np.testing.assert_allclose(losses(scores, y), -log_softmax(scores, axis=1)[np.arange(20), y], rtol=1e-12, atol=1e-15)
+
+
+def test_a_constant_added_to_all_intercepts_changes_nothing():
+    F, theta = objective(3), random_theta(3, np.random.default_rng(1))
+    shifted = theta + np.r_[np.zeros(9), np.full(3, 5.0)]
+    assert F(model_of(shifted, 3)) == pytest.approx(F(model_of(theta, 3)), rel=1e-14)
+    np.testing.assert_allclose(public_gradient(F, shifted, 3), public_gradient(F, theta, 3), atol=1e-14)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.3, 1.0])
+def test_two_classes_are_binary_logistic_regression_in_the_one_row(l1_ratio):
+    F, theta = objective(2, l1_ratio=l1_ratio), random_theta(2, np.random.default_rng(1))
+    w, b = theta[:3], theta[3]
+    penalty = 0.05 * ((1 - l1_ratio) / 2 * w @ w + l1_ratio * np.abs(w).sum())
+    assert F.penalty(model_of(theta, 2).rows()[0]) == pytest.approx(penalty, rel=1e-14)
+    margins = (2 * F.y - 1) * (F.X @ w + b)
+    loss = np.average(np.log1p(np.exp(-margins)), weights=F.sample_weight)
+    assert F(model_of(theta, 2)) == pytest.approx(loss + penalty, rel=1e-14)
+
+
+def minimum(F, n_classes):
+    """A near minimiser: L-BFGS-B in W = positive part - negative part, which makes L1 smooth."""
+    n_rows = 1 if n_classes == 2 else n_classes
+    n, l1 = 3 * n_rows, F.penalty.alpha * F.penalty.l1_ratio
+
+    def theta_of(z):
+        return np.concatenate([z[:n] - z[n : 2 * n], z[2 * n :]])
+
+    def value_and_gradient(z):
+        theta = theta_of(z)
+        model, gradient = model_of(theta, n_classes), public_gradient(F, theta, n_classes)
+        value = F(model) + l1 * (z[: 2 * n].sum() - np.abs(theta[:n]).sum())
+        return value, np.concatenate([gradient[:n] + l1, l1 - gradient[:n], gradient[n:]])
+
+    free = (None, None) if F.fit_intercept else (0, 0)
+    bounds = [(0, None)] * (2 * n) + [free] * n_rows
+    options = {"ftol": 0, "gtol": 1e-10, "maxiter": 5000, "maxfun": 20000, "maxcor": 30}
+    found = minimize(value_and_gradient, np.zeros(2 * n + n_rows), jac=True, method="L-BFGS-B", bounds=bounds, options=options)
+    return theta_of(found.x)
+
+
+@every_number_of_classes
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize(("alpha", "l1_ratio"), [(0.05, 0.0), (0.05, 0.4), (0.05, 1.0), (1e-4, 0.0), (0.0, 0.0)])
+def test_optimality_gap_is_a_certified_bound(alpha, l1_ratio, fit_intercept, n_classes):
+    F = objective(n_classes, alpha=alpha, l1_ratio=l1_ratio, fit_intercept=fit_intercept)
+    best, rng = minimum(F, n_classes), np.random.default_rng(0)
+    least = F(model_of(best, n_classes))
+    mask = 1.0 if fit_intercept else np.arange(len(best)) < 3 * len(best) // 4
+    for scale in 10.0 ** np.arange(-9, 4):
+        for centre in (best, 0 * best):
+            model = model_of(centre + mask * random_theta(n_classes, rng, scale), n_classes)
+            gap = F.optimality_gap(model)
+            assert gap >= 0
+            assert F(model) - least <= gap * (1 + 1e-12) + 1e-14
+    assert F.optimality_gap(model_of(0 * best, n_classes)) <= F(model_of(0 * best, n_classes))  # no loss is negative
+
+
+@every_number_of_classes
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.4])
+def test_optimality_gap_vanishes_at_the_minimum(l1_ratio, fit_intercept, n_classes):
+    F = objective(n_classes, l1_ratio=l1_ratio, fit_intercept=fit_intercept)
+    assert F.optimality_gap(model_of(minimum(F, n_classes), n_classes)) < 1e-8
+
+
+def test_a_class_may_not_occur():
+    F = objective(2)
+    F = Objective(F.X, F.y, F.sample_weight, Penalty(0.05, 0.0, 3))
+    theta = minimum(F, 3)
+    gap = F.optimality_gap(model_of(theta, 3))
+    assert 0 <= gap < 1e-3  # the minimum is at an intercept of -inf
+    far = model_of(random_theta(3, np.random.default_rng(0)), 3)
+    assert F(far) - F(model_of(theta, 3)) <= F.optimality_gap(far) < np.inf
+
+
+@every_number_of_classes
+@pytest.mark.parametrize("form", ["array", "csr"])
+def test_raw_prediction_is_finite_and_else_the_product(form, n_classes):
+    as_form = np.asarray if form == "array" else csr_array
+    model = model_of(random_theta(n_classes, np.random.default_rng(1), 30), n_classes)
+    X = objective(n_classes).X
+    rows, intercept = model.rows()
+    np.testing.assert_allclose(raw_prediction(as_form(X), model), X @ rows.T + intercept, rtol=1e-12, atol=1e-12)
+    huge = raw_prediction(as_form(X * 1e307), model)
+    assert np.isfinite(huge).all()
+    np.testing.assert_array_equal(np.sign(huge), np.sign(X @ rows.T))
+    huge = raw_prediction(as_form(X * 1e300), model)
+    np.testing.assert_allclose(huge, 1e300 * (X @ rows.T), rtol=1e-12)
