@@ -162,7 +162,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
     >>> clf = SoftmaxSGDClassifier(random_state=0).fit(X, y)
     >>> clf.coef_.shape
     (3, 4)
-    >>> clf.predict_proba(X[:1]).argmax()
+    >>> int(clf.predict_proba(X[:1]).argmax())
     0
     """
 
@@ -281,13 +281,11 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
             problem, classes = _validation.fit_problem(self, X, y, sample_weight, self.classes_ if goes_on else None)
             random_state = check_random_state(self.random_state)
             validation = None
-            if self.early_stopping and X_val is None and y_val is None:
+            if any(given is not None for given in (X_val, y_val, sample_weight_val)):
+                validation = _validation.validation_problem(self, X_val, y_val, sample_weight_val, classes, problem)
+            elif self.early_stopping:
                 train, held_out = _validation.split(problem, classes, self.validation_fraction, random_state)
                 problem, validation = problem.take(train), problem.take(held_out)
-            elif self.early_stopping:
-                validation = _validation.validation_problem(self, X_val, y_val, sample_weight_val, classes, problem, X.dtype)
-            elif X_val is not None or y_val is not None:
-                raise ValueError("X_val was passed to fit, but early_stopping=False would ignore it. Set early_stopping=True.")
             class_counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
 
             start = Model.zeros(X.shape[1], len(classes), X.dtype)
@@ -520,6 +518,8 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         if issparse(self.coef_):
             self.coef_ = self.coef_.toarray()
+            if self._model is not None and np.array_equal(self.coef_, self._model.predictor().coef):
+                self.coef_ = self._model.predictor().coef  # a view again, with the iterates that it is the average of
         return self
 
     def __getstate__(self):

@@ -21,7 +21,7 @@ from . import kernels
 
 __all__ = ["Objective", "Penalty", "kernel_rows", "losses", "raw_prediction"]
 
-BLOCK = 1 << 17  # numbers
+BLOCK = 1 << 16  # numbers
 NO_INDICES = np.empty(0, dtype=np.int32)
 
 

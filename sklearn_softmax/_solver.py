@@ -20,12 +20,13 @@ from ._schedule import default_eta0, step_sizes
 __all__ = ["Settings", "Solution", "StreamState", "advance", "fit"]
 
 # Steps that are too long are divided by 10, 10^2, 10^4, ... until the model stays finite.
-MOST_DIVISIONS = 10
+MOST_DIVISIONS = 8
 # "adaptive" divides its step by 5 when there is no progress, and stops below this one (as SGDClassifier).
 ADAPTIVE_FACTOR = 5
 SMALLEST_ADAPTIVE_ETA = 1e-6
 # Squared norms of rows are cut off here: a step is their inverse, and has to be a positive number.
 SMALLEST_NORM, LARGEST_NORM = 1e-300, 1e300
+LARGEST_DIVISOR = 1e300
 
 
 class Settings(NamedTuple):
@@ -114,8 +115,14 @@ class _Sweeper:
         settings = self.settings
         average_from = int(np.searchsorted(t, settings.average)) if settings.average else len(order)
         eta = eta / state.step_divisor
+        alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(order))
         may_overflow = self._may_overflow(order, eta)
-        before = model.copy() if may_overflow else None
+        if may_overflow:
+            before = model.copy()
+            kept = self._has_finite_scores(order)
+            if not kept.all():
+                self._warn_of_rows_left_out(np.sum(~kept))
+                order, t, eta, alpha = order[kept], t[kept], eta[kept], alpha[kept]
         for division in range(MOST_DIVISIONS + 1):
             loss, n_visited = kernels.sweep(
                 *kernel_rows(self.problem.X),
@@ -123,7 +130,7 @@ class _Sweeper:
                 sample_weight=self.problem.sample_weight,
                 order=order,
                 eta=eta,
-                alpha=np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(order)),
+                alpha=alpha,
                 l2_ratio=self.penalty.l2_ratio,
                 l1_ratio=self.penalty.l1_ratio,
                 fit_intercept=settings.fit_intercept,
@@ -131,16 +138,37 @@ class _Sweeper:
                 average_from=average_from,
                 model=model,
             )
-            if not may_overflow or (n_visited == len(order) and np.isfinite(loss) and model.is_finite()):
-                break
+            if not may_overflow or (
+                n_visited == len(order) and model.is_finite() and np.isfinite(loss) and self._has_finite_scores(order).all()
+            ):
+                return loss
             model.assign(before)
             divisor = 10.0 ** (2**division)
             self._warn_of_overflow(t, n_visited, divisor)
-            state.step_divisor *= divisor
+            state.step_divisor = min(state.step_divisor * divisor, LARGEST_DIVISOR)
             eta = eta / divisor
-        else:
-            loss = np.inf
-        return loss
+        return np.inf
+
+    def _has_finite_scores(self, order):
+        """Which visits the model can make: a row so large that it can't be scored has no step, however short."""
+        limit = np.finfo(self.problem.X.dtype).max / 100  # the kernel stops at a little more
+        return (np.abs(raw_prediction(self.problem.X[order], self.model)) < limit).all(axis=1)
+
+    def _warn_of_rows_left_out(self, n_rows):
+        warnings.warn(
+            f"{n_rows} rows are left out because their scores overflow: the largest |x| is {self._largest_x()}. "
+            "Scale the features.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+    def _largest_x(self):
+        """The largest |x| and its column, in words."""
+        X = self.problem.X
+        values = X.data if issparse(X) else X
+        at = int(np.argmax(np.abs(values)))
+        column = X.indices[at] if issparse(X) else at % X.shape[1]
+        return f"{abs(values.flat[at]):.3g}, in column {column}"
 
     def _may_overflow(self, order, eta):
         """Whether numbers might leave the range of the dtype; else nothing needs to be looked at or kept.
@@ -161,15 +189,12 @@ class _Sweeper:
         if self.has_warned:
             return
         self.has_warned = True
-        X, settings = self.problem.X, self.settings
-        values = X.data if issparse(X) else X
-        at = int(np.argmax(np.abs(values)))
-        column = X.indices[at] if issparse(X) else at % X.shape[1]
+        settings = self.settings
         visit = min(n_visited, len(t) - 1)
         warnings.warn(
             f"The model overflowed at update {t[visit]:.0f} with learning_rate={settings.learning_rate!r}, "
-            f"eta0={settings.eta0}: the largest |x| is {abs(values.flat[at]):.3g}, in column {column}. The last finite weights "
-            f"are restored and the step is divided by {divisor:.0g} or more. Scale the features, or choose a smaller eta0.",
+            f"eta0={settings.eta0}: the largest |x| is {self._largest_x()}. The last finite weights are "
+            f"restored and the step is divided by {divisor:.0g} or more. Scale the features, or choose a smaller eta0.",
             ConvergenceWarning,
             stacklevel=2,
         )

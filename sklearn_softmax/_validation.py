@@ -170,11 +170,13 @@ def fit_problem(estimator, X, y, sample_weight, known_classes):
     return problem, classes
 
 
-def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, problem, dtype):
+def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, problem):
     """`X_val`, `y_val`, `sample_weight_val` -> Problem."""
+    if not estimator.early_stopping:
+        raise ValueError("X_val, y_val or sample_weight_val would be ignored with early_stopping=False. Set early_stopping=True.")
     if X_val is None or y_val is None:
-        raise ValueError("X_val and y_val belong together: only one of them was passed to fit.")
-    X_val = checked_X(estimator, X_val, dtype=dtype, reset=False)
+        raise ValueError("X_val, y_val and sample_weight_val belong together: X_val or y_val was not passed to fit.")
+    X_val = checked_X(estimator, X_val, dtype=problem.X.dtype, reset=False)
     y_val = column_or_1d(y_val)
     if len(y_val) != X_val.shape[0]:
         raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels.")

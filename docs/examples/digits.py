@@ -1,0 +1,66 @@
+"""Handwritten digits: fit, search, stream, next to scikit-learn's own estimators.
+
+Prints one line per model: log loss (nats) and accuracy on held-out images, and the seconds of wall time that training took.
+"""
+
+import time
+
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression, SGDClassifier
+from sklearn.metrics import accuracy_score, log_loss
+from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from sklearn_softmax import SoftmaxSGDClassifier
+
+
+def scaled(classifier):
+    """The classifier on standardised features."""
+    return make_pipeline(StandardScaler(), classifier)
+
+
+def searched():
+    """The best strength of the penalty and first step, by cross-validated log loss."""
+    grid = {"softmaxsgdclassifier__alpha": [1e-4, 1e-3, 1e-2], "softmaxsgdclassifier__eta0": [0.003, 0.01, 0.03]}
+    classifier = SoftmaxSGDClassifier(learning_rate="constant", max_iter=50, tol=None, random_state=0)
+    return GridSearchCV(scaled(classifier), grid, scoring="neg_log_loss", cv=3)
+
+
+def streamed(X, y, chunk=100):
+    """One pass over the raw rows, `chunk` at a time, as if they did not fit in memory."""
+    classifier = SoftmaxSGDClassifier()
+    for start in range(0, len(X), chunk):
+        rows = slice(start, start + chunk)
+        classifier.partial_fit(X[rows], y[rows], classes=np.arange(10))
+    return classifier
+
+
+def main():
+    X, y = load_digits(return_X_y=True)
+    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
+    print(f"digits: {len(X_train)} images to learn from, {len(X_test)} held out, {X.shape[1]} features, 10 classes\n")
+    print(f"{'model':<42} {'log loss':>8} {'accuracy':>8} {'seconds':>8}")
+
+    def report(name, train):
+        started = time.perf_counter()
+        model = train(X_train, y_train)
+        seconds = time.perf_counter() - started
+        proba = model.predict_proba(X_test)
+        loss, accuracy = log_loss(y_test, proba), accuracy_score(y_test, model.predict(X_test))
+        print(f"{name:<42} {loss:8.3f} {accuracy:8.3f} {seconds:8.2f}")
+        return model
+
+    report("SoftmaxSGDClassifier, scaled", scaled(SoftmaxSGDClassifier(max_iter=1000, random_state=0)).fit)
+    search = report("SoftmaxSGDClassifier, scaled, grid search", searched().fit)
+    report("SoftmaxSGDClassifier, one raw stream", streamed)
+    report("LogisticRegression, scaled", scaled(LogisticRegression()).fit)
+    report("SGDClassifier(log_loss), scaled", scaled(SGDClassifier(loss="log_loss", random_state=0)).fit)
+
+    best = {name.split("__")[1]: value for name, value in search.best_params_.items()}
+    print(f"\nThe grid search chose alpha={best['alpha']:g} and eta0={best['eta0']:g}.")
+
+
+if __name__ == "__main__":
+    main()

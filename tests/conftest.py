@@ -1,0 +1,47 @@
+"""Test the installed package, not the folder of its sources; no network, no global state."""
+
+import os
+import sys
+from pathlib import Path
+
+# The flat layout puts a folder sklearn_softmax/, without compiled kernels, at the root of the repository, and `python -m pytest`
+# puts that root (or "") first in sys.path. Nothing may import sklearn_softmax or scikit-learn before this.
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:] = [entry for entry in sys.path if Path(entry or os.curdir).resolve() != ROOT]
+
+# without it scikit-learn skips check_array_api_input; scipy reads it when it is imported
+os.environ["SCIPY_ARRAY_API"] = "1"
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+
+
+def _exact(value):
+    value = value.toarray() if hasattr(value, "toarray") else np.asarray(value)
+    return str(value.dtype), value.shape, repr(value.tolist())
+
+
+def _fitted(estimator):
+    return {name: _exact(value) for name, value in vars(estimator).items() if name.endswith("_")}
+
+
+@pytest.fixture
+def fitted():
+    """fitted(estimator): its fitted attributes in a form that `==` compares bit for bit."""
+    return _fitted
+
+
+def _make_data(n_classes=3, n_samples=120, n_features=5, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, n_features))
+    X[rng.uniform(size=X.shape) < 0.3] = 0
+    W = rng.normal(size=(n_classes, n_features))
+    y = np.argmax(X @ W.T + rng.gumbel(size=(n_samples, n_classes)), axis=1)
+    y[: 3 * n_classes] = np.tile(np.arange(n_classes), 3)
+    return X, y
+
+
+@pytest.fixture
+def make_data():
+    """make_data(n_classes, ...) -> X with a third of zeros, noisy y with every class at least three times."""
+    return _make_data

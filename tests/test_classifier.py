@@ -1,0 +1,648 @@
+"""The estimator on its own: signature, errors, probabilities, containers, stopping, copies."""
+
+import copy
+import inspect
+import pickle
+import re
+import tracemalloc
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.metrics import log_loss
+
+import sklearn_softmax
+from sklearn_softmax import SoftmaxSGDClassifier
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def quick(**params):
+    return SoftmaxSGDClassifier(**{"max_iter": 5, "tol": None, "random_state": 0, **params})
+
+
+def test_what_is_tested_is_the_installed_package():
+    folder = Path(sklearn_softmax.__file__).resolve().parent
+    is_editable = type(sklearn_softmax.__spec__.loader).__module__.startswith("_sklearn_softmax_editable")
+    assert is_editable or folder != ROOT / "sklearn_softmax"
+
+
+# --------------------------------------------------------------------------------------------------------------- signature
+
+
+def test_every_parameter_is_keyword_only_and_none_is_named_like_a_dropped_one():
+    parameters = inspect.signature(SoftmaxSGDClassifier).parameters
+    assert {parameter.kind for parameter in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
+    assert not {"penalty", "C", "loss", "n_jobs"} & set(parameters)
+
+
+def test_defaults_are_those_of_the_design():
+    expected = dict(alpha="1/n_samples", l1_ratio=0.0, fit_intercept=True, max_iter=100, tol=1e-4, shuffle=True, eta0=None)
+    expected |= dict(power_t=0.5, average="auto", early_stopping=False, validation_fraction=0.1, n_iter_no_change=5)
+    expected |= dict(class_weight=None, warm_start=False, random_state=None, verbose=0)
+    params = SoftmaxSGDClassifier().get_params()
+    assert {name: params[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    "method, names",
+    [
+        ("fit", ["self", "X", "y", "sample_weight", "X_val", "y_val", "sample_weight_val"]),
+        ("partial_fit", ["self", "X", "y", "classes", "sample_weight"]),
+    ],
+)
+def test_training_methods_have_the_signature_of_the_design(method, names):
+    parameters = inspect.signature(getattr(SoftmaxSGDClassifier, method)).parameters
+    assert list(parameters)[: len(names)] == names
+    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in names if name.endswith("_val"))
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])
+def test_an_unfitted_estimator_says_so(method):
+    with pytest.raises(NotFittedError):
+        getattr(SoftmaxSGDClassifier(), method)([[0.0]])
+
+
+# ------------------------------------------------------------------------------------------------------------------ errors
+
+N = 60
+Z = np.zeros(N)
+NAN = np.full((N, 5), np.nan)
+
+# name -> (params, changes of the arguments of fit, message); the rest of the arguments is sound
+BAD_FITS = {
+    "one class": ({}, dict(y=Z.astype(int)), "at least 2 classes in the data, but the data contains only one class: 0$"),
+    "one class left": ({}, dict(sample_weight=(np.arange(N) % 3 == 1) * 1.0), "contains only one class: 1$"),
+    "one weighty class": (dict(class_weight={0: 0, 1: 0}), {}, "contains only one class: 2$"),
+    "no weight": ({}, dict(sample_weight=Z), "(?i)weight.*zero"),
+    "negative weight": ({}, dict(sample_weight=Z - 1), "(?i)negative"),
+    "NaN weight": ({}, dict(sample_weight=Z + np.nan), "NaN"),
+    "wrong number of weights": ({}, dict(sample_weight=[1.0, 2.0]), "sample_weight"),
+    "NaN": ({}, dict(X=NAN), "NaN"),
+    "inf": ({}, dict(X=np.full((N, 5), np.inf)), "infinity"),
+    "sparse NaN": ({}, dict(X=sp.csr_matrix(NAN)), "NaN"),
+    "complex": ({}, dict(X=np.ones((N, 5)) * 1j), "(?i)complex"),
+    "object": ({}, dict(X=np.full((N, 5), "a", dtype=object)), "could not convert string to float"),
+    "1-D": ({}, dict(X=Z), "Expected 2D array, got 1D array"),
+    "no rows": ({}, dict(X=np.empty((0, 5)), y=[]), r"0 sample\(s\)"),
+    "no columns": ({}, dict(X=np.empty((N, 0))), r"0 feature\(s\)"),
+    "another length of y": ({}, dict(y=[0, 1]), "inconsistent numbers of samples"),
+    "regression": ({}, dict(y=np.linspace(0, 1, N)), "Unknown label type"),
+    "NaN in y": ({}, dict(y=Z + np.nan), "NaN"),
+    "optimal without penalty": (dict(learning_rate="optimal", alpha=0), {}, "alpha must be > 0"),
+    "X_val for nothing": ({}, dict(X_val=np.ones((3, 5)), y_val=[0, 1, 2]), "early_stopping"),
+    "unseen y_val": (dict(early_stopping=True), dict(X_val=np.ones((3, 5)), y_val=[0, 7, 2]), r"y_val.*7.*\[0 1 2\]"),
+    "short y_val": (dict(early_stopping=True), dict(X_val=np.ones((3, 5)), y_val=[0, 1]), "y_val"),
+    "narrow X_val": (dict(early_stopping=True), dict(X_val=np.ones((3, 4)), y_val=[0, 1, 2]), "4 features"),
+    "NaN X_val": (dict(early_stopping=True), dict(X_val=NAN[:3], y_val=[0, 1, 2]), "NaN"),
+    "X_val without y_val": (dict(early_stopping=True), dict(X_val=np.ones((3, 5))), "y_val"),
+    "rare class": (
+        dict(early_stopping=True),
+        dict(y=[5] + [0, 1] * 29 + [1]),
+        "(?s)class.*5.*1 sample.*X_val.*validation_fraction",
+    ),
+    "small split": (dict(early_stopping=True, validation_fraction=0.01), {}, "(?s)class.*20 sample.*X_val"),
+    "class_weight string": (dict(class_weight="heavy"), {}, "class_weight"),
+    "negative class_weight": (dict(class_weight={0: -1.0}), {}, "class_weight"),
+    "NaN class_weight": (dict(class_weight={0: np.nan}), {}, "class_weight"),
+    "class_weight of a stranger": (dict(class_weight={7: 1.0}), {}, "class_weight"),
+    "zero class_weight": (dict(class_weight={0: 0, 1: 0, 2: 0}), {}, "(?i)weight.*zero"),
+    "other classes in warm start": (dict(warm_start=True), dict(y=np.arange(N) % 4), r"3.*\[0 1 2\]"),
+    "other width in warm start": (dict(warm_start=True), dict(X=np.ones((N, 4))), "4 features"),
+    "eta0": (dict(eta0=0.0), {}, "eta0"),
+    "learning_rate": (dict(learning_rate="fast"), {}, "learning_rate"),
+}
+
+BAD_PARTIAL_FITS = {
+    "unseen label": ({}, dict(y=np.arange(N) % 5), r"\[3 4\].*\[0 1 2\]"),
+    "other classes": ({}, dict(classes=[0, 1]), "is not the same as on last call to partial_fit"),
+    "wrong width": ({}, dict(X=np.ones((N, 4))), "4 features"),
+    "width of one": ({}, dict(X=np.ones((N, 1))), "1 features"),
+} | {
+    name: BAD_FITS[name]
+    for name in BAD_FITS
+    if name.split()[0] in {"negative", "NaN", "inf", "sparse", "complex", "object", "1-D", "no", "optimal", "regression"}
+    and name not in {"no weight", "NaN X_val"}
+}
+
+
+def sound_arguments():
+    X = np.random.default_rng(0).normal(size=(N, 5))
+    return dict(X=X, y=np.arange(N) % 3)
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize(
+    "method, name", [("fit", name) for name in BAD_FITS] + [("partial_fit", name) for name in BAD_PARTIAL_FITS]
+)
+def test_bad_input_is_refused_and_leaves_a_fitted_estimator_as_it_was(method, name, average, fitted):
+    params, changes, message = (BAD_FITS if method == "fit" else BAD_PARTIAL_FITS)[name]
+    classifier = quick(average=average).fit(**sound_arguments()).set_params(**params)
+    before, hash_before, names = fitted(classifier), joblib.hash(classifier), list(vars(classifier))
+    with pytest.raises((ValueError, TypeError), match=message):
+        getattr(classifier, method)(**(sound_arguments() | changes))
+    assert fitted(classifier) == before
+    assert joblib.hash(classifier) == hash_before
+    assert list(vars(classifier)) == names
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_failed_first_call_leaves_an_unfitted_estimator(method):
+    classifier = quick()
+    with pytest.raises(ValueError):
+        getattr(classifier, method)(NAN, np.arange(N) % 3, **({} if method == "fit" else {"classes": [0, 1, 2]}))
+    assert vars(classifier) == vars(quick())
+
+
+def test_the_first_partial_fit_needs_classes():
+    with pytest.raises(ValueError, match="classes must be passed on the first call to partial_fit"):
+        SoftmaxSGDClassifier().partial_fit([[0.0], [1.0]], [0, 1])
+
+
+def test_the_first_partial_fit_needs_two_classes():
+    with pytest.raises(ValueError, match="class"):
+        SoftmaxSGDClassifier().partial_fit([[0.0], [1.0]], [0, 0], classes=[0])
+
+
+@pytest.mark.parametrize("labels", [["a", "b"], [True, False], [-1, 5]])
+def test_the_message_about_one_class_shows_the_label_as_a_plain_python_object(labels):
+    with pytest.raises(ValueError, match=re.escape(f"only one class: {labels[0]!r}")):
+        SoftmaxSGDClassifier().fit(np.ones((3, 1)), np.array([labels[0]] * 3))
+
+
+@pytest.mark.parametrize("bad", [-1, 3, 2**31 - 1])
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict"])
+def test_a_column_index_out_of_range_is_refused(method, bad):
+    X = sp.csr_matrix(np.ones((4, 3)))
+    classifier = quick().fit(X, [0, 1, 0, 1])
+    X.indices = X.indices.copy()
+    X.indices[4] = bad
+    with pytest.raises(ValueError):
+        getattr(classifier, method)(X, *([] if method == "predict" else [[0, 1, 0, 1]]))
+
+
+# --------------------------------------------------------------------------------------------------- scores and probabilities
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 9])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_shapes_and_dtypes_are_those_of_the_convention(n_classes, dtype, make_data):
+    X, y = make_data(n_classes)
+    classifier = quick().fit(X.astype(dtype), y)
+    n_rows = 1 if n_classes == 2 else n_classes
+    assert classifier.coef_.shape == (n_rows, 5) and classifier.coef_.dtype == dtype
+    assert classifier.intercept_.shape == (n_rows,) and classifier.intercept_.dtype == dtype
+    assert classifier.decision_function(X).shape == ((len(X),) if n_classes == 2 else (len(X), n_classes))
+    for method in ("predict_proba", "predict_log_proba"):
+        result = getattr(classifier, method)(X.astype(dtype))
+        assert result.shape == (len(X), n_classes) and result.dtype == dtype
+    assert classifier.predict(X).shape == (len(X),)
+    assert type(classifier.n_iter_) is int and classifier.n_features_in_ == 5
+
+
+def test_integers_are_trained_in_double_as_if_they_were_floats(make_data, fitted):
+    X, y = make_data()
+    X = np.round(3 * X)
+    assert fitted(quick().fit(X.astype(int), y)) == fitted(quick().fit(X, y))
+    assert quick().fit(X.astype(int), y).coef_.dtype == np.float64
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_scores_are_linear_and_probabilities_their_softmax(n_classes, sparse, make_data):
+    X, y = make_data(n_classes)
+    classifier = quick().fit(X, y)
+    scores = classifier.decision_function(sp.csr_array(X) if sparse else X)
+    linear = X @ classifier.coef_.T + classifier.intercept_
+    np.testing.assert_allclose(scores, linear[:, 0] if n_classes == 2 else linear, rtol=1e-10, atol=1e-12)
+    rows = np.column_stack([np.zeros(len(X)), scores]) if n_classes == 2 else scores
+    softmax = np.exp(rows - rows.max(axis=1, keepdims=True))
+    softmax /= softmax.sum(axis=1, keepdims=True)
+    proba = classifier.predict_proba(sp.csr_array(X) if sparse else X)
+    np.testing.assert_allclose(proba, softmax, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-12)
+    np.testing.assert_allclose(classifier.predict_log_proba(X), np.log(softmax), rtol=1e-10, atol=1e-12)
+
+
+def test_with_two_classes_positive_scores_mean_the_second_class(make_data):
+    X, y = make_data(2)
+    classifier = quick().fit(X, np.array(["no", "yes"])[y])
+    positive = classifier.decision_function(X) > 0
+    assert 0 < positive.sum() < len(X)
+    assert np.array_equal(classifier.predict(X) == "yes", positive)
+    assert np.array_equal(classifier.predict_proba(X)[:, 1] > 0.5, positive)
+
+
+def test_with_two_classes_both_tails_of_the_probability_are_accurate():
+    classifier = quick().fit([[-1.0], [1.0]], [0, 1])
+    x = 690 / classifier.coef_[0, 0]
+    proba = classifier.predict_proba([[x], [-x]])
+    scores = classifier.decision_function([[x], [-x]])
+    np.testing.assert_allclose([proba[0, 0], proba[1, 1]], np.exp([-scores[0], scores[1]]), rtol=1e-12)
+    assert 0 < proba[0, 0] < 1e-295 and proba[0, 1] == 1 == proba[1, 0]
+
+
+@pytest.mark.parametrize("factor", [1, 1e4, 1e150, 1e300])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_at_any_scale_of_rows_nothing_is_nan_and_predict_maximises_the_probability(n_classes, factor, make_data):
+    X, y = make_data(n_classes)
+    classifier = quick().fit(X, y)
+    proba, log_proba = classifier.predict_proba(X * factor), classifier.predict_log_proba(X * factor)
+    assert (
+        np.isfinite(proba).all() and np.isfinite(log_proba).all() and np.isfinite(classifier.decision_function(X * factor)).all()
+    )
+    np.testing.assert_allclose(proba.sum(axis=1), 1)
+    predicted = classifier.predict(X * factor)
+    assert (proba[np.arange(len(X)), predicted] == proba.max(axis=1)).all()
+    assert (log_proba <= 0).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("factor", [1e-300, 1e-30, 1e30, 1e150, 1e300])
+@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "optimal", "adaptive"])
+@pytest.mark.parametrize("sparse", [False, True])
+def test_training_at_any_scale_of_rows_gives_a_finite_model(factor, learning_rate, sparse, make_data):
+    X, y = make_data()
+    X = (sp.csr_array if sparse else np.asarray)(X * factor)
+    classifier = quick(learning_rate=learning_rate, alpha=1e-3).fit(X, y)
+    assert np.isfinite(classifier.coef_).all() and np.isfinite(classifier.intercept_).all()
+    assert np.isfinite(classifier.predict_proba(X)).all()
+
+
+def test_steps_that_diverge_give_a_finite_model_and_a_warning_that_names_the_cause(make_data):
+    X, y = make_data()
+    X[7, 3] = 1e200
+    with pytest.warns(ConvergenceWarning, match=r"(?s)update \d+.*'constant'.*eta0=.*1e\+200.*column 3"):
+        classifier = quick(learning_rate="constant", eta0=1e200).fit(X, y)
+    assert np.isfinite(classifier.coef_).all() and np.isfinite(classifier.predict_proba(X)).all()
+
+
+def test_reaching_max_iter_is_said_with_the_number_of_epochs_and_the_gap(make_data):
+    with pytest.warns(
+        ConvergenceWarning, match=r"after 3 epochs the objective is at most .* nats/example above its minimum"
+    ) as record:
+        classifier = quick(max_iter=3, tol=0.0, n_iter_no_change=5).fit(*make_data())
+    assert f"{classifier.optimality_gap_:.2g}" in str(record[0].message)
+
+
+# --------------------------------------------------------------------------------------------------------------- containers
+
+FORMATS = ["csr", "csc", "coo", "bsr", "lil", "dok"]
+
+
+def containers(X):
+    yield "F order", np.asfortranarray(X)
+    yield "strided", np.repeat(X, 2, axis=0)[::2]
+    yield "list", X.tolist()
+    for name in FORMATS:
+        yield f"{name} matrix", getattr(sp, f"{name}_matrix")(X)
+        yield f"{name} array", getattr(sp, f"{name}_array")(X)
+    for name in ("csr", "csc"):
+        sparse = getattr(sp, f"{name}_array")(X)
+        sparse.indices, sparse.indptr = sparse.indices.astype(np.int64), sparse.indptr.astype(np.int64)
+        yield f"{name} int64", sparse
+    mixed = sp.csr_matrix(X)
+    mixed.indices = mixed.indices.astype(np.int64)
+    yield "csr mixed", mixed
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("params", [{}, {"l1_ratio": 0.5, "alpha": 0.01}, {"average": True}, {"early_stopping": True}])
+def test_every_container_gives_the_same_model(method, params, make_data):
+    X, y = make_data()
+    more = {} if method == "fit" else {"classes": [0, 1, 2]}
+    expected = getattr(quick(**params), method)(X, y, **more)
+    for name, container in containers(X):
+        classifier = getattr(quick(**params), method)(container, y, **more)
+        np.testing.assert_allclose(classifier.coef_, expected.coef_, rtol=1e-9, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(classifier.intercept_, expected.intercept_, rtol=1e-9, atol=1e-12, err_msg=name)
+        np.testing.assert_allclose(expected.predict_proba(container), expected.predict_proba(X), rtol=1e-10, err_msg=name)
+
+
+def test_float32_gives_the_model_of_float64_to_its_precision(make_data):
+    X, y = make_data()
+    X = X.astype(np.float32)
+    single, double = quick().fit(X, y), quick().fit(X.astype(np.float64), y)
+    np.testing.assert_allclose(single.coef_, double.coef_, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_csr_that_is_not_canonical_gives_the_same_model_and_is_not_modified(method, make_data):
+    X, y = make_data()
+    canonical = sp.csr_matrix(X)
+    data = np.repeat(canonical.data / 2, 2)  # every element twice, halved, and rows backwards
+    indices = np.repeat(canonical.indices, 2)
+    indptr = canonical.indptr * 2
+    for begin, end in zip(indptr[:-1], indptr[1:], strict=True):
+        data[begin:end], indices[begin:end] = data[begin:end][::-1].copy(), indices[begin:end][::-1].copy()
+    messy = sp.csr_matrix((data, indices, indptr), shape=X.shape)
+    copies = data.copy(), indices.copy(), indptr.copy()
+    more = {} if method == "fit" else {"classes": [0, 1, 2]}
+    expected = getattr(quick(), method)(canonical, y, **more)
+    classifier = getattr(quick(), method)(messy, y, **more)
+    np.testing.assert_allclose(classifier.coef_, expected.coef_, rtol=1e-10)
+    np.testing.assert_allclose(expected.decision_function(messy), expected.decision_function(canonical), rtol=1e-10, atol=1e-14)
+    for array, before in zip((messy.data, messy.indices, messy.indptr), copies, strict=True):
+        assert np.array_equal(array, before)
+
+
+def test_explicit_zeros_change_nothing(make_data):
+    X, y = make_data()
+    explicit = sp.csr_array(np.ones(X.shape))
+    explicit.data[:] = X.ravel()
+    np.testing.assert_allclose(quick().fit(explicit, y).coef_, quick().fit(sp.csr_array(X), y).coef_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("sparse", [False, True])
+@pytest.mark.parametrize("method", ["fit", "partial_fit", "predict_proba"])
+def test_x_is_not_copied(method, sparse, dtype):
+    X = np.random.default_rng(0).normal(size=(1000, 1000)).astype(dtype)
+    y = np.arange(1000) % 2
+    X = sp.csr_array(X) if sparse else X
+    n_bytes = X.data.nbytes
+    classifier = SoftmaxSGDClassifier(max_iter=1, tol=None).partial_fit(X[:10], y[:10], classes=[0, 1])
+    tracemalloc.start()
+    try:
+        getattr(classifier, method)(X, *([] if method == "predict_proba" else [y]))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < n_bytes / 2
+
+
+# ------------------------------------------------------------------------------------------------------ epochs and stopping
+
+
+def test_one_epoch_without_shuffling_is_one_partial_fit(make_data):
+    X, y = make_data()
+    classifier = quick(max_iter=1, shuffle=False, alpha=0.01, eta0=0.1).fit(X, y)
+    stream = quick(alpha=0.01, eta0=0.1).partial_fit(X, y, classes=[0, 1, 2])
+    np.testing.assert_allclose(classifier.coef_, stream.coef_, rtol=1e-10)
+    assert classifier.t_ == stream.t_ == len(X) + 1
+
+
+def test_loss_curve_has_an_entry_per_epoch_and_falls(make_data):
+    classifier = quick(max_iter=30).fit(*make_data())
+    assert classifier.loss_curve_.shape == (30,) and classifier.n_iter_ == 30
+    assert classifier.loss_curve_[-1] < classifier.loss_curve_[0]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_the_optimality_gap_bounds_the_distance_from_the_optimum(n_classes, make_data):
+    from sklearn.linear_model import LogisticRegression
+
+    X, y = make_data(n_classes)
+    alpha = 0.05
+    optimum = LogisticRegression(C=1 / (alpha * len(X)), tol=1e-10, max_iter=10_000).fit(X, y)
+
+    def objective(model):
+        return log_loss(y, model.predict_proba(X)) + alpha / 2 * np.sum(model.coef_**2)
+
+    distances = []
+    for epochs in (1, 30):
+        classifier = quick(max_iter=epochs, alpha=alpha).fit(X, y)
+        distances.append(objective(classifier) - objective(optimum))
+        assert -1e-9 < distances[-1] <= classifier.optimality_gap_
+    assert distances[1] < distances[0]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_fit_stops_when_epochs_bring_no_progress(make_data):
+    X, y = make_data()
+    patient = SoftmaxSGDClassifier(tol=1e-6, max_iter=500, random_state=0).fit(X, y)
+    hasty = SoftmaxSGDClassifier(tol=1e-2, max_iter=500, random_state=0, n_iter_no_change=2).fit(X, y)
+    assert hasty.n_iter_ < patient.n_iter_
+    curve = hasty.loss_curve_
+    assert (curve[-2:] > curve[:-2].min() - 1e-2).all()
+
+
+def test_early_stopping_watches_the_log_loss_of_the_validation_rows_and_restores_the_best_epoch(make_data):
+    X, y = make_data()
+    X_val, y_val = make_data(seed=1)
+    classifier = quick(early_stopping=True, max_iter=20, learning_rate="constant", eta0=1.0)
+    classifier.fit(X, y, X_val=X_val, y_val=y_val)
+    scores = classifier.validation_scores_
+    assert scores.shape == (classifier.n_iter_,)
+    assert classifier.best_validation_score_ == scores.max() > scores[-1]
+    np.testing.assert_allclose(-log_loss(y_val, classifier.predict_proba(X_val)), scores.max(), rtol=1e-10)
+    until_best = quick(max_iter=int(scores.argmax()) + 1, learning_rate="constant", eta0=1.0).fit(X, y)
+    assert np.array_equal(until_best.coef_, classifier.coef_)
+
+
+def test_validation_weights_weigh_the_validation_score(make_data):
+    X, y = make_data()
+    X_val, y_val = make_data(seed=1)
+    weight = np.random.default_rng(0).uniform(size=len(y_val))
+    classifier = quick(early_stopping=True).fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
+    expected = -log_loss(y_val, classifier.predict_proba(X_val), sample_weight=weight)
+    np.testing.assert_allclose(classifier.best_validation_score_, expected, rtol=1e-10)
+
+
+def test_early_stopping_is_reproducible_and_its_clock_and_penalty_leave_out_the_validation_rows(make_data, fitted):
+    X, y = make_data()
+    classifier = quick(early_stopping=True, validation_fraction=0.25).fit(X, y)
+    assert classifier.t_ == 1 + 90 and classifier.alpha_ == 1 / 90
+    assert fitted(classifier) == fitted(quick(early_stopping=True, validation_fraction=0.25).fit(X, y))
+    assert fitted(classifier) != fitted(quick(early_stopping=True, validation_fraction=0.25, random_state=1).fit(X, y))
+
+
+def test_the_split_of_early_stopping_is_stratified():
+    # the rare class has 10 of 100 rows, so one of the 10 held-out rows; its weight is found back in t_
+    y = np.repeat([0, 1], [90, 10])
+    weight = np.where(y == 1, 1000.0, 1.0)
+    for seed in range(5):
+        classifier = quick(early_stopping=True, random_state=seed).fit(np.ones((100, 1)), y, sample_weight=weight)
+        assert classifier.t_ == 1 + 81 + 9000
+
+
+def test_without_early_stopping_there_are_no_validation_scores(make_data):
+    classifier = quick().fit(*make_data())
+    assert classifier.validation_scores_ is None and classifier.best_validation_score_ is None
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_verbose_prints_a_line_per_epoch(early_stopping, make_data, capsys):
+    classifier = quick(verbose=1, early_stopping=early_stopping).fit(*make_data())
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == classifier.n_iter_ == 5
+    assert all(("validation" in line) == early_stopping for line in lines)
+    quick().fit(*make_data())
+    assert capsys.readouterr().out == ""
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another(make_data, fitted):
+    X, y = make_data()
+    assert fitted(quick().fit(X, y)) == fitted(quick().fit(X, y)) != fitted(quick(random_state=1).fit(X, y))
+    generators = [np.random.RandomState(3) for _ in range(2)]
+    assert fitted(quick(random_state=generators[0]).fit(X, y)) == fitted(quick(random_state=generators[1]).fit(X, y))
+
+
+def test_without_shuffling_the_seed_does_not_matter(make_data, fitted):
+    X, y = make_data()
+    assert fitted(quick(shuffle=False).fit(X, y)) == fitted(quick(shuffle=False, random_state=1).fit(X, y))
+
+
+def test_fit_starts_afresh_and_warm_start_goes_on(make_data, fitted):
+    X, y = make_data()
+    params = dict(learning_rate="constant", eta0=0.01)  # so short that every epoch is better than the one before
+    once = quick(**params).fit(X, y)
+    assert fitted(quick(**params).fit(X[::-1], y).fit(X, y)) == fitted(once)
+    warm = quick(**params, warm_start=True).fit(X, y)
+    assert fitted(warm) == fitted(once)
+    warm.fit(X, y)
+    assert warm.loss_curve_[0] < once.loss_curve_[-1]
+    assert warm.t_ == once.t_
+    assert not np.array_equal(warm.coef_, once.coef_)
+
+
+def test_warm_start_may_lack_a_class_but_keeps_it(make_data):
+    X, y = make_data()
+    classifier = quick(warm_start=True).fit(X, y).fit(X[y < 2], y[y < 2])
+    assert classifier.classes_.tolist() == [0, 1, 2] and classifier.coef_.shape == (3, 5)
+
+
+def test_fit_without_intercept_has_zero_intercepts(make_data):
+    X, y = make_data()
+    classifier = quick(fit_intercept=False).fit(X, y).partial_fit(X, y)
+    assert np.array_equal(classifier.intercept_, np.zeros(3))
+
+
+def test_alpha_defaults_to_one_over_the_total_weight(make_data):
+    X, y = make_data()
+    weight = np.linspace(0, 3, len(y))
+    assert quick().fit(X, y, weight).alpha_ == pytest.approx(1 / weight.sum(), rel=1e-14)
+    assert quick(alpha=0.25).fit(X, y, weight).alpha_ == 0.25
+
+
+def test_l1_makes_coefficients_exactly_zero(make_data):
+    X, y = make_data()
+    classifier = quick(alpha=0.1, l1_ratio=1.0, max_iter=50).fit(np.hstack([X, 0.01 * X[::-1]]), y)
+    assert (classifier.coef_[:, 5:] == 0).all() and (classifier.coef_[:, :5] != 0).any()
+
+
+# ----------------------------------------------------------------------------------------------------------- sparse, copies
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_sparsified_model_predicts_and_trains_like_the_dense_one(n_classes, average, make_data):
+    X, y = make_data(n_classes)
+    dense = quick(alpha=0.05, l1_ratio=1.0, average=average).fit(X, y)
+    sparse = copy.deepcopy(dense).sparsify()
+    assert sp.issparse(sparse.coef_) and sparse.sparsify() is sparse
+    for method in ("decision_function", "predict_proba", "predict"):
+        np.testing.assert_allclose(getattr(sparse, method)(X), getattr(dense, method)(X), rtol=1e-12, atol=1e-14)
+    assert np.array_equal(copy.deepcopy(sparse).densify().coef_, dense.coef_)
+    dense.partial_fit(X, y), sparse.partial_fit(X, y)
+    assert isinstance(sparse.coef_, np.ndarray)
+    np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-10, atol=1e-13)
+    np.testing.assert_allclose(sparse.intercept_, dense.intercept_, rtol=1e-10)
+
+
+LABELS = {
+    "str": np.array(["b", "a", "c"]),
+    "object str": np.array(["b", "a", "c"], dtype=object),
+    "negative": np.array([-7, 3, -1]),
+    "float": np.array([2.0, 1.0, 5.0]),
+    "unsigned": np.array([200, 7, 9], dtype=np.uint8),
+    "bool": np.array([True, False]),
+}
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_labels_of_any_kind_come_back_as_they_were(labels, method, make_data):
+    labels = LABELS[labels]
+    X, y = make_data(len(labels))
+    more = {} if method == "fit" else {"classes": labels}
+    classifier = getattr(quick(), method)(X, labels[y], **more)
+    assert classifier.classes_.dtype == labels.dtype and classifier.classes_.tolist() == sorted(labels.tolist())
+    predicted = classifier.predict(X)
+    assert predicted.dtype == labels.dtype and set(predicted.tolist()) <= set(labels.tolist())
+    assert classifier.score(X, labels[y]) > 1 / len(labels)
+    assert classifier.coef_.shape == ((1, 5) if len(labels) == 2 else (3, 5))
+
+
+@pytest.mark.parametrize("dtype", ["category", "string", "object", "int64"])
+def test_labels_may_be_pandas_series(dtype, make_data):
+    pandas = pytest.importorskip("pandas")
+    X, y = make_data()
+    labels = y if dtype == "int64" else np.array(["b", "a", "c"])[y]
+    series = pandas.Series(labels).astype(dtype)
+    classifier = quick().fit(X, series).partial_fit(X, series)
+    assert classifier.classes_.tolist() == sorted(set(labels.tolist()))
+    assert classifier.score(X, series) > 1 / 3
+
+
+@pytest.mark.parametrize("average", [False, True])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_read_only_model_predicts_and_trains(n_classes, average, make_data, tmp_path, fitted):
+    X, y = make_data(n_classes)
+    expected = quick(average=average).fit(X, y)
+    joblib.dump(expected, tmp_path / "model")
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    assert fitted(mapped) == fitted(expected)
+    assert not mapped.coef_.flags.writeable  # else the test would show nothing
+    assert np.array_equal(mapped.predict_proba(X), expected.predict_proba(X))
+    assert fitted(mapped.partial_fit(X, y)) == fitted(expected.partial_fit(X, y))
+    assert np.array_equal(mapped.predict_proba(X), expected.predict_proba(X))
+
+
+def test_training_a_read_only_model_leaves_the_file_as_it_was(make_data, tmp_path):
+    X, y = make_data()
+    joblib.dump(quick().fit(X, y), tmp_path / "model")
+    before = (tmp_path / "model").read_bytes()
+    joblib.load(tmp_path / "model", mmap_mode="r").partial_fit(X, y)
+    assert (tmp_path / "model").read_bytes() == before
+
+
+COPIES = {
+    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
+    "pickle 5": lambda model: pickle.loads(pickle.dumps(model, protocol=5)),
+    "deepcopy": copy.deepcopy,
+    "twice": lambda model: copy.deepcopy(pickle.loads(pickle.dumps(model))),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("params", [{}, {"average": True}, {"early_stopping": True}])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_copy_keeps_everything_bit_for_bit_and_is_independent(how, params, n_classes, make_data, fitted):
+    X, y = make_data(n_classes)
+    original = quick(**params).fit(X, y)
+    before = fitted(original)
+    duplicate = COPIES[how](original)
+    assert fitted(duplicate) == before and duplicate.get_params() == original.get_params()
+    assert np.array_equal(duplicate.predict_proba(X), original.predict_proba(X))
+    duplicate.partial_fit(X, y)
+    assert fitted(original) == before
+    assert fitted(original.partial_fit(X, y)) == fitted(duplicate)
+
+
+def test_a_shallow_copy_and_a_clone_are_what_scikit_learn_means_by_them(make_data):
+    classifier = quick(average=True, eta0=0.5).fit(*make_data())
+    assert clone(classifier).get_params() == classifier.get_params()
+    assert not hasattr(clone(classifier), "coef_")
+
+
+def test_coefficients_that_a_user_replaces_are_used(make_data):
+    X, y = make_data()
+    classifier = quick().fit(X, y)
+    classifier.coef_ = np.zeros((3, 5))
+    classifier.intercept_ = np.array([0.0, 5.0, 0.0])
+    assert (classifier.predict(X) == 1).all()
+    assert (COPIES["pickle"](classifier).predict(X) == 1).all()
+    assert np.abs(classifier.partial_fit(X[:1], y[:1]).intercept_ - [0, 5, 0]).max() < 2
+
+
+def test_coefficients_that_a_user_changes_in_place_are_used(make_data):
+    X, y = make_data(2)
+    classifier = quick().fit(X, y)
+    classifier.coef_[:] = 0
+    np.testing.assert_allclose(classifier.decision_function(X), classifier.intercept_[0], rtol=1e-12)
+    assert (COPIES["pickle"](classifier).coef_ == 0).all()

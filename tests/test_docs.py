@@ -1,0 +1,93 @@
+"""What the documentation says is true: examples run, docstrings are complete and agree with signatures."""
+
+import ast
+import doctest
+import inspect
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from numpydoc.docscrape import ClassDoc
+from numpydoc.validate import validate
+
+import sklearn_softmax
+from sklearn_softmax import SoftmaxSGDClassifier
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
+EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
+OWN_METHODS = sorted(
+    name for name, member in vars(SoftmaxSGDClassifier).items() if inspect.isfunction(member) and not name.startswith("_")
+)
+PUBLIC = ["SoftmaxSGDClassifier", *(f"SoftmaxSGDClassifier.{name}" for name in OWN_METHODS)]
+ALLOWED = {
+    "ES01": "a summary that says all needs no extended one",
+    "EX01": "the class has the example",
+    "RT02": "returned values are named, as scikit-learn does",
+    "SA01": "the class has the references",
+    "SS05": "takes nouns such as Probabilities for verbs",
+}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_page(page):
+    assert doctest.testfile(str(page), module_relative=False).failed == 0
+
+
+def test_readme_has_an_example():
+    assert doctest.DocTestParser().get_examples((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstring_examples(name):
+    thing = sklearn_softmax
+    for part in name.split("."):
+        thing = getattr(thing, part)
+    runner = doctest.DocTestRunner()
+    for test in doctest.DocTestFinder(recurse=False).find(thing, name, globs={}):
+        runner.run(test)
+    assert runner.summarize(verbose=False).failed == 0
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_docstring_is_complete(name):
+    errors = validate(f"sklearn_softmax.{name}")["errors"]
+    assert [error for error in errors if error[0] not in ALLOWED] == []
+
+
+def test_documented_defaults_are_those_of_the_signature():
+    documented = {parameter.name: parameter.type for parameter in ClassDoc(SoftmaxSGDClassifier)["Parameters"]}
+    signature = inspect.signature(SoftmaxSGDClassifier).parameters
+    assert list(documented) == list(signature)
+    for name, parameter in signature.items():
+        default = re.search(r"default=(.+)$", documented[name])
+        assert default, name
+        assert ast.literal_eval(default[1]) == parameter.default, name
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
+def test_example_runs_without_warnings(example, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(example)],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert done.stdout.strip()
+
+
+def test_digits_example_prints_a_line_per_model(tmp_path):
+    script = ROOT / "docs" / "examples" / "digits.py"
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300)
+    line = re.compile(r"^(\S.*?) +(\d+\.\d{3}) +(\d\.\d{3}) +(\d+\.\d{2})$", re.MULTILINE)
+    rows = {name: (float(loss), float(accuracy)) for name, loss, accuracy, _ in line.findall(done.stdout)}
+    assert len(rows) == 5
+    assert all(accuracy > 0.85 for _, accuracy in rows.values())
+    assert rows["SoftmaxSGDClassifier, scaled"][0] < rows["SGDClassifier(log_loss), scaled"][0]

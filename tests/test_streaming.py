@@ -1,0 +1,193 @@
+"""partial_fit: how a stream is cut, stored and packed does not matter."""
+
+import io
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+from sklearn_softmax import SoftmaxSGDClassifier
+
+VARIANTS = {
+    "default": {},
+    "constant": {"learning_rate": "constant"},
+    "optimal": {"learning_rate": "optimal", "alpha": 1e-2},
+    "adaptive": {"learning_rate": "adaptive", "eta0": 0.1},
+    "L1": {"l1_ratio": 1.0, "alpha": 1e-2},
+    "averaged": {"average": True},
+    "averaged from 50": {"average": 50, "l1_ratio": 0.5},
+    "balanced": {"class_weight": "balanced"},
+    "balanced, averaged": {"class_weight": "balanced", "average": True, "l1_ratio": 0.5},
+    "numeric alpha": {"alpha": 0.1},
+    "no intercept": {"fit_intercept": False},
+}
+CUTTINGS = {"row by row": range(1, 120), "halves": [60], "uneven": [1, 2, 5, 50, 119], "with an empty rest": [7, 70]}
+
+each_variant = pytest.mark.parametrize("variant", VARIANTS)
+
+
+def stream(X, y, cuts, *, between=lambda model: model, container=np.asarray, weight=None, **params):
+    model = SoftmaxSGDClassifier(random_state=0, **params)
+    bounds = [0, *cuts, len(y)]
+    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+        rows = slice(begin, end)
+        model.partial_fit(container(X[rows]), y[rows], np.unique(y), None if weight is None else weight[rows])
+        model = between(model)
+    return model
+
+
+def assert_close(one, other):
+    np.testing.assert_allclose(one.coef_, other.coef_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(one.intercept_, other.intercept_, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose([one.t_, one.alpha_], [other.t_, other.alpha_], rtol=1e-12)
+
+
+@each_variant
+@pytest.mark.parametrize("cutting", CUTTINGS)
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_any_cutting_of_a_stream_gives_the_same_model(variant, cutting, container, n_classes, make_data):
+    X, y = make_data(n_classes)
+    weight = np.random.default_rng(0).uniform(0, 2, size=len(y))
+    whole = stream(X, y, [], container=container, weight=weight, **VARIANTS[variant])
+    assert_close(stream(X, y, CUTTINGS[cutting], container=container, weight=weight, **VARIANTS[variant]), whole)
+
+
+def by_joblib(model):
+    file = io.BytesIO()
+    joblib.dump(model, file)
+    file.seek(0)
+    return joblib.load(file)
+
+
+@each_variant
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("between", [lambda model: pickle.loads(pickle.dumps(model)), by_joblib], ids=["pickle", "joblib"])
+def test_storing_the_model_between_calls_changes_nothing_bit_for_bit(variant, n_classes, between, make_data, fitted):
+    X, y = make_data(n_classes)
+    cuts = [1, 40, 80]
+    assert fitted(stream(X, y, cuts, between=between, **VARIANTS[variant])) == fitted(stream(X, y, cuts, **VARIANTS[variant]))
+
+
+@each_variant
+def test_storing_a_memory_mapped_model_between_calls_changes_nothing_bit_for_bit(variant, make_data, fitted, tmp_path):
+    def between(model):
+        joblib.dump(model, tmp_path / "model")
+        return joblib.load(tmp_path / "model", mmap_mode="r")
+
+    X, y = make_data()
+    # one cut: the file may not be overwritten while it is mapped
+    first = stream(X[:50], y[:50], [], **VARIANTS[variant])
+    mapped = between(first)
+    assert fitted(mapped.partial_fit(X[50:], y[50:])) == fitted(stream(X, y, [50], **VARIANTS[variant]))
+
+
+@each_variant
+def test_the_container_may_change_in_mid_stream(variant, make_data):
+    X, y = make_data()
+    kinds = iter([np.asarray, sp.csr_array, sp.coo_matrix, np.asfortranarray, sp.csc_array])
+    mixed = stream(X, y, [20, 40, 60, 80], container=lambda rows: next(kinds)(rows), **VARIANTS[variant])
+    assert_close(mixed, stream(X, y, [], **VARIANTS[variant]))
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_chunks_of_double_go_into_a_float32_model_as_float32(average, make_data, fitted):
+    X, y = make_data()
+    X32 = X.astype(np.float32)
+    one, other = (
+        SoftmaxSGDClassifier(average=average).partial_fit(X32, y, [0, 1, 2]).partial_fit(chunk, y) for chunk in (X32, X)
+    )
+    assert fitted(one) == fitted(other) and one.coef_.dtype == np.float32
+
+
+def test_chunks_of_float32_leave_a_double_model_double(make_data):
+    X, y = make_data()
+    assert SoftmaxSGDClassifier().partial_fit(X, y, [0, 1, 2]).partial_fit(X.astype(np.float32), y).coef_.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    "params", [{"shuffle": True}, {"shuffle": False}, {"random_state": 1}, {"max_iter": 1}, {"early_stopping": True}]
+)
+def test_parameters_of_fit_do_not_act_in_partial_fit(params, make_data, fitted):
+    X, y = make_data()
+    expected = SoftmaxSGDClassifier().partial_fit(X, y, [0, 1, 2])
+    assert fitted(SoftmaxSGDClassifier(**params).partial_fit(X, y, [0, 1, 2])) == fitted(expected)
+
+
+def test_the_order_of_a_stream_matters_because_it_is_kept(make_data):
+    X, y = make_data()
+    assert not np.allclose(stream(X, y, []).coef_, stream(X[::-1], y[::-1], []).coef_)
+
+
+@each_variant
+@pytest.mark.parametrize("cutting", CUTTINGS)
+def test_partial_fit_goes_on_from_fit_with_the_clock_of_one_pass(variant, cutting, make_data):
+    X, y = make_data()
+    X_more, y_more = make_data(seed=1)
+    models = []
+    for cuts in ([], CUTTINGS[cutting]):
+        model = SoftmaxSGDClassifier(max_iter=4, tol=None, random_state=0, **VARIANTS[variant]).fit(X, y)
+        clock = model.t_
+        bounds = [0, *cuts, len(y)]
+        for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+            model.partial_fit(X_more[begin:end], y_more[begin:end])
+        models.append(model)
+    assert clock == pytest.approx(121)  # balanced weights have this sum, too
+    assert_close(*models)
+
+
+def test_partial_fit_after_early_stopping_trains_on_every_row(make_data):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier(early_stopping=True, max_iter=3, tol=None, random_state=0).fit(X, y)
+    assert model.t_ == 1 + 108
+    for row in range(10):
+        before = model.coef_.copy()
+        model.partial_fit(X[row : row + 1] + 0.1, y[row : row + 1])
+        assert model.t_ == 1 + 108 + row + 1 and not np.array_equal(model.coef_, before)
+
+
+@each_variant
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_sparsify_in_mid_stream_changes_nothing(variant, n_classes, make_data):
+    X, y = make_data(n_classes)
+    sparsified = stream(X, y, [30, 60], between=lambda model: model.sparsify(), **VARIANTS[variant]).densify()
+    assert_close(sparsified, stream(X, y, [30, 60], **VARIANTS[variant]))
+
+
+def test_sparsify_and_densify_in_mid_stream_change_nothing_of_an_averaged_model(make_data):
+    X, y = make_data()
+    there_and_back = stream(X, y, [30, 60], between=lambda model: model.sparsify().densify(), average=True)
+    assert_close(there_and_back, stream(X, y, [30, 60], average=True))
+
+
+def test_balanced_weighs_each_row_by_the_counts_up_to_it(make_data):
+    X, y = make_data()
+    counts, weight = np.zeros(3), []
+    for label in y:
+        counts[label] += 1
+        weight.append(counts.sum() / ((counts > 0).sum() * counts[label]))
+    balanced = stream(X, y, [11, 70], class_weight="balanced")
+    assert_close(balanced, stream(X, y, [], weight=np.array(weight)))
+
+
+@pytest.mark.parametrize("classes", [[0, 1, 2], [2, 1, 0], [0, 0, 1, 2], None])
+def test_the_same_classes_or_none_may_be_passed_again(classes, make_data, fitted):
+    X, y = make_data()
+    expected = SoftmaxSGDClassifier().partial_fit(X, y, [0, 1, 2]).partial_fit(X, y)
+    assert fitted(SoftmaxSGDClassifier().partial_fit(X, y, [2, 0, 1]).partial_fit(X, y, classes)) == fitted(expected)
+
+
+def test_classes_that_never_occur_are_kept_and_become_improbable(make_data):
+    X, y = make_data(2)
+    model = SoftmaxSGDClassifier().partial_fit(X, y, [0, 1, 7])
+    assert model.classes_.tolist() == [0, 1, 7] and model.coef_.shape == (3, 5)
+    assert model.predict_proba(X)[:, 2].mean() < 1 / 3
+
+
+def test_a_first_chunk_may_have_one_class_only(make_data):
+    X, y = make_data()
+    first = y == 0
+    model = SoftmaxSGDClassifier().partial_fit(X[first], y[first], [0, 1, 2])
+    assert np.isfinite(model.coef_).all() and (model.predict(X) == 0).mean() > 0.5
