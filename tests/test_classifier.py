@@ -540,8 +540,8 @@ def test_a_sparsified_model_predicts_and_trains_like_the_dense_one(n_classes, av
     assert np.array_equal(copy.deepcopy(sparse).densify().coef_, dense.coef_)
     dense.partial_fit(X, y), sparse.partial_fit(X, y)
     assert isinstance(sparse.coef_, np.ndarray)
-    np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-10, atol=1e-13)
-    np.testing.assert_allclose(sparse.intercept_, dense.intercept_, rtol=1e-10)
+    np.testing.assert_array_equal(sparse.coef_, dense.coef_)
+    np.testing.assert_array_equal(sparse.intercept_, dense.intercept_)
 
 
 LABELS = {

@@ -29,8 +29,8 @@ WEIGHT_IS_A_STEP = (
 )
 
 LUCKY_EPOCH = (
-    "of 15 held-out rows and noisy early epochs, one of the latter scores best for longer than n_iter_no_change; with tol=None, which "
-    "trains to the end, all rows are given to the heavy class"
+    "on 15 held-out rows one of the noisy first epochs scores best for longer than n_iter_no_change; with tol=None, which trains "
+    "to the end, all rows are given to the heavy class"
 )
 
 # instance -> check -> reason; test_a_check_that_is_expected_to_fail_does_fail keeps it honest

@@ -14,6 +14,7 @@ from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.frozen import FrozenEstimator
 from sklearn.inspection import permutation_importance
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import get_scorer
 from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, TunedThresholdClassifierCV, cross_validate, learning_curve
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
@@ -135,9 +136,11 @@ def test_sample_weight_is_routed_through_a_search_over_a_pipeline(iris):
     X, y = iris
     weight = np.where(y == 1, 0.0, 1.0)
     with sklearn.config_context(enable_metadata_routing=True):
-        model = quick().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
-        scaler = StandardScaler().set_fit_request(sample_weight=False)
-        found = GridSearchCV(make_pipeline(scaler, model), {"softmaxsgdclassifier__alpha": [0.01]}, cv=3)
+        pipeline = make_pipeline(
+            StandardScaler().set_fit_request(sample_weight=False), quick().set_fit_request(sample_weight=True)
+        )
+        scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
+        found = GridSearchCV(pipeline, {"softmaxsgdclassifier__alpha": [0.01]}, cv=3, scoring=scorer)
         found.fit(X, y, sample_weight=weight)
     assert found.best_estimator_[-1].classes_.tolist() == [0, 2]
 
