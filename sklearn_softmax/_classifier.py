@@ -145,8 +145,8 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    `fit` keeps a few times ``n_features * n_classes`` numbers, and a few times ``n_samples * n_classes`` for a moment at the end,
-    for `optimality_gap_`. X is not copied if it is float32 or float64, and C-ordered or canonical CSR.
+    `fit` keeps a few times ``n_features * n_classes`` numbers, and ``n_samples * n_classes`` for a moment at the end, for
+    `optimality_gap_`. X is not copied if it is float32 or float64, and C-ordered or canonical CSR.
 
     Rows of weight 0 count as absent everywhere.
 
@@ -452,7 +452,8 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         scores = self.decision_function(X)
         if scores.ndim == 1:
             return expit(np.column_stack([-scores, scores]))
-        return softmax(scores.astype(np.float64), axis=1).astype(scores.dtype)
+        with np.errstate(over="ignore"):  # a difference of two scores may be -inf, whose exp is right
+            return softmax(scores.astype(np.float64), axis=1).astype(scores.dtype)
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities: log-softmax of `decision_function`.

@@ -10,16 +10,17 @@ so that F is the objective of binary logistic regression in the one row w that u
 """
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import issparse
-from scipy.special import logsumexp, softmax, xlogy
+from scipy.special import xlogy
 
 from . import kernels
 
-__all__ = ["Objective", "Penalty", "kernel_rows", "losses", "raw_prediction"]
+__all__ = ["Objective", "Penalty", "kernel_rows", "proba_and_losses", "raw_prediction"]
 
 BLOCK = 1 << 16  # numbers
 NO_INDICES = np.empty(0, dtype=np.int32)
@@ -70,21 +71,13 @@ def raw_prediction(X, model):
     return scores
 
 
-def losses(scores, y):
-    """-log softmax(scores_i)[y_i] of each row, in nats; shape (n_samples,), float64."""
-    scores = np.asarray(scores, dtype=np.float64)
-    return logsumexp(scores, axis=1) - scores[np.arange(len(y)), y]
-
-
-def _transposed_product(X, residual):
-    """residual.T @ X in double: in blocks of rows if X is float32, because a product of mixed dtypes copies it."""
-    if X.dtype == residual.dtype:
-        return (X.T @ residual).T
-    n_rows = max(1, BLOCK * X.shape[0] // max(1, X.size))
-    product = np.zeros((residual.shape[1], X.shape[1]))
-    for start in range(0, X.shape[0], n_rows):
-        product += (X[start : start + n_rows].T @ residual[start : start + n_rows]).T
-    return product
+def proba_and_losses(scores, y):
+    """softmax(scores_i), and -log softmax(scores_i)[y_i] in nats, of each row; float64."""
+    relative = scores - scores.max(axis=1, keepdims=True).astype(np.float64)
+    proba = np.exp(relative)
+    sums = proba.sum(axis=1)
+    proba /= sums[:, None]
+    return proba, np.log(sums) - relative[np.arange(len(y)), y]
 
 
 @dataclass(frozen=True)
@@ -120,6 +113,10 @@ class Penalty:
         return float(np.sum(l1 * np.abs(rows) + rows * gradient)) if not excess.any() else np.inf
 
 
+def _unchanged(proba):
+    return proba
+
+
 @dataclass(frozen=True)
 class Objective:
     """F on given rows.
@@ -139,23 +136,40 @@ class Objective:
     penalty: Penalty
     fit_intercept: bool = True
 
-    @property
+    @cached_property
     def _shares(self):
         return self.sample_weight / self.sample_weight.sum()
 
+    def _blocks(self, n_classes):
+        """Slices of rows so few that arrays of shape (rows, n_classes) and copies of the rows are small, or no larger than W."""
+        per_row = max(n_classes, self.X.size // max(1, len(self.y)))
+        n_rows = max(1, max(BLOCK, self.X.shape[1] * n_classes) // per_row)
+        return [slice(start, start + n_rows) for start in range(0, len(self.y), n_rows)]
+
+    def _scores(self, model):
+        return np.asarray(raw_prediction(self.X, model), dtype=np.float64)
+
     def loss(self, model):
         """(1/S) sum_i s_i loss_i, in nats."""
-        return float(self._shares @ losses(raw_prediction(self.X, model), self.y))
+        scores = self._scores(model)
+        blocks = self._blocks(scores.shape[1])
+        return float(sum(self._shares[block] @ proba_and_losses(scores[block], self.y[block])[1] for block in blocks))
 
     def __call__(self, model):
         """F, in nats."""
         return self.loss(model) + self.penalty(model.rows()[0])
 
-    def _loss_gradient(self, proba):
-        """Of the mean loss, for W and for b, where `proba` has shape (n_samples, n_classes)."""
-        residual = proba * self._shares[:, None]
-        residual[np.arange(len(self.y)), self.y] -= self._shares
-        return _transposed_product(self.X, residual), residual.sum(axis=0)
+    def _loss_gradient(self, scores, of_proba=_unchanged):
+        """Of the mean loss, for W and for b, with probabilities ``of_proba(softmax(scores))``."""
+        of_rows, of_intercept = np.zeros((scores.shape[1], self.X.shape[1])), np.zeros(scores.shape[1])
+        shares = self._shares
+        for block in self._blocks(scores.shape[1]):
+            proba, _ = proba_and_losses(scores[block], self.y[block])
+            residual = of_proba(proba) * shares[block, None]
+            residual[np.arange(len(residual)), self.y[block]] -= shares[block]
+            of_rows += (self.X[block].T @ residual).T
+            of_intercept += residual.sum(axis=0)
+        return of_rows, of_intercept
 
     def gradient(self, model):
         """The gradient of the smooth part of F (all but the L1 norm): (1/S) sum_i s_i (p_i - e_yi) x_i + l2 W, and for b.
@@ -166,12 +180,9 @@ class Objective:
         of_intercept : ndarray of shape (n_classes,); zero if no intercept is fitted
         """
         rows, _ = model.rows()
-        of_rows, of_intercept = self._loss_gradient(softmax(self._scores(model), axis=1))
+        of_rows, of_intercept = self._loss_gradient(self._scores(model))
         of_rows += self.penalty.alpha * self.penalty.l2_ratio * rows
         return of_rows, of_intercept if self.fit_intercept else np.zeros_like(of_intercept)
-
-    def _scores(self, model):
-        return np.asarray(raw_prediction(self.X, model), dtype=np.float64)
 
     def optimality_gap(self, model):
         """An upper bound of F(model) - min F, in nats.
@@ -184,69 +195,90 @@ class Objective:
         with the intercepts that are best for its weights, are such a point up to rounding, and a small mixture makes them one
         exactly. The bound is as tight as the model is good; with L2 it is |grad F|^2 / (2 alpha). Without an L2 part the point is
         moved towards the labels until the conjugate is finite, at worst to where the bound says no more than min F >= 0.
+
+        Takes the memory of one array of shape (n_samples, n_classes).
         """
         with np.errstate(all="ignore"):  # numbers at the end of their range give no bound
-            gap = self._optimality_gap(model)
+            gap = self._optimality_gap(model.rows()[0], self._scores(model))
         return float(gap) if np.isfinite(gap) else np.inf
 
-    def _optimality_gap(self, model):
-        rows, _ = model.rows()
-        scores = self._scores(model)
-        loss = self._shares @ losses(scores, self.y)
-        if self.fit_intercept:
-            scores += self._best_shift(scores)
-        better_loss = self._shares @ losses(scores, self.y)
-        log_proba = scores - logsumexp(scores, axis=1, keepdims=True)
-        proba = np.exp(log_proba)
-        dual = self._balanced(proba) if self.fit_intercept else proba
-
-        gradient, _ = self._loss_gradient(dual)
-        l1 = self.penalty.alpha * self.penalty.l1_ratio
-        feasible = min(1.0, l1 / largest) if (largest := np.abs(gradient).max()) > 0 else 1.0
+    def _optimality_gap(self, rows, scores):
+        shift, loss, better_loss = self._best_shift(scores)
+        scores += shift
+        dual = self._balanced(scores) if self.fit_intercept else _unchanged
+        gradient, _ = self._loss_gradient(scores, dual)
         gaps = [loss + self.penalty(rows)]  # no loss is negative
-        for share in {1.0, feasible * (1 - 1e-15)}:
-            point = share * dual
-            point[np.arange(len(self.y)), self.y] += 1 - share
-            divergence = self._shares @ (xlogy(point, point) - xlogy(point, proba)).sum(axis=1)  # Kullback and Leibler's
+        l1 = self.penalty.alpha * self.penalty.l1_ratio
+        shares = {1.0, min(1.0, l1 / max(np.abs(gradient).max(), l1)) * (1 - 1e-15)} if l1 else {1.0}
+        for share in shares:
+            divergence = self._divergence(scores, dual, share)
             gaps.append(loss - better_loss + divergence + self.penalty.gap(rows, share * gradient))
         return max(0.0, min(gaps))
 
+    def _divergence(self, scores, dual, share):
+        """Kullback and Leibler's, of the dual points, moved towards the labels by 1 - `share`, from the model; weighted mean."""
+        if share == 1 and dual is _unchanged:
+            return 0.0
+        mean = 0.0
+        for block in self._blocks(scores.shape[1]):
+            proba, _ = proba_and_losses(scores[block], self.y[block])
+            point = share * dual(proba)
+            point[np.arange(len(point)), self.y[block]] += 1 - share
+            mean += self._shares[block] @ (xlogy(point, point) - xlogy(point, proba)).sum(axis=1)
+        return mean
+
     def _best_shift(self, scores):
-        """What to add to the scores of each class so that the mean loss is least: a convex problem in n_classes numbers."""
-        shares, y = self._shares, self.y
-        proba = np.empty(0)
+        """What to add to the scores of each class so that the mean loss is least; and that loss without and with it.
 
-        def value_and_gradient(shift):
-            nonlocal proba
-            shifted = scores + shift
-            proba = softmax(shifted, axis=1)
-            gradient = shares @ proba - frequency
-            return shares @ losses(shifted, y), gradient
+        A convex problem in n_classes numbers, solved by Newton's method within a trust region until the gradient is a
+        thousandth of what it was: `_balanced` mends the rest.
+        """
+        n_classes = scores.shape[1]
+        frequency = np.bincount(self.y, weights=self._shares, minlength=n_classes)
 
-        def hessian_times(_, direction):
-            change = proba * (proba @ direction)[:, None]
-            return shares @ (proba * direction - change)
+        @lru_cache(maxsize=2)
+        def derivatives(shift):
+            value, spent, products = 0.0, np.zeros(n_classes), np.zeros((n_classes, n_classes))
+            for block in self._blocks(n_classes):
+                proba, losses = proba_and_losses(scores[block] + np.array(shift), self.y[block])
+                shares = self._shares[block]
+                value += shares @ losses
+                spent += shares @ proba
+                if self.fit_intercept:
+                    products += (proba * shares[:, None]).T @ proba
+            return value, spent - frequency, np.diag(spent) - products
 
-        frequency = np.bincount(y, weights=shares, minlength=scores.shape[1])
-        start = np.zeros(scores.shape[1])
+        none = np.zeros(n_classes)
+        loss, gradient, _ = derivatives(tuple(none))
+        if not self.fit_intercept:
+            return none, loss, loss
+        # the last class is held at 0, because a shift of all classes changes nothing
         best = minimize(
-            value_and_gradient, start, jac=True, hessp=hessian_times, method="trust-ncg", options={"gtol": 1e-9, "maxiter": 30}
+            lambda shift: derivatives((*shift, 0.0))[0],
+            none[:-1],
+            jac=lambda shift: derivatives((*shift, 0.0))[1][:-1],
+            hess=lambda shift: derivatives((*shift, 0.0))[2][:-1, :-1],
+            method="trust-exact",
+            options={"gtol": max(1e-3 * np.linalg.norm(gradient), 1e-12), "maxiter": 30},
         )
-        return best.x
+        return np.array((*best.x, 0.0)), loss, best.fun
 
-    def _balanced(self, proba):
-        """Distributions near `proba` that spend on each class exactly its share of the labels."""
-        spent = self._shares @ proba
-        due = np.bincount(self.y, weights=self._shares, minlength=proba.shape[1])
-        absent = due == 0
-        if absent.any():
-            proba = np.where(absent, 0.0, proba)
-            proba /= proba.sum(axis=1, keepdims=True)
-            spent = self._shares @ proba
+    def _balanced(self, scores):
+        """A map from the model's distributions to near ones that together spend on each class exactly its share of the labels."""
+        due = np.bincount(self.y, weights=self._shares, minlength=scores.shape[1])
+        present = due > 0
+
+        def of_present(proba):
+            proba = np.where(present, proba, 0.0)
+            return proba / proba.sum(axis=1, keepdims=True)
+
+        spent = np.zeros(scores.shape[1])
+        for block in self._blocks(scores.shape[1]):
+            spent += self._shares[block] @ of_present(proba_and_losses(scores[block], self.y[block])[0])
         # (1 - mix) spent + mix c = due for a distribution c: as little of c as keeps c from being negative
-        ratio = np.max((spent - due)[~absent] / due[~absent], initial=0)
+        ratio = np.max((spent - due)[present] / due[present], initial=0)
         mix = ratio / (1 + ratio)
         c = np.maximum(due - (1 - mix) * spent, 0)
         if mix == 0 or not c.any():  # nothing to mend but rounding
-            return proba
-        return (1 - mix) * proba + mix * c / c.sum()
+            return of_present
+        return lambda proba: (1 - mix) * of_present(proba) + mix * c / c.sum()

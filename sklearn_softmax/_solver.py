@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
 from . import kernels
-from ._objective import Objective, Penalty, kernel_rows, losses, raw_prediction
+from ._objective import Objective, Penalty, kernel_rows, raw_prediction
 from ._schedule import default_eta0, step_sizes
 
 __all__ = ["Settings", "Solution", "StreamState", "advance", "fit"]
@@ -113,7 +113,6 @@ class _Sweeper:
         """
         model, state = self.model, self.state
         settings = self.settings
-        average_from = int(np.searchsorted(t, settings.average)) if settings.average else len(order)
         eta = eta / state.step_divisor
         alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(order))
         may_overflow = self._may_overflow(order, eta)
@@ -123,6 +122,7 @@ class _Sweeper:
             if not kept.all():
                 self._warn_of_rows_left_out(np.sum(~kept))
                 order, t, eta, alpha = order[kept], t[kept], eta[kept], alpha[kept]
+        average_from = int(np.searchsorted(t, settings.average)) if settings.average else len(order)
         for division in range(MOST_DIVISIONS + 1):
             loss, n_visited = kernels.sweep(
                 *kernel_rows(self.problem.X),
@@ -259,6 +259,8 @@ def fit(problem, model, settings, class_counts, validation=None, random_state=No
     normalised = problem.normalised()
     sweeper = _Sweeper(normalised, settings, model, state)
     penalty = Penalty(alpha, settings.l1_ratio, model.n_classes)
+    if validation is not None:
+        held_out = Objective(validation.X, validation.y, validation.sample_weight, penalty)
     best, best_model, n_without_progress, stopped = np.inf, None, 0, False
     tol = -np.inf if settings.tol is None else settings.tol
     started = time.perf_counter()
@@ -273,13 +275,12 @@ def fit(problem, model, settings, class_counts, validation=None, random_state=No
             solution.loss_curve.append(loss + penalty(model.rows()[0]))
             monitored = solution.loss_curve[-1]
             if validation is not None:
-                scores = raw_prediction(validation.X, model.predictor())
-                monitored = float(np.average(losses(scores, validation.y), weights=validation.sample_weight))
+                monitored = held_out.loss(model.predictor())
                 solution.validation_scores.append(-monitored)
             if settings.verbose:
-                held_out = "" if validation is None else f", validation log loss {monitored:.6g}"
+                score = "" if validation is None else f", validation log loss {monitored:.6g}"
                 seconds = time.perf_counter() - started
-                print(f"Epoch {epoch + 1}: objective {solution.loss_curve[-1]:.6g}{held_out}, {seconds:.2f} s")
+                print(f"Epoch {epoch + 1}: objective {solution.loss_curve[-1]:.6g}{score}, {seconds:.2f} s")
 
             n_without_progress = n_without_progress + 1 if monitored > best - tol else 0
             if monitored < best:
