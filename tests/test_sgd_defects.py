@@ -1,4 +1,4 @@
-"""Defects of scikit-learn 1.9.1's SGDClassifier that we do not have (letters: research/features.md 0.1)."""
+"""Defects of SGDClassifier in scikit-learn 1.9.1 that this estimator must not have."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def iris():
     return load_iris(return_X_y=True)
 
 
-def test_a_early_stopping_watches_a_score_that_means_something():
+def test_early_stopping_watches_a_score_that_means_something():
     # there: accuracy against {-1, 1} of labels in {0, 1}, so 0.5 for classes that are perfectly separated
     X, y = make_blobs(200, centers=[[-5, 0], [5, 0]], random_state=0)
     classifier = quick(early_stopping=True, max_iter=30).fit(X, y)
@@ -27,7 +27,7 @@ def test_a_early_stopping_watches_a_score_that_means_something():
 
 @pytest.mark.parametrize("average", [False, True])
 @pytest.mark.parametrize("alpha", [1e-4, 0.1, 1.0])
-def test_b_c_the_score_is_that_of_the_model_that_is_returned_the_best_one(alpha, average, iris):
+def test_the_score_is_that_of_the_model_that_is_returned_the_best_one(alpha, average, iris):
     # there: of weights without their lazy scale and without averaging; and the last model is returned
     X, y = iris
     X_val, y_val, X, y = X[::3], y[::3], X[1::3], y[1::3]
@@ -37,7 +37,7 @@ def test_b_c_the_score_is_that_of_the_model_that_is_returned_the_best_one(alpha,
     np.testing.assert_allclose(-log_loss(y_val, classifier.predict_proba(X_val)), classifier.best_validation_score_, rtol=1e-9)
 
 
-def test_d_the_stopping_objective_is_that_of_dense_data_for_sparse_data_too(iris):
+def test_the_stopping_objective_is_that_of_dense_data_for_sparse_data_too(iris):
     # there: the norm of the weights is summed over the columns of the last row only
     X, y = iris
     X = np.hstack([X, 3 * np.eye(150)])
@@ -45,7 +45,7 @@ def test_d_the_stopping_objective_is_that_of_dense_data_for_sparse_data_too(iris
     np.testing.assert_allclose(sparse.loss_curve_, dense.loss_curve_, rtol=1e-9)
 
 
-def test_e_class_weight_is_sample_weight_for_three_classes(iris, fitted):
+def test_class_weight_is_sample_weight_for_three_classes(iris, fitted):
     # there: only the positive side of each one-versus-rest problem is weighted
     X, y = iris
     weights = np.array([1.0, 5.0, 0.1])
@@ -53,7 +53,7 @@ def test_e_class_weight_is_sample_weight_for_three_classes(iris, fitted):
     assert fitted(by_class) == fitted(quick().fit(X, y, weights[y]))
 
 
-def test_f_partial_fit_after_early_stopping_holds_nothing_out(iris):
+def test_partial_fit_after_early_stopping_holds_nothing_out(iris):
     # there: 10 % of each later batch are left out in silence, and small batches raise
     X, y = iris
     classifier = quick(early_stopping=True).fit(X, y)
@@ -62,7 +62,7 @@ def test_f_partial_fit_after_early_stopping_holds_nothing_out(iris):
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
-def test_g_the_average_is_the_mean_of_the_iterates_with_l1_too(l1_ratio, iris):
+def test_the_average_is_the_mean_of_the_iterates_with_l1_too(l1_ratio, iris):
     # there: what L1 truncates is left out of the average
     X, y = iris
     params = dict(l1_ratio=l1_ratio, alpha=0.05, learning_rate="constant", eta0=0.02)
@@ -75,7 +75,7 @@ def test_g_the_average_is_the_mean_of_the_iterates_with_l1_too(l1_ratio, iris):
 
 
 @pytest.mark.parametrize("factor", [1e3, 1e4, 1e300])
-def test_h_i_saturated_rows_have_finite_log_probabilities_and_predict_is_their_argmax(factor, iris):
+def test_saturated_rows_have_finite_log_probabilities_and_predict_is_their_argmax(factor, iris):
     # there: log(0) = -inf, and predict differs from the argmax of the probabilities
     X, y = iris
     classifier = quick().fit(X, y)
@@ -85,7 +85,7 @@ def test_h_i_saturated_rows_have_finite_log_probabilities_and_predict_is_their_a
     assert (proba[np.arange(len(X)), predicted] == proba.max(axis=1)).all()
 
 
-def test_j_the_intercept_of_sparse_data_is_that_of_dense_data():
+def test_the_intercept_of_sparse_data_is_that_of_dense_data():
     # there: its step is 100 times shorter for sparse data
     X, y = load_digits(return_X_y=True)
     dense, sparse = quick(max_iter=2).fit(X, y), quick(max_iter=2).fit(sp.csr_matrix(X), y)
@@ -93,28 +93,28 @@ def test_j_the_intercept_of_sparse_data_is_that_of_dense_data():
     np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-6, atol=1e-10)
 
 
-def test_k_the_clock_counts_training_rows_once(iris):
+def test_the_clock_counts_training_rows_once(iris):
     # there: validation rows too
     assert quick(early_stopping=True).fit(*iris).t_ == 1 + 135
 
 
-def test_k_negative_weights_are_refused(iris):
+def test_negative_weights_are_refused(iris):
     with pytest.raises(ValueError, match="(?i)negative"):
         quick().fit(*iris, sample_weight=-np.ones(150))
 
 
-def test_k_partial_fit_after_sparsify_works(iris):
+def test_partial_fit_after_sparsify_works(iris):
     # there: TypeError
     classifier = quick().fit(*iris).sparsify().partial_fit(*iris)
     assert isinstance(classifier.coef_, np.ndarray)
 
 
-def test_k_balanced_works_in_a_stream(iris):
+def test_balanced_works_in_a_stream(iris):
     # there: refused in the first call to partial_fit
     assert quick(class_weight="balanced").partial_fit(*iris, classes=[0, 1, 2]).t_ > 1
 
 
-def test_l_shuffle_does_not_make_a_stream_depend_on_its_chunks(iris):
+def test_shuffle_does_not_make_a_stream_depend_on_its_chunks(iris):
     # there: each chunk is shuffled, with the same seed
     X, y = iris
     order = np.random.default_rng(0).permutation(150)
