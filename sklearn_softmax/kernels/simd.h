@@ -15,12 +15,12 @@ template <class T>
 struct Bits;
 template <>
 struct Bits<float> {
-    using type = int32_t;
+    using type = uint32_t;  // unsigned: the sum of two wraps around, where the result is not used
     static constexpr int mantissa = 23;
 };
 template <>
 struct Bits<double> {
-    using type = int64_t;
+    using type = uint64_t;
     static constexpr int mantissa = 52;
 };
 
@@ -113,7 +113,7 @@ struct Vec {
             B bits, n;
             memcpy(&bits, &value.v[i], sizeof bits);
             memcpy(&n, &shifted.v[i], sizeof n);
-            bits = (B)((uint64_t)bits + ((uint64_t)n << Bits<T>::mantissa));
+            bits += n << Bits<T>::mantissa;
             T r;
             memcpy(&r, &bits, sizeof r);
             return r;
