@@ -23,7 +23,7 @@ def scaled(classifier):
 
 def searched():
     """The best strength of the penalty and first step, by cross-validated log loss."""
-    grid = {"softmaxsgdclassifier__alpha": [1e-4, 1e-3, 1e-2], "softmaxsgdclassifier__eta0": [0.003, 0.01, 0.03]}
+    grid = {"softmaxsgdclassifier__alpha": [1e-4, 1e-3, 1e-2], "softmaxsgdclassifier__eta0": [0.003, 0.01, 0.03, 0.1]}
     classifier = SoftmaxSGDClassifier(learning_rate="constant", max_iter=50, tol=None, random_state=0)
     return GridSearchCV(scaled(classifier), grid, scoring="neg_log_loss", cv=3)
 
