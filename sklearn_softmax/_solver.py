@@ -104,6 +104,10 @@ class _Sweeper:
         values = kernel_rows(problem.X)[0]
         with np.errstate(over="ignore"):
             self.bound_of_x = max(1.0, float(np.sqrt(values @ values)))  # of |x|; in one pass
+        intercept = model.intercept[: model.n_classes]
+        self.bound_of_weights = np.float64(
+            max(np.max(model.weights), -np.min(model.weights), np.max(intercept), -np.min(intercept))
+        )
         self.has_warned = False
 
     def run(self, order, t, eta, alpha):
@@ -173,17 +177,17 @@ class _Sweeper:
     def _may_overflow(self, order, eta):
         """Whether numbers might leave the range of the dtype; else nothing needs to be looked at or kept.
 
-        No weight changes by more than eta * sample_weight * |x| at a visit.
+        No weight changes by more than eta * sample_weight * |x| at a visit: the bound of weights grows by that from sweep to
+        sweep, which saves looking at them.
         """
-        X, model = self.problem.X, self.model
+        X = self.problem.X
         limit, units = (1e300, 1e100) if X.dtype == np.float64 else (1e36, 1e10)  # units: what 1 / scale may reach
         n_terms = X.shape[1] + 1
         total_step = float(np.sum(eta * self.problem.sample_weight[order]))
-        intercept = model.intercept[: model.n_classes]
-        size = max(np.max(model.weights), -np.min(model.weights), np.max(intercept), -np.min(intercept))
         with np.errstate(over="ignore"):
-            largest_weight = np.float64(size) + total_step * self.bound_of_x
-            return not (largest_weight * self.bound_of_x * n_terms < limit and largest_weight * units < limit)
+            self.bound_of_weights += total_step * self.bound_of_x
+            bound_of_scores = self.bound_of_weights * self.bound_of_x * n_terms
+            return not (bound_of_scores < limit and self.bound_of_weights * units < limit)
 
     def _warn_of_overflow(self, t, n_visited, divisor):
         if self.has_warned:
