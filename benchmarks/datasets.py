@@ -1,10 +1,13 @@
-"""Synthetic data of the shapes that epoch.py runs, and the loader of real sets."""
+"""Synthetic data of the shapes that epoch.py runs; real sets, how they are split and scaled."""
 
 import importlib.util
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_matrix
+from scipy.sparse import csr_matrix, issparse
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
 # name: (rows, features, classes, non-zeros per row or None if dense)
 SHAPES = {
@@ -19,6 +22,8 @@ SHAPES = {
     "sparse-262kx50": (6000, 2**18, 50, 57),
     "sparse-262kx15": (6000, 2**18, 15, 136),
 }
+
+OWN = {"breast_cancer": load_breast_cancer, "digits": load_digits, "iris": load_iris, "wine": load_wine}
 
 
 def synthetic(name, rows_share=1.0, seed=0):
@@ -45,12 +50,53 @@ def with_int32_indices(X):
     return csr_matrix((X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)), shape=X.shape)
 
 
-def real(folder, name):
-    """A set of `folder`, whose load.py has NAMES and load(name); None if it does not have it."""
+def loader(folder):
     spec = importlib.util.spec_from_file_location("benchmark_data", Path(folder) / "load.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    return module
+
+
+def real(folder, name):
+    """A set of `folder`, whose load.py has NAMES and load(name); None if it does not have it."""
+    module = loader(folder)
     if name not in module.NAMES:
         return None
     X, y = module.load(name)
     return (with_int32_indices(X) if hasattr(X, "tocsr") else np.ascontiguousarray(X)), y
+
+
+def set_names(folder=None):
+    """Scikit-learn's own sets and those of `folder`, if one is given."""
+    return sorted({*OWN, *(loader(folder).NAMES if folder else ())})
+
+
+def own_or_real(folder, name):
+    """A set that comes with scikit-learn, or else one of `folder`; X in float64."""
+    data = OWN[name](return_X_y=True) if name in OWN else (real(folder, name) if folder else None)
+    if data is None:
+        raise SystemExit(f"{name}: scikit-learn does not have it, and neither does --data")
+    X, y = data
+    return X.astype(np.float64), y
+
+
+def split(X, y, rows=None, seed=0):
+    """X_train, X_test, y_train, y_test: shuffled, stratified, a quarter held out; labels 0, 1, ...
+
+    At most `rows` are trained on (None: 6000, or 20000 if X is sparse). Classes with a single row are left out, and held-out
+    rows of classes that no training row has.
+    """
+    rows = rows or (20_000 if issparse(X) else 6000)
+    _, y, counts = np.unique(y, return_inverse=True, return_counts=True)
+    kept = np.flatnonzero(counts[y] > 1)
+    train, test = train_test_split(kept, test_size=0.25, stratify=y[kept], random_state=seed)
+    train = train[:rows]
+    test = test[np.isin(y[test], y[train])]
+    classes, y_train = np.unique(y[train], return_inverse=True)
+    return X[train], X[test], y_train, np.searchsorted(classes, y[test])
+
+
+def standardised(X_train, X_test):
+    """Mean 0 and variance 1 in the training rows; sparse columns are divided by their largest absolute value instead."""
+    scaler = (MaxAbsScaler() if issparse(X_train) else StandardScaler()).fit(X_train)
+    return scaler.transform(X_train), scaler.transform(X_test)

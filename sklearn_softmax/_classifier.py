@@ -1,8 +1,8 @@
 """The estimator: parameters, fit, partial_fit, predict; the only file that knows `self`."""
 
 from contextlib import contextmanager
-from dataclasses import replace
 from numbers import Integral, Real
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, issparse
@@ -22,6 +22,14 @@ __all__ = ["SoftmaxSGDClassifier"]
 FLOATS = (np.float64, np.float32)
 
 
+class Shown(NamedTuple):
+    """`coef_` and `intercept_` if they are not those of the stream: sparse, or put there by somebody."""
+
+    coef: Any
+    intercept: np.ndarray
+    replaces: bool  # training goes on from them
+
+
 class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) regression by per-example stochastic gradient descent.
 
@@ -29,12 +37,13 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
 
     .. code-block:: text
 
-        F(W, b) = (1/S) sum_i s_i loss_i + alpha ((1 - l1_ratio)/2 ||W||_2^2 + l1_ratio ||W||_1)
+        F(W, b) = (1/S) sum_i s_i loss_i + alpha sum_j ((1 - l1_ratio)/2 v_j^2 ||W_j||_2^2 + l1_ratio v_j ||W_j||_1)
         loss_i  = -log softmax(W x_i + b)[y_i]             s_i = sample_weight_i * class_weight[y_i],  S = sum_i s_i
 
-    the objective of `LogisticRegression` with ``C = 1 / (alpha * S)``. An example of class ``y`` moves the weights along
-    its own gradient, ``dloss/dW_a = (softmax(W x + b)_a - [a = y]) x`` and ``dloss/db_a = softmax(W x + b)_a - [a = y]``,
-    by a step ``eta(t) * s_i`` [1]_; the penalty is applied by its proximal operator, weighted alike.
+    where W_j are the coefficients of feature j and v_j is its scale: the objective of `LogisticRegression` with
+    ``C = 1 / (alpha * S)`` on the columns divided by v_j. No scaler is needed, and no step has to be chosen. An example of class
+    ``y`` moves the weights along its own gradient, ``dloss/dW_a = (softmax(W x + b)_a - [a = y]) x`` and
+    ``dloss/db_a = softmax(W x + b)_a - [a = y]``.
 
     Parameters
     ----------
@@ -45,37 +54,59 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
     l1_ratio : float, default=0.0
         Share of L1 in the penalty, from 0 (L2) to 1 (L1, which makes coefficients exactly zero).
 
+    standardize : bool, default=True
+        Whether the penalty is on the coefficients of standardised features, so that the unit of a column changes nothing. The
+        scale v_j (`scale_`) is the active standard deviation: ``v_j^2 = Var_j / (share of the rows where x_j != 0)``, weighted.
+        That is the standard deviation of a column without zeros, and for a sparse one the spread of the values that occur; 0 for
+        a constant column, whose coefficient is 0. False sets all v_j to 1: the objective of `LogisticRegression` on the data as
+        they are. Coefficients are in the units of X either way. Acts with ``learning_rate="auto"`` only.
+
     fit_intercept : bool, default=True
         Whether to learn intercepts.
 
     max_iter : int, default=100
-        Largest number of epochs of `fit`.
+        Largest number of epochs of `fit`: passes over the rows.
 
     tol : float or None, default=1e-4
-        `fit` stops when `n_iter_no_change` epochs in a row do not improve the penalised objective (with `early_stopping` the
-        validation log loss) by `tol` nats per example. None: run all `max_iter` epochs.
+        With "auto", `fit` stops when no entry of the gradient of F, for standardised features, is larger: the criterion of
+        `LogisticRegression`. With the classic schedules it stops when `n_iter_no_change` epochs in a row do not improve the
+        penalised objective by `tol` nats per example. (With `early_stopping` that is said of the validation log loss, for all.)
+        None: run all `max_iter` epochs.
 
     shuffle : bool, default=True
         Whether `fit` visits the rows in a new random order in every epoch. `partial_fit` never shuffles.
 
-    learning_rate : {"constant", "invscaling", "optimal", "adaptive"}, default="invscaling"
-        The step eta(t), where t is 1 + the total weight of the examples before:
+    learning_rate : {"auto", "constant", "invscaling", "optimal", "adaptive"}, default="auto"
+        The step. "auto" needs no tuning, whatever the scale of the data: an implicit step [1]_ in coordinates in which features
+        are alike, as long as the norms of the rows and the curvature of their losses allow. In `fit` it is compared with the last
+        step of the same row (Point-SAGA [2]_) and Newton's method ends what it begins, so that the optimum is reached.
+
+        The others are the explicit steps of `SGDClassifier`, in the units of X, of a size eta(t), where t is 1 + the total weight
+        of the examples before:
 
         - "constant": ``eta0``
         - "invscaling": ``eta0 / t ** power_t``
-        - "optimal": ``1 / (alpha * (t0 + t - 1))`` with Bottou's t0; `eta0` is not used
+        - "optimal": ``1 / (alpha * (t0 + t - 1))`` with Bottou's t0 [3]_; `eta0` is not used
         - "adaptive": ``eta0``, divided by 5 whenever `fit` would stop, until it is below 1e-6
 
     eta0 : float or None, default=None
-        The first step. None is the schedule's own default: 8 (invscaling) or 0.5 (constant, adaptive) divided by the mean
-        of ``||x||^2 + 1``, so that no data blow it up; in `partial_fit` it is the mean over the rows seen so far.
+        With "auto", a factor of the step; None is 1. Else the first step; None is the schedule's own default: 8 (invscaling) or
+        0.5 (constant, adaptive) divided by the mean of ``||x||^2 + 1``, so that no data blow it up; in `partial_fit` it is the
+        mean over the rows seen so far.
 
     power_t : float, default=0.5
         Exponent of "invscaling".
 
     average : bool, int or "auto", default="auto"
-        Whether `coef_` and `intercept_` are the mean of all iterates (Polyak-Ruppert averaging); an int is the time t from
-        which on they are averaged. "auto" is False for these schedules.
+        Whether `coef_` and `intercept_` are an average of the iterates; an int is the time t from which on they are averaged.
+        With "auto" as `learning_rate` it acts in streams, and gives late iterates more weight (that of ``t^3``): less noise, but
+        it lags behind if a stream comes sorted by class. With the others it is their mean (Polyak-Ruppert averaging). "auto" is
+        True for "auto" and False for the others.
+
+    variance_reduction : bool, default=True
+        Whether `fit` keeps the last residual of every row, ``n_samples * n_classes`` numbers, to compare the next one with.
+        False saves that memory, and goes on with averaged epochs of the stream's rule, which come close to the optimum slowly.
+        Acts with ``learning_rate="auto"`` only.
 
     early_stopping : bool, default=False
         Whether `fit` watches the log loss of held-out rows, and returns the best of its epochs.
@@ -108,7 +139,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         Coefficients; one row if there are two classes, as in `LogisticRegression`. float32 if X was, else float64.
 
     intercept_ : ndarray of shape (n_classes,) or (1,)
-        Intercepts.
+        Intercepts. (They can be replaced, as `coef_` can, but not changed in place.)
 
     n_iter_ : int
         Number of epochs.
@@ -121,6 +152,9 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
 
     loss_curve_ : ndarray of shape (n_iter_,)
         Penalised objective of each epoch, in nats per example; each row is scored just before its step.
+
+    scale_ : ndarray of shape (n_features,)
+        The penalty's scale v_j of each feature; 1 without `standardize`.
 
     optimality_gap_ : float
         An upper bound, in nats per example, of how far the objective of the fitted model is above its minimum. Only after
@@ -145,14 +179,17 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    `fit` keeps a few times ``n_features * n_classes`` numbers, and ``n_samples * n_classes`` for a moment at the end, for
-    `optimality_gap_`. X is not copied if it is float32 or float64, and C-ordered or canonical CSR.
+    `fit` keeps a few times ``n_features * n_classes`` numbers, ``n_samples * n_classes`` for `variance_reduction`, and a few times
+    that many in double for a moment at the end, for Newton's method and `optimality_gap_`. X is not copied if it is float32 or float64, and C-ordered or canonical CSR.
 
     Rows of weight 0 count as absent everywhere.
 
     References
     ----------
-    .. [1] L. Bottou, "Large-scale machine learning with stochastic gradient descent", COMPSTAT 2010.
+    .. [1] P. Toulis, E. Airoldi, "Asymptotic and finite-sample properties of estimators based on stochastic gradients", Annals of
+       Statistics 45, 2017.
+    .. [2] A. Defazio, "A simple practical accelerated method for finite sums", NeurIPS 2016.
+    .. [3] L. Bottou, "Large-scale machine learning with stochastic gradient descent", COMPSTAT 2010.
 
     Examples
     --------
@@ -169,14 +206,16 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
     _parameter_constraints = {
         "alpha": [Interval(Real, 0, None, closed="left"), StrOptions({"1/n_samples"})],
         "l1_ratio": [Interval(Real, 0, 1, closed="both")],
+        "standardize": ["boolean"],
         "fit_intercept": ["boolean"],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0, None, closed="left"), None],
         "shuffle": ["boolean"],
-        "learning_rate": [StrOptions(set(SCHEDULES))],
+        "learning_rate": [StrOptions({"auto", *SCHEDULES})],
         "eta0": [Interval(Real, 0, None, closed="neither"), None],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "average": ["boolean", Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "variance_reduction": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
@@ -191,14 +230,16 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         *,
         alpha="1/n_samples",
         l1_ratio=0.0,
+        standardize=True,
         fit_intercept=True,
         max_iter=100,
         tol=1e-4,
         shuffle=True,
-        learning_rate="invscaling",
+        learning_rate="auto",
         eta0=None,
         power_t=0.5,
         average="auto",
+        variance_reduction=True,
         early_stopping=False,
         validation_fraction=0.1,
         n_iter_no_change=5,
@@ -209,6 +250,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
     ):
         self.alpha = alpha
         self.l1_ratio = l1_ratio
+        self.standardize = standardize
         self.fit_intercept = fit_intercept
         self.max_iter = max_iter
         self.tol = tol
@@ -217,6 +259,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         self.eta0 = eta0
         self.power_t = power_t
         self.average = average
+        self.variance_reduction = variance_reduction
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
@@ -231,7 +274,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         return tags
 
     def __sklearn_is_fitted__(self):
-        return hasattr(self, "coef_")
+        return hasattr(self, "_stream")
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
@@ -275,7 +318,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
             model overflowed.
         """
         with self._unchanged_on_error():
-            goes_on = self.warm_start and hasattr(self, "coef_")
+            goes_on = self.warm_start and hasattr(self, "_stream")
             X, y = _validation.checked_X_y(self, X, y, dtype=self.coef_.dtype if goes_on else FLOATS, reset=not goes_on)
             settings = self._settings()
             problem, classes = _validation.fit_problem(self, X, y, sample_weight, self.classes_ if goes_on else None)
@@ -287,14 +330,10 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
                 train, held_out = _validation.split(problem, classes, self.validation_fraction, random_state)
                 problem, validation = problem.take(train), problem.take(held_out)
             class_counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
+            start = self._predictor().copy() if goes_on else None
+            solution = _solver.fit(problem, settings, start, class_counts, validation, random_state)
 
-            start = Model.zeros(X.shape[1], len(classes), X.dtype)
-            if goes_on:
-                start.set_public(self.coef_, self.intercept_)
-            model = start.trainable(average=settings.average > 0)
-            solution = _solver.fit(problem, model, settings, class_counts, validation, random_state)
-
-            self._set_model(model, solution.state, solution.alpha, classes)
+            self._set_stream(solution.stream, solution.alpha, classes)
             self.n_iter_ = solution.n_iter
             self.loss_curve_ = np.array(solution.loss_curve)
             self.optimality_gap_ = solution.optimality_gap
@@ -334,19 +373,24 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
             is not what is said above. The model is then as it was.
         """
         with self._unchanged_on_error():
-            is_first = not hasattr(self, "coef_")
+            is_first = not hasattr(self, "_stream")
             if not is_first:
                 self._validate_params()  # which the decorator leaves out then, though they may have been set since
             known = _validation.checked_classes(classes, None if is_first else self.classes_)
             X, y = _validation.checked_X_y(self, X, y, dtype=FLOATS if is_first else self.coef_.dtype, reset=is_first)
             settings = self._settings()
-            model, state = self._model_to_train(X, known, settings)
-            problem, counts = _validation.stream_problem(self, X, y, sample_weight, known, state.class_counts)
+            if is_first:
+                stream = _solver.new_stream(settings, X.shape[1], len(known), X.dtype)
+            else:
+                stream = _solver.stream_for(settings, self._own_stream())
+            problem, counts = _validation.stream_problem(self, X, y, sample_weight, known, stream.class_counts)
             if problem.n_samples == 0 and not is_first:
                 return self
-            alpha = _solver.advance(problem, model, state, settings)
-            state.class_counts = counts
-            self._set_model(model, state, alpha, known)
+            stream = stream.trainable(settings)
+            if problem.n_samples:
+                stream.advance(problem, settings)
+            stream.class_counts = counts
+            self._set_stream(stream, settings.alpha_at(stream.weight) if stream.weight else np.nan, known)
             self.n_iter_ = 1
             vars(self).pop("optimality_gap_", None)  # it was that of another model
         return self
@@ -359,17 +403,24 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         return _solver.Settings(
             alpha=None if self.alpha == "1/n_samples" else float(self.alpha),
             l1_ratio=float(self.l1_ratio),
+            standardize=bool(self.standardize),
             fit_intercept=bool(self.fit_intercept),
             learning_rate=self.learning_rate,
             eta0=self.eta0,
             power_t=self.power_t,
-            average=0 if self.average == "auto" else int(self.average),
+            average=self._average_from(),
+            variance_reduction=bool(self.variance_reduction),
             max_iter=self.max_iter,
             tol=self.tol,
             shuffle=self.shuffle,
             n_iter_no_change=self.n_iter_no_change,
             verbose=self.verbose,
         )
+
+    def _average_from(self):
+        """The time at which averaging begins, or None."""
+        average = self.learning_rate == "auto" if self.average == "auto" else self.average
+        return float(average) - (average is True) if average else None
 
     @contextmanager
     def _unchanged_on_error(self):
@@ -382,34 +433,60 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
             vars(self).update(before)
             raise
 
-    def _set_model(self, model, state, alpha, classes):
-        predictor = model.predictor()
-        self._model, self._state = model, state
+    def _set_stream(self, stream, alpha, classes):
+        self._stream, self._shown = stream, None
         self.classes_ = classes
-        self.coef_ = predictor.coef
-        self.intercept_ = predictor.public_intercept()
-        self.t_ = 1.0 + state.weight
+        self.t_ = 1.0 + stream.weight
         self.alpha_ = alpha
-
-    def _shows_own_model(self):
-        return self._model is not None and self._model.predictor().shows(self.coef_, self.intercept_)
 
     def _predictor(self):
         """The model that `coef_` and `intercept_` say, also if they were replaced."""
-        return self._model.predictor() if self._shows_own_model() else Model.from_public(self.coef_, self.intercept_)
+        return self._stream.predictor() if self._shown is None else Model.from_public(self._shown.coef, self._shown.intercept)
 
-    def _model_to_train(self, X, classes, settings):
-        """The model and the state to go on from, in memory that kernels can write to."""
-        averages = settings.average > 0
-        if not hasattr(self, "coef_"):
-            model = Model.zeros(X.shape[1], len(classes), X.dtype)
-            return model.trainable(averages), _solver.StreamState(np.zeros(len(classes)))
-        model = self._model
-        if not self._shows_own_model():
-            model = self._predictor()
-            if issparse(self.coef_) and self._model is not None:  # sparsified: only the average was shown
-                model = replace(self._model, average=model.weights, intercept_average=model.intercept)
-        return model.trainable(averages), replace(self._state)
+    def _own_stream(self):
+        """The stream to go on from."""
+        replaces = self._shown is not None and self._shown.replaces
+        return self._stream.with_model(self._predictor()) if replaces else self._stream
+
+    def _attribute(self, name):
+        """What `name` of the stream is, if there is one."""
+        if not hasattr(self, "_stream"):
+            raise AttributeError(f"this {type(self).__name__} has no {name} before it is fitted")
+        return self._stream
+
+    # coef_, intercept_ and scale_ follow from the stream when somebody asks, and not in each partial_fit of one row.
+
+    @property
+    def coef_(self):
+        stream = self._attribute("coef_")
+        if self._shown is not None:
+            return self._shown.coef
+        coef = stream.predictor().coef
+        if not stream.is_bare:  # a change would be lost in the next partial_fit
+            coef.flags.writeable = False
+        return coef
+
+    @coef_.setter
+    def coef_(self, coef):
+        coef = coef if issparse(coef) else np.asarray(coef)
+        self._shown = Shown(coef if coef.dtype in FLOATS else coef.astype(np.float64), self.intercept_, replaces=True)
+
+    @property
+    def intercept_(self):
+        stream = self._attribute("intercept_")
+        if self._shown is not None:
+            return self._shown.intercept
+        intercept = stream.predictor().public_intercept()
+        intercept.flags.writeable = False
+        return intercept
+
+    @intercept_.setter
+    def intercept_(self, intercept):
+        self._shown = Shown(self.coef_, np.asarray(intercept), replaces=True)
+
+    @property
+    def scale_(self):
+        return self._attribute("scale_").scale
 
     def _scores(self, X):
         """Raw predictions of shape (n_samples, n_classes); those of two classes are each other's negative."""
@@ -503,9 +580,11 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if not issparse(self.coef_):
-            self.coef_ = (csr_array if uses_sparse_arrays() else csr_matrix)(self.coef_)
-            if self._model is not None and self._model.average is None:
-                self._model = None
+            coef = (csr_array if uses_sparse_arrays() else csr_matrix)(self.coef_)
+            replaces = self._stream.is_bare or self._shown is not None
+            self._shown = Shown(coef, self.intercept_, replaces)
+            if replaces:
+                self._stream = self._stream.with_model(None)
         return self
 
     def densify(self):
@@ -518,21 +597,8 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         """
         check_is_fitted(self)
         if issparse(self.coef_):
-            self.coef_ = self.coef_.toarray()
-            if self._model is not None and np.array_equal(self.coef_, self._model.predictor().coef):
-                self.coef_ = self._model.predictor().coef  # a view again, with the iterates that it is the average of
+            self._shown = self._shown._replace(coef=self.coef_.toarray()) if self._shown.replaces else None
         return self
-
-    def __getstate__(self):
-        state = super().__getstate__().copy()
-        if "coef_" in state and self._shows_own_model():
-            del state["coef_"]  # a view of the model, made again when it is loaded
-        return state
-
-    def __setstate__(self, state):
-        super().__setstate__(state)
-        if hasattr(self, "_model") and not hasattr(self, "coef_"):
-            self.coef_ = self._model.predictor().coef
 
 
 # pickles store this path; the file may move

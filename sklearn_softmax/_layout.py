@@ -12,32 +12,33 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Model"]
+__all__ = ["Model", "aligned_zeros"]
 
 ALIGNMENT = 64  # bytes: a cache line
 VECTOR = 32  # bytes: rows are padded to multiples of it
 
 
-def _aligned_zeros(n_features, n_padded, dtype):
+def aligned_zeros(n_features, n_padded, dtype):
+    """An array that starts on a cache line."""
     n_bytes = n_features * n_padded * np.dtype(dtype).itemsize
     memory = np.zeros(n_bytes + ALIGNMENT, dtype=np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + n_bytes].view(dtype).reshape(n_features, n_padded)
 
 
+def _is_aligned(weights):
+    """Whether a kernel can write to it."""
+    address = weights.__array_interface__["data"][0]
+    return weights.flags.c_contiguous and weights.flags.writeable and address % ALIGNMENT == 0
+
+
 def _aligned(weights):
     """`weights` itself if a kernel can write to it, else a copy."""
-    if weights.flags.c_contiguous and weights.flags.writeable and weights.ctypes.data % ALIGNMENT == 0:
+    if _is_aligned(weights):
         return weights
-    copy = _aligned_zeros(*weights.shape, weights.dtype)
+    copy = aligned_zeros(*weights.shape, weights.dtype)
     copy[:] = weights
     return copy
-
-
-def _same_memory(a, b):
-    keys = ("data", "shape", "strides", "typestr")
-    a, b = a.__array_interface__, b.__array_interface__
-    return all(a[key] == b[key] for key in keys)
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Model:
         n_padded = -(-n_classes // lanes) * lanes
         intercept = np.full(n_padded, -np.inf)
         intercept[:n_classes] = 0
-        return cls(n_classes, _aligned_zeros(n_features, n_padded, dtype), intercept)
+        return cls(n_classes, aligned_zeros(n_features, n_padded, dtype), intercept)
 
     @classmethod
     def from_public(cls, coef, intercept):
@@ -118,11 +119,12 @@ class Model:
             self.weights[:, 0] = -self.weights[:, 1]
             self.intercept[0] = -self.intercept[1]
 
-    def shows(self, coef, intercept):
-        """Whether `coef` is this model's own memory, and `intercept` its intercept."""
-        return (
-            isinstance(coef, np.ndarray) and _same_memory(coef, self.coef) and np.array_equal(intercept, self.public_intercept())
-        )
+    def set_rows(self, rows, intercept):
+        """Make the weights of each class, of shape (n_classes, n_features), and the intercepts (n_classes,) the iterate."""
+        if self.n_classes == 2:
+            self.set_public((rows[1] - rows[0])[None], [intercept[1] - intercept[0]])
+        else:
+            self.set_public(rows, intercept)
 
     def rows(self):
         """The weights of each class, of shape (n_classes, n_features), and the intercepts (n_classes,)."""
@@ -141,13 +143,17 @@ class Model:
         """A model in memory that kernels can write to, with or without an average; shares memory if it can."""
         model = Model(self.n_classes, _aligned(self.weights), np.require(self.intercept, requirements="W"))
         if average:
-            model.average = _aligned_zeros(*self.weights.shape, self.weights.dtype)
+            model.average = aligned_zeros(*self.weights.shape, self.weights.dtype)
             model.intercept_average = self.intercept.copy()
             if self.average is not None:
                 model.average = _aligned(self.average)
                 model.intercept_average = np.require(self.intercept_average, requirements="W")
                 model.averaged_weight = self.averaged_weight
         return model
+
+    def is_aligned(self):
+        """Whether kernels can write to the iterate and its average."""
+        return _is_aligned(self.weights) and (self.average is None or _is_aligned(self.average))
 
     def is_finite(self):
         arrays = [self.weights, self.intercept[: self.n_classes]]
@@ -157,7 +163,7 @@ class Model:
 
     def copy(self):
         """A copy that shares no memory."""
-        copy = Model(self.n_classes, _aligned_zeros(*self.weights.shape, self.weights.dtype), self.intercept.copy())
+        copy = Model(self.n_classes, aligned_zeros(*self.weights.shape, self.weights.dtype), self.intercept.copy())
         copy.assign(self)
         return copy
 

@@ -2,8 +2,10 @@
 
 For weights W (n_classes, n_features), intercepts b, examples x_i with labels y_i and weights s_i, S = sum_i s_i:
 
-    F(W, b) = (1/S) sum_i s_i loss_i + alpha ((1 - l1_ratio)/2 ||W||_2^2 + l1_ratio ||W||_1)
+    F(W, b) = (1/S) sum_i s_i loss_i + alpha sum_j ((1 - l1_ratio)/2 v_j^2 ||W_j||_2^2 + l1_ratio v_j ||W_j||_1)
     loss_i  = -log softmax(W x_i + b)[y_i]                                                      in nats
+
+where W_j are the coefficients of feature j, and v_j its scale. A feature whose scale is 0 has coefficients of 0.
 
 With two classes the rows are -w/2 and w/2, and the L2 strength is doubled: ||w||^2 = 2 (||-w/2||^2 + ||w/2||^2),
 so that F is the objective of binary logistic regression in the one row w that users see.
@@ -82,27 +84,52 @@ def proba_and_losses(scores, y):
 
 @dataclass(frozen=True)
 class Penalty:
-    """alpha ((1 - l1_ratio)/2 ||W||_2^2 + l1_ratio ||W||_1), of the row that users see if there are two classes."""
+    """alpha sum_j ((1 - l1_ratio)/2 v_j^2 ||W_j||_2^2 + l1_ratio v_j ||W_j||_1), of the row that users see if there are two classes.
+
+    Attributes
+    ----------
+    alpha, l1_ratio : float
+    n_classes : int
+    scale : ndarray of shape (n_features,) or 1.0
+        v.
+    """
 
     alpha: float
     l1_ratio: float
     n_classes: int
+    scale: Any = 1.0
 
     @property
     def l2_ratio(self):
         return (1 - self.l1_ratio) * (2 if self.n_classes == 2 else 1)
 
+    @property
+    def l2(self):
+        """Of each feature: l2_j/2 ||W_j||_2^2 is its part of the penalty."""
+        return self.alpha * self.l2_ratio * np.square(self.scale)
+
+    @property
+    def l1(self):
+        """Of each feature: l1_j ||W_j||_1 is its part of the penalty."""
+        return self.alpha * self.l1_ratio * self.scale
+
     def __call__(self, rows):
+        rows = rows * self.scale
         l2, l1 = self.alpha * self.l2_ratio, self.alpha * self.l1_ratio
         value = 0.5 * l2 * np.einsum("ij,ij->", rows, rows, dtype=np.float64) if l2 else 0.0
         return float(value + (l1 * np.abs(rows).sum(dtype=np.float64) if l1 else 0.0))
+
+    def standardised(self, gradient):
+        """A gradient for W as one for the coefficients of features of scale 1; 0 where the scale is 0."""
+        return np.divide(gradient, self.scale, out=np.zeros_like(gradient), where=np.not_equal(self.scale, 0))
 
     def gap(self, rows, gradient):
         """penalty(W) + conjugate(-gradient) + <W, gradient>, which is >= 0, and 0 if -gradient is a subgradient at W.
 
         gradient : of the loss, shape (n_classes, n_features). If there is no L2 part the conjugate is finite only where
-        no |gradient| exceeds alpha l1_ratio.
+        no |gradient| exceeds alpha l1_ratio v_j.
         """
+        rows, gradient = rows * self.scale, self.standardised(gradient)
         l2, l1 = self.alpha * self.l2_ratio, self.alpha * self.l1_ratio
         excess = np.maximum(np.abs(gradient) - l1, 0)
         if l2:
@@ -181,7 +208,7 @@ class Objective:
         """
         rows, _ = model.rows()
         of_rows, of_intercept = self._loss_gradient(self._scores(model))
-        of_rows += self.penalty.alpha * self.penalty.l2_ratio * rows
+        of_rows += self.penalty.l2 * rows
         return of_rows, of_intercept if self.fit_intercept else np.zeros_like(of_intercept)
 
     def optimality_gap(self, model):
@@ -209,7 +236,8 @@ class Objective:
         gradient, _ = self._loss_gradient(scores, dual)
         gaps = [loss + self.penalty(rows)]  # no loss is negative
         l1 = self.penalty.alpha * self.penalty.l1_ratio
-        shares = {1.0, min(1.0, l1 / max(np.abs(gradient).max(), l1)) * (1 - 1e-15)} if l1 else {1.0}
+        largest = np.abs(self.penalty.standardised(gradient)).max()
+        shares = {1.0, min(1.0, l1 / max(largest, l1)) * (1 - 1e-15)} if l1 else {1.0}
         for share in shares:
             divergence = self._divergence(scores, dual, share)
             gaps.append(loss - better_loss + divergence + self.penalty.gap(rows, share * gradient))

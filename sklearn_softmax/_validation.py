@@ -64,7 +64,7 @@ def checked_X(estimator, X, *, dtype, reset, y="no_validation"):
 
 
 def _canonical(X):
-    """CSR with sorted, unique indices of one integer type; a copy if that takes a change."""
+    """CSR with sorted, unique indices of one integer type and without zeros; a copy if that takes a change."""
     # a kernel would follow a wrong index anywhere
     if X.indptr[0] != 0 or X.indptr[-1] > len(X.data) or len(X.data) != len(X.indices) or (np.diff(X.indptr) < 0).any():
         raise ValueError("X is not a valid CSR matrix: its indptr does not rise from 0 to the number of stored values.")
@@ -78,6 +78,9 @@ def _canonical(X):
     if not X.has_canonical_format:
         X = X.copy()
         X.sum_duplicates()
+    if np.count_nonzero(X.data) < len(X.data):  # a zero is not there, explicit or not
+        X = X.copy()
+        X.eliminate_zeros()
     return X
 
 

@@ -1,7 +1,8 @@
-"""The compiled part: one sweep of steps, in place, and the raw predictions of sparse rows.
+"""The compiled part: one sweep of steps, in place; statistics of features; and the raw predictions of sparse rows.
 
-Arguments are marked IN, OUT or INOUT. Nothing is checked: a wrong shape is undefined behaviour. Both functions release
-the GIL and raise nothing but MemoryError, before anything has changed.
+Arguments are marked IN, OUT or INOUT. Nothing is checked: a wrong shape is undefined behaviour. What goes over rows releases the
+GIL and raises nothing but MemoryError, before anything has changed. The types named Model, Penalty, Moments, Coordinates and
+Iterates are those of `_layout`, `_objective`, `_features` and `_automatic`.
 """
 
 from typing import Any
@@ -35,6 +36,83 @@ def sweep(
     n_visited : int
         Less than ``len(order)`` if the scores of row ``order[n_visited]`` were not finite.
     """
+
+def stream(
+    values: NDArray[Any],  # IN  as in sweep
+    columns: NDArray[Any],  # IN
+    starts: NDArray[Any],  # IN
+    *,
+    y: NDArray[np.int32],  # IN  class numbers, by row
+    sample_weight: NDArray[np.float64],  # IN  by row; a stride of 0 is allowed
+    order: NDArray[np.intp],  # IN  the rows to visit
+    eta0: float,  # a factor of the automatic step
+    penalty: Any,  # IN  Penalty; an alpha of NaN is 1 / (weight seen)
+    fit_intercept: bool,
+    centre: bool,  # how coordinates follow from moments
+    standardize: bool,  # the same
+    average_from: float,  # the weight seen before averaging begins
+    settle: bool,  # at the end, bring the penalty and the average of all features up to date (CSR)
+    moments: Any | None,  # INOUT  Moments; None: the coordinates stay as they are
+    table: NDArray[Any] | None,  # OUT  (n_samples, n_padded): the implicit residual of each row that is visited
+    norms: NDArray[np.float64] | None,  # OUT  (n_samples,): 1 + |row|^2 in the coordinates
+    state: Any,  # INOUT  Iterates, in the dtype of values
+) -> None:
+    """Visit rows in order by the stream rule of stream.h: one implicit step each. The loss is added to that of the clock."""
+
+def point_saga(
+    values: NDArray[Any],  # IN  as in sweep
+    columns: NDArray[Any],  # IN
+    starts: NDArray[Any],  # IN
+    *,
+    y: NDArray[np.int32],  # IN  class numbers, by row
+    sample_weight: NDArray[np.float64],  # IN  by row, of one visit; a stride of 0 is allowed
+    order: NDArray[np.intp],  # IN  the rows to visit, each as often as `repeats` says
+    repeats: NDArray[np.float64],  # IN  by row; a stride of 0 is allowed
+    step: float,
+    penalty: Any,  # IN  Penalty
+    fit_intercept: bool,
+    coordinates: Any,  # IN  Coordinates
+    model: Any,  # INOUT  Model in these coordinates, without an average
+    table: NDArray[Any],  # INOUT  (n_samples, n_padded): the last residual of each row
+    gradient: NDArray[Any],  # INOUT  (n_features, n_padded): the mean of the table's gradients
+    intercept_gradient: NDArray[np.float64],  # INOUT  (n_padded,)
+) -> tuple[float, float]:
+    """One epoch of Point-SAGA, see point_saga.h.
+
+    Returns
+    -------
+    loss : float
+        Sum of sample_weight * log loss in nats, each row scored before its own step.
+    curvature : float
+        Sum of sample_weight * sum over the classes of p (1 - p), likewise.
+    """
+
+def accumulate(
+    values: NDArray[Any],  # IN  as in sweep
+    columns: NDArray[Any],  # IN
+    starts: NDArray[Any],  # IN
+    *,
+    sample_weight: NDArray[np.float64],  # IN  by row
+    moments: Any,  # INOUT  Moments
+) -> None:
+    """Add rows to the moments."""
+
+def spreads(moments: Any, total_weight: float) -> NDArray[np.float64]:
+    """Mean, active deviation, root mean square and share of each feature, see kernels.h; shape (4, n_features).
+
+    Moves the centres of the moments to the means.
+    """
+
+def set_stream_coordinates(
+    moments: Any,  # INOUT  Moments, as in spreads
+    total_weight: float,
+    *,
+    centre: bool,
+    standardize: bool,
+    coordinates: Any,  # OUT  Coordinates, in the dtype of weights
+    weights: NDArray[Any],  # IN  (n_features, n_padded)
+) -> None:
+    """The coordinates of a stream that has seen the moments."""
 
 def decision(
     values: NDArray[Any],  # IN  the data of CSR

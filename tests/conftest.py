@@ -22,7 +22,8 @@ def _exact(value):
 
 
 def _fitted(estimator):
-    return {name: _exact(value) for name, value in vars(estimator).items() if name.endswith("_")}
+    names = [name for name in dir(estimator) if name.endswith("_") and not name.startswith("_") and hasattr(estimator, name)]
+    return {name: _exact(getattr(estimator, name)) for name in names}
 
 
 @pytest.fixture

@@ -153,4 +153,4 @@ def test_sparsify_respects_the_sparse_interface(interface, is_array, iris):
         model = quick().fit(sp.csr_array(X), y).sparsify()
         proba = model.predict_proba(sp.csr_matrix(X))
     assert isinstance(model.coef_, sp.sparray) == is_array
-    np.testing.assert_allclose(proba, quick().fit(X, y).predict_proba(X), rtol=1e-8)
+    np.testing.assert_allclose(proba, quick().fit(sp.csr_array(X), y).predict_proba(X), rtol=1e-8)

@@ -107,14 +107,6 @@ def test_trainable_shares_memory_unless_it_is_read_only():
 
 
 @every_shape
-def test_shows_tells_the_models_own_arrays_from_others(n_classes):
-    model = Model.from_public(*public(n_classes))
-    assert model.shows(model.coef, model.public_intercept())
-    assert not model.shows(model.coef.copy(), model.public_intercept())
-    assert not model.shows(model.coef, model.public_intercept() + 1)
-
-
-@every_shape
 @pytest.mark.parametrize("name", ["weights", "intercept", "average", "intercept_average"])
 def test_is_finite_looks_at_every_array(name, n_classes):
     model = averaged(n_classes)

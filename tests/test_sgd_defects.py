@@ -41,7 +41,7 @@ def test_the_stopping_objective_is_that_of_dense_data_for_sparse_data_too(iris):
     # there: the norm of the weights is summed over the columns of the last row only
     X, y = iris
     X = np.hstack([X, 3 * np.eye(150)])
-    dense, sparse = quick(alpha=0.1).fit(X, y), quick(alpha=0.1).fit(sp.csr_array(X), y)
+    dense, sparse = (quick(alpha=0.1, learning_rate="invscaling").fit(rows, y) for rows in (X, sp.csr_array(X)))
     np.testing.assert_allclose(sparse.loss_curve_, dense.loss_curve_, rtol=1e-9)
 
 
@@ -88,7 +88,7 @@ def test_saturated_rows_have_finite_log_probabilities_and_predict_is_their_argma
 def test_the_intercept_of_sparse_data_is_that_of_dense_data():
     # there: its step is 100 times shorter for sparse data
     X, y = load_digits(return_X_y=True)
-    dense, sparse = quick(max_iter=2).fit(X, y), quick(max_iter=2).fit(sp.csr_matrix(X), y)
+    dense, sparse = (quick(max_iter=2, learning_rate="invscaling").fit(rows, y) for rows in (X, sp.csr_matrix(X)))
     np.testing.assert_allclose(sparse.intercept_, dense.intercept_, rtol=1e-7)
     np.testing.assert_allclose(sparse.coef_, dense.coef_, rtol=1e-6, atol=1e-10)
 

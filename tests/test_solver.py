@@ -13,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from sklearn_softmax import SoftmaxSGDClassifier, _solver
+from sklearn_softmax import SoftmaxSGDClassifier, _automatic, _classic
 from sklearn_softmax._layout import Model
 from sklearn_softmax._objective import Objective, Penalty
 
@@ -74,7 +74,8 @@ def test_coefficients_become_those_of_logistic_regression(name, n_classes, l1_ra
 
 @pytest.mark.parametrize("n_iter_no_change", [1, 4])
 def test_fit_stops_after_epochs_without_progress(n_iter_no_change):
-    fitted = SoftmaxSGDClassifier(tol=0.01, n_iter_no_change=n_iter_no_change, random_state=0).fit(*data("iris"))
+    fitted = SoftmaxSGDClassifier(learning_rate="invscaling", tol=0.01, n_iter_no_change=n_iter_no_change, random_state=0)
+    fitted.fit(*data("iris"))
     curve = fitted.loss_curve_
     best = np.minimum.accumulate(np.r_[np.inf, curve[:-1]])
     no_progress = curve > best - 0.01
@@ -90,7 +91,7 @@ def test_without_tol_all_epochs_are_run():
 def test_reaching_max_iter_warns_with_a_true_bound():
     X, y = data("wine")
     with pytest.warns(ConvergenceWarning, match="max_iter=3 was reached: after 3 epochs") as caught:
-        fitted = SoftmaxSGDClassifier(alpha=0.02, max_iter=3, tol=1e-9, random_state=0).fit(X, y)
+        fitted = SoftmaxSGDClassifier(alpha=0.02, standardize=False, max_iter=3, tol=1e-9, random_state=0).fit(X, y)
     said = float(re.search(r"at most (\S+) nats", str(caught[0].message))[1])
     assert said == pytest.approx(fitted.optimality_gap_, rel=0.06)
     theirs = logistic_regression(X, y, 0.02, 0)
@@ -100,13 +101,13 @@ def test_reaching_max_iter_warns_with_a_true_bound():
 
 
 def test_adaptive_divides_its_step_until_it_is_tiny(monkeypatch):
-    etas, sweep = [], _solver.kernels.sweep
+    etas, sweep = [], _classic.kernels.sweep
 
     def recorded(*args, **kwargs):
         etas.append(kwargs["eta"][0])
         return sweep(*args, **kwargs)
 
-    monkeypatch.setattr(_solver.kernels, "sweep", recorded)
+    monkeypatch.setattr(_classic.kernels, "sweep", recorded)
     SoftmaxSGDClassifier(learning_rate="adaptive", eta0=0.1, tol=1e-3, n_iter_no_change=2, max_iter=1000, random_state=0).fit(
         *data("iris")
     )
@@ -150,20 +151,23 @@ def test_a_huge_step_overflows_with_advice_and_no_nan():
     assert np.isfinite(fitted.intercept_).all()
 
 
-def test_an_interrupted_fit_keeps_the_last_complete_epoch(monkeypatch):
+@pytest.mark.parametrize(
+    "learning_rate, module, kernel, n_calls", [("invscaling", _classic, "sweep", 4), ("auto", _automatic, "point_saga", 3)]
+)
+def test_an_interrupted_fit_keeps_the_last_complete_epoch(learning_rate, module, kernel, n_calls, monkeypatch):
     X, y = data("iris")
-    expected = SoftmaxSGDClassifier(max_iter=3, tol=None, random_state=0).fit(X, y)
-    calls, sweep = [], _solver.kernels.sweep
+    expected = SoftmaxSGDClassifier(learning_rate=learning_rate, max_iter=3, tol=None, random_state=0).fit(X, y)
+    calls, sweep = [], getattr(module.kernels, kernel)
 
     def interrupted(*args, **kwargs):
         calls.append(1)
-        if len(calls) == 4:
+        if len(calls) == n_calls:
             raise KeyboardInterrupt
         return sweep(*args, **kwargs)
 
-    monkeypatch.setattr(_solver.kernels, "sweep", interrupted)
+    monkeypatch.setattr(module.kernels, kernel, interrupted)
     with pytest.warns(UserWarning, match="interrupted"):
-        fitted = SoftmaxSGDClassifier(random_state=0).fit(X, y)
+        fitted = SoftmaxSGDClassifier(learning_rate=learning_rate, random_state=0).fit(X, y)
     np.testing.assert_array_equal(fitted.coef_, expected.coef_)
     assert fitted.n_iter_ == 3
 

@@ -8,12 +8,16 @@ from sklearn_softmax import SoftmaxSGDClassifier
 
 VARIANTS = {
     "default": {},
+    "with a tol": {"tol": 1e-3, "max_iter": 60},
+    "not standardised": {"standardize": False},
+    "no table": {"variance_reduction": False},
+    "invscaling": {"learning_rate": "invscaling"},
+    "invscaling, averaged from 50": {"learning_rate": "invscaling", "average": 50, "l1_ratio": 1.0, "alpha": 1e-2},
     "constant": {"learning_rate": "constant"},
     "optimal": {"learning_rate": "optimal", "alpha": 1e-2},
     "adaptive": {"learning_rate": "adaptive", "tol": 1e-2, "n_iter_no_change": 1},
     "elastic net": {"l1_ratio": 0.5, "alpha": 1e-2},
-    "averaged": {"average": True},
-    "averaged from 50": {"average": 50, "l1_ratio": 1.0, "alpha": 1e-2},
+    "averaged": {"learning_rate": "invscaling", "average": True},
     "early stopping": {"early_stopping": True, "tol": 1e-3, "n_iter_no_change": 2},
     "balanced": {"class_weight": "balanced"},
     "class_weight": {"class_weight": {0: 0.3, 1: 2.0}},

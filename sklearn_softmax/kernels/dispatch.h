@@ -5,18 +5,27 @@
 
 namespace softmax {
 
+#define SOFTMAX_DECLARE(set)                          \
+    namespace set {                                   \
+    extern const PerType<ClassicKernels> classic;     \
+    extern const PerType<AutomaticKernels> automatic; \
+    }
+
+SOFTMAX_DECLARE(baseline)
+inline bool always() { return true; }
 #if defined(SOFTMAX_HAS_AVX2)
-extern const InstructionSet avx2;
+SOFTMAX_DECLARE(avx2)
+inline bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 #endif
-extern const InstructionSet baseline;
 
 inline const InstructionSet* instruction_set(int rank) {  // null after the last
-    static const InstructionSet* const all[] = {
+    static const InstructionSet all[] = {
 #if defined(SOFTMAX_HAS_AVX2)
-        &avx2,
+        {"avx2", has_avx2, avx2::classic, avx2::automatic},
 #endif
-        &baseline, nullptr};
-    return all[rank];
+        {"baseline", always, baseline::classic, baseline::automatic},
+    };
+    return rank < int(sizeof all / sizeof all[0]) ? &all[rank] : nullptr;
 }
 
 inline const InstructionSet*& active() {
@@ -26,33 +35,60 @@ inline const InstructionSet*& active() {
 
 inline void use(const InstructionSet* set) { active() = set; }
 
-template <class T, class I>
-const Kernels<T, I>& kernels();
-template <>
-inline const Kernels<float, int32_t>& kernels() {
-    return active()->f32_i32;
+template <template <class, class> class Kernels>
+const Kernels<float, int32_t>& select(const PerType<Kernels>& all, float, int32_t) {
+    return all.f32_i32;
 }
-template <>
-inline const Kernels<float, int64_t>& kernels() {
-    return active()->f32_i64;
+template <template <class, class> class Kernels>
+const Kernels<float, int64_t>& select(const PerType<Kernels>& all, float, int64_t) {
+    return all.f32_i64;
 }
-template <>
-inline const Kernels<double, int32_t>& kernels() {
-    return active()->f64_i32;
+template <template <class, class> class Kernels>
+const Kernels<double, int32_t>& select(const PerType<Kernels>& all, double, int32_t) {
+    return all.f64_i32;
 }
-template <>
-inline const Kernels<double, int64_t>& kernels() {
-    return active()->f64_i64;
+template <template <class, class> class Kernels>
+const Kernels<double, int64_t>& select(const PerType<Kernels>& all, double, int64_t) {
+    return all.f64_i64;
 }
 
 template <class T, class I>
 SweepResult sweep(const Sweep<T, I>& task) {
-    return kernels<T, I>().sweep(task);
+    return select(active()->classic, T(), I()).sweep(task);
 }
 
 template <class T, class I>
 void decision(const Decision<T, I>& task) {
-    kernels<T, I>().decision(task);
+    select(active()->classic, T(), I()).decision(task);
+}
+
+template <class T, class I>
+void accumulate(const Rows<T, I>& rows, ptrdiff_t n_samples, Numbers sample_weight, const Moments& moments) {
+    select(active()->automatic, T(), I()).accumulate(rows, n_samples, sample_weight, moments);
+}
+
+inline Spread spread(const Moments& moments, ptrdiff_t feature, double total_weight) {
+    return active()->automatic.f64_i32.spread(moments, feature, total_weight);
+}
+
+template <class T>
+void set_coordinates(const Coordinates<T>& c, ptrdiff_t feature, const Spread& spread, bool centre, bool standardize) {
+    select(active()->automatic, T(), int32_t()).set_coordinates(c, feature, spread, centre, standardize);
+}
+
+template <class T, class I>
+size_t scratch_size(const Visits<T, I>& visits) {
+    return select(active()->automatic, T(), I()).scratch_size(visits);
+}
+
+template <class T, class I>
+void stream(Stream<T, I>& task) {
+    select(active()->automatic, T(), I()).stream(task);
+}
+
+template <class T, class I>
+void point_saga(PointSaga<T, I>& task) {
+    select(active()->automatic, T(), I()).point_saga(task);
 }
 
 }  // namespace softmax

@@ -57,6 +57,96 @@ struct SweepResult {
     double averaged_weight;
 };
 
+// Of the values of each feature that are not zero, times a power of two: their weight, and their weighted sum and sum of squares
+// about a centre.
+struct Moments {
+    double *unit, *weight, *centre, *sum, *square;  // (n_features) each
+};
+
+// What follows from them; see moments.h.
+struct Spread {
+    double mean;  // over all rows
+    double active_deviation;  // the penalty's scale; squared: about that mean, per weight of the rows where it is not zero
+    double root_mean_square;  // of the values that are not zero
+    double share;  // of the weight that is in the rows where it is not zero
+};
+
+// How the solver sees a feature: (x - offset) * inverse_scale. A step along it is `gain` times as long, and the penalty acts on
+// penalty_ratio * weight.
+template <class T>
+struct Coordinates {
+    T *offset, *inverse_scale, *gain, *penalty_ratio;  // (n_features) each
+};
+
+// The rows that a sweep of the automatic step visits, and the model in the coordinates above, that it changes.
+template <class T, class I>
+struct Visits {
+    // IN
+    Rows<T, I> rows;
+    const int32_t* y;
+    Numbers sample_weight;  // by row
+    const ptrdiff_t* order;
+    ptrdiff_t n_visits;
+    double l2_ratio, l1_ratio;
+    bool fit_intercept;
+    ptrdiff_t n_classes, n_padded;
+    ptrdiff_t longest_row;  // of CSR
+    // INOUT
+    Coordinates<T> coordinates;  // the stream changes them
+    T* weights;  // (n_features, n_padded)
+    double* intercept;  // (n_padded); -inf in the lanes that belong to no class
+    T* table;  // (n_samples, n_padded): the last residual of each row; null: the stream keeps none
+    // TEMP
+    T* scratch;  // zero on entry
+};
+
+// What a stream remembers beside arrays.
+struct Clock {
+    double weight;  // of the rows seen
+    double norm;  // sum of weight * (1 + |row|^2)
+    double curvature;  // sum of weight * mean over the classes of p (1 - p)
+    double penalty_step;  // sum of step * alpha
+    double average_weight;  // sum of weight * (weight seen since averaging began)^3
+    double loss;  // sum of weight * log loss, each row scored before its step
+    ptrdiff_t n_rows;
+    // the open block of dense rows: where it ends, and penalty_step and average_weight where it began
+    ptrdiff_t block_end;
+    double block_penalty_step, block_average_weight;
+};
+
+template <class T, class I>
+struct Stream {
+    Visits<T, I> visits;
+    double eta0;
+    double alpha;  // NaN: 1 / (weight seen)
+    bool centre, standardize;  // how coordinates follow from moments
+    double average_from;  // the weight seen before averaging begins
+    bool settle;  // bring the penalty and the average of all features up to date at the end (CSR; dense rows do so anyway)
+    // INOUT
+    Moments moments;  // null: coordinates stay as they are
+    T* average;  // as weights
+    double* intercept_average;
+    double *penalty_stamps,
+        *average_stamps;  // (n_features); CSR: penalty_step and average_weight when a feature was up to date
+    Clock clock;
+    // OUT
+    double* norms;  // (n_samples): 1 + |row|^2 of each row; null: not wanted
+};
+
+template <class T, class I>
+struct PointSaga {
+    Visits<T, I> visits;
+    double step;
+    double alpha;
+    Numbers repeats;  // how often `order` has a row
+    // INOUT
+    T* gradient;  // as weights: the mean over the rows of weight * residual in the table * row
+    double* intercept_gradient;  // (n_padded)
+    double* stamps;  // TEMP (n_features), zero on entry; CSR
+    // OUT
+    double loss, curvature;  // sums of weight * log loss, and of weight * sum over the classes of p (1 - p)
+};
+
 // raw predictions of CSR rows: out = X (unit * weights) + intercept
 template <class T, class I>
 struct Decision {
@@ -70,19 +160,35 @@ struct Decision {
 };
 
 template <class T, class I>
-struct Kernels {
+struct ClassicKernels {
     SweepResult (*sweep)(const Sweep<T, I>&);
     void (*decision)(const Decision<T, I>&);
+};
+
+template <class T, class I>
+struct AutomaticKernels {
+    void (*accumulate)(const Rows<T, I>&, ptrdiff_t n_samples, Numbers sample_weight, const Moments&);
+    Spread (*spread)(const Moments&, ptrdiff_t feature, double total_weight);
+    void (*set_coordinates)(const Coordinates<T>&, ptrdiff_t feature, const Spread&, bool centre, bool standardize);
+    size_t (*scratch_size)(const Visits<T, I>&);  // in numbers of T
+    void (*stream)(Stream<T, I>&);
+    void (*point_saga)(PointSaga<T, I>&);
+};
+
+template <template <class, class> class Kernels>
+struct PerType {
+    Kernels<float, int32_t> f32_i32;
+    Kernels<float, int64_t> f32_i64;
+    Kernels<double, int32_t> f64_i32;
+    Kernels<double, int64_t> f64_i64;
 };
 
 // Everything that is compiled once per instruction set.
 struct InstructionSet {
     const char* name;
     bool (*is_supported)();
-    Kernels<float, int32_t> f32_i32;
-    Kernels<float, int64_t> f32_i64;
-    Kernels<double, int32_t> f64_i32;
-    Kernels<double, int64_t> f64_i64;
+    const PerType<ClassicKernels>& classic;
+    const PerType<AutomaticKernels>& automatic;
 };
 
 }  // namespace softmax

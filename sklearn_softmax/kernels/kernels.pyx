@@ -70,14 +70,98 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         T* scores
         T* out
 
+    struct Moments:
+        double* unit
+        double* weight
+        double* centre
+        double* sum
+        double* square
+
+    cppclass Coordinates[T]:
+        T* offset
+        T* inverse_scale
+        T* gain
+        T* penalty_ratio
+
+    cppclass Visits[T, I]:
+        Rows[T, I] rows
+        const int32_t* y
+        Numbers sample_weight
+        const Py_ssize_t* order
+        Py_ssize_t n_visits
+        double l2_ratio
+        double l1_ratio
+        bint fit_intercept
+        Py_ssize_t n_classes
+        Py_ssize_t n_padded
+        Py_ssize_t longest_row
+        Coordinates[T] coordinates
+        T* weights
+        double* intercept
+        T* table
+        T* scratch
+
+    struct Clock:
+        double weight
+        double norm
+        double curvature
+        double penalty_step
+        double average_weight
+        double loss
+        Py_ssize_t n_rows
+        Py_ssize_t block_end
+        double block_penalty_step
+        double block_average_weight
+
+    cppclass Stream[T, I]:
+        Visits[T, I] visits
+        double eta0
+        double alpha
+        bint centre
+        bint standardize
+        double average_from
+        bint settle
+        Moments moments
+        T* average
+        double* intercept_average
+        double* penalty_stamps
+        double* average_stamps
+        Clock clock
+        double* norms
+
+    cppclass PointSaga[T, I]:
+        Visits[T, I] visits
+        double step
+        double alpha
+        Numbers repeats
+        T* gradient
+        double* intercept_gradient
+        double* stamps
+        double loss
+        double curvature
+
     struct InstructionSet:
         const char* name
         bint (*is_supported)()
 
     const InstructionSet* instruction_set(int rank)
     void use(const InstructionSet* set)
+    struct Spread:
+        double mean
+        double active_deviation
+        double root_mean_square
+        double share
+
     SweepResult run_sweep "softmax::sweep"[T, I](const Sweep[T, I]& task)
     void run_decision "softmax::decision"[T, I](const Decision[T, I]& task)
+    void run_accumulate "softmax::accumulate"[T, I](const Rows[T, I]& rows, Py_ssize_t n_samples, Numbers weight, const Moments& moments)
+    Spread spread_of "softmax::spread"(const Moments& moments, Py_ssize_t feature, double total_weight)
+    void set_feature "softmax::set_coordinates"[T](
+        const Coordinates[T]& coordinates, Py_ssize_t feature, const Spread& spread, bint centre, bint standardize
+    )
+    size_t scratch_size "softmax::scratch_size"[T, I](const Visits[T, I]& visits)
+    void run_stream "softmax::stream"[T, I](Stream[T, I]& task)
+    void run_point_saga "softmax::point_saga"[T, I](PointSaga[T, I]& task)
 
 
 cdef Numbers numbers(const double[:] values) noexcept:
@@ -142,10 +226,7 @@ def sweep(
 
     if n_visits == 0:
         return 0.0, 0
-    task.rows.values = &values[0] if values.shape[0] else NULL
-    task.rows.columns = (&columns[0] if columns.shape[0] else <const index*> &starts[0]) if is_sparse else NULL
-    task.rows.starts = &starts[0] if is_sparse else NULL
-    task.rows.n_features = n_features
+    set_rows[floating, index](&task.rows, values, columns, starts, n_features)
     task.y = &y[0]
     task.sample_weight = numbers(sample_weight)
     task.order = &order[0]
@@ -181,6 +262,254 @@ def sweep(
     return result.loss, result.n_visited
 
 
+cdef void set_rows(
+    Rows[floating, index]* rows,
+    const floating[::1] values,
+    const index[::1] columns,
+    const index[::1] starts,
+    Py_ssize_t n_features,
+):
+    """Dense if there are no starts. (An array without elements has no address to take, whatever it is good for.)"""
+    rows.values = &values[0] if values.shape[0] else NULL
+    rows.starts = &starts[0] if starts.shape[0] else NULL
+    rows.columns = &columns[0] if columns.shape[0] else rows.starts
+    rows.n_features = n_features
+
+
+cdef Moments pointers(moments):
+    cdef:
+        Moments result
+        double[::1] unit = moments.unit
+        double[::1] weight = moments.weight
+        double[::1] centre = moments.centre
+        double[::1] sum = moments.sum
+        double[::1] square = moments.square
+
+    result.unit = &unit[0]
+    result.weight = &weight[0]
+    result.centre = &centre[0]
+    result.sum = &sum[0]
+    result.square = &square[0]
+    return result
+
+
+cdef void set_coordinates(Coordinates[floating]* task, coordinates, const floating[:, ::1] weights):
+    cdef:
+        floating[::1] offset = coordinates.offset
+        floating[::1] inverse_scale = coordinates.inverse_scale
+        floating[::1] gain = coordinates.gain
+        floating[::1] penalty_ratio = coordinates.penalty_ratio
+
+    task.offset = &offset[0]
+    task.inverse_scale = &inverse_scale[0]
+    task.gain = &gain[0]
+    task.penalty_ratio = &penalty_ratio[0]
+
+
+def accumulate(
+    const floating[::1] values, const index[::1] columns, const index[::1] starts, *, const double[:] sample_weight, moments
+):
+    cdef:
+        Rows[floating, index] rows
+        Moments task = pointers(moments)
+        Numbers weights = numbers(sample_weight)
+        Py_ssize_t n_samples = sample_weight.shape[0]
+
+    set_rows[floating, index](&rows, values, columns, starts, len(moments.weight))
+    with nogil:
+        run_accumulate(rows, n_samples, weights, task)
+
+
+def spreads(moments, double total_weight):
+    cdef:
+        Moments task = pointers(moments)
+        Py_ssize_t j, n_features = len(moments.weight)
+        double[:, ::1] columns = moments.weight.repeat(4).reshape(4, n_features)
+        Spread one
+
+    for j in range(n_features):
+        one = spread_of(task, j, total_weight)
+        columns[0, j], columns[1, j], columns[2, j], columns[3, j] = one.mean, one.active_deviation, one.root_mean_square, one.share
+    return columns.base
+
+
+def set_stream_coordinates(moments, double total_weight, *, bint centre, bint standardize, coordinates, const floating[:, ::1] weights):
+    cdef:
+        Moments task = pointers(moments)
+        Coordinates[floating] target
+        Py_ssize_t j
+        Spread one
+
+    set_coordinates[floating](&target, coordinates, weights)
+    for j in range(weights.shape[0]):
+        one = spread_of(task, j, total_weight)
+        set_feature(target, j, one, centre, standardize)
+
+
+cdef Py_ssize_t longest_row(const index[::1] starts) noexcept:
+    cdef Py_ssize_t longest = 0, i
+    for i in range(starts.shape[0] - 1):
+        longest = max(longest, <Py_ssize_t> (starts[i + 1] - starts[i]))
+    return longest
+
+
+cdef void set_visits(
+    Visits[floating, index]* task,
+    const floating[::1] values,
+    const index[::1] columns,
+    const index[::1] starts,
+    const int32_t[::1] y,
+    const double[:] sample_weight,
+    const Py_ssize_t[::1] order,
+    penalty,
+    bint fit_intercept,
+    coordinates,
+    Py_ssize_t n_classes,
+    floating[:, ::1] weights,
+    double[::1] intercept,
+):
+    """All of `task` but the table and the scratch memory."""
+    set_rows[floating, index](&task.rows, values, columns, starts, weights.shape[0])
+    set_coordinates[floating](&task.coordinates, coordinates, weights)
+    task.y = &y[0]
+    task.sample_weight = numbers(sample_weight)
+    task.order = &order[0]
+    task.n_visits = order.shape[0]
+    task.l2_ratio = penalty.l2_ratio
+    task.l1_ratio = penalty.l1_ratio
+    task.fit_intercept = fit_intercept
+    task.n_classes = n_classes
+    task.n_padded = weights.shape[1]
+    task.longest_row = longest_row(starts)
+    task.weights = &weights[0, 0]
+    task.intercept = &intercept[0]
+    task.table = NULL
+
+
+def stream(
+    const floating[::1] values,
+    const index[::1] columns,
+    const index[::1] starts,
+    *,
+    const int32_t[::1] y,
+    const double[:] sample_weight,
+    const Py_ssize_t[::1] order,
+    double eta0,
+    penalty,
+    bint fit_intercept,
+    bint centre,
+    bint standardize,
+    double average_from,
+    bint settle,
+    moments,
+    table,
+    double[::1] norms,
+    state,
+):
+    cdef:
+        floating[:, ::1] weights = state.model.weights
+        double[::1] intercept = state.model.intercept
+        floating[:, ::1] average = state.model.average
+        double[::1] intercept_average = state.model.intercept_average
+        double[::1] penalty_stamps = state.penalty_stamps
+        double[::1] average_stamps = state.average_stamps
+        floating[:, ::1] residuals
+        Stream[floating, index] task
+        Scratch scratch
+
+    set_visits[floating, index](
+        &task.visits, values, columns, starts, y, sample_weight, order, penalty, fit_intercept, state.coordinates,
+        state.model.n_classes, weights, intercept,
+    )
+    task.eta0 = eta0
+    task.alpha = penalty.alpha
+    task.centre = centre
+    task.standardize = standardize
+    task.average_from = average_from
+    task.settle = settle
+    task.norms = &norms[0] if norms is not None else NULL
+    task.moments.weight = NULL
+    if moments is not None:
+        task.moments = pointers(moments)
+    if table is not None:
+        residuals = table
+        task.visits.table = &residuals[0, 0]
+    task.average = &average[0, 0]
+    task.intercept_average = &intercept_average[0]
+    task.penalty_stamps = &penalty_stamps[0]
+    task.average_stamps = &average_stamps[0]
+    clock = state.clock
+    task.clock.weight = clock.weight
+    task.clock.norm = clock.norm
+    task.clock.curvature = clock.curvature
+    task.clock.penalty_step = clock.penalty_step
+    task.clock.average_weight = clock.average_weight
+    task.clock.loss = clock.loss
+    task.clock.n_rows = clock.n_rows
+    task.clock.block_end = clock.block_end
+    task.clock.block_penalty_step = clock.block_penalty_step
+    task.clock.block_average_weight = clock.block_average_weight
+    scratch = Scratch(scratch_size(task.visits) * sizeof(floating))
+    task.visits.scratch = <floating*> scratch.start
+    with nogil:
+        run_stream(task)
+    clock.weight = task.clock.weight
+    clock.norm = task.clock.norm
+    clock.curvature = task.clock.curvature
+    clock.penalty_step = task.clock.penalty_step
+    clock.average_weight = task.clock.average_weight
+    clock.loss = task.clock.loss
+    clock.n_rows = task.clock.n_rows
+    clock.block_end = task.clock.block_end
+    clock.block_penalty_step = task.clock.block_penalty_step
+    clock.block_average_weight = task.clock.block_average_weight
+
+
+def point_saga(
+    const floating[::1] values,
+    const index[::1] columns,
+    const index[::1] starts,
+    *,
+    const int32_t[::1] y,
+    const double[:] sample_weight,
+    const Py_ssize_t[::1] order,
+    const double[:] repeats,
+    double step,
+    penalty,
+    bint fit_intercept,
+    coordinates,
+    model,
+    floating[:, ::1] table,
+    floating[:, ::1] gradient,
+    double[::1] intercept_gradient,
+):
+    cdef:
+        floating[:, ::1] weights = model.weights
+        double[::1] intercept = model.intercept
+        PointSaga[floating, index] task
+        Scratch stamps = Scratch(weights.shape[0] * sizeof(double) if starts.shape[0] else 0)
+        Scratch scratch
+
+    set_visits[floating, index](
+        &task.visits, values, columns, starts, y, sample_weight, order, penalty, fit_intercept, coordinates,
+        model.n_classes, weights, intercept,
+    )
+    task.visits.table = &table[0, 0]
+    task.step = step
+    task.repeats = numbers(repeats)
+    task.alpha = penalty.alpha
+    task.gradient = &gradient[0, 0]
+    task.intercept_gradient = &intercept_gradient[0]
+    task.stamps = <double*> stamps.start
+    task.loss = 0
+    task.curvature = 0
+    scratch = Scratch(scratch_size(task.visits) * sizeof(floating))
+    task.visits.scratch = <floating*> scratch.start
+    with nogil:
+        run_point_saga(task)
+    return task.loss, task.curvature
+
+
 def decision(
     const floating[::1] values,
     const index[::1] columns,
@@ -197,10 +526,7 @@ def decision(
 
     if out.shape[0] == 0:
         return
-    task.rows.values = &values[0] if values.shape[0] else NULL
-    task.rows.columns = &columns[0] if columns.shape[0] else &starts[0]
-    task.rows.starts = &starts[0]
-    task.rows.n_features = weights.shape[0]
+    set_rows[floating, index](&task.rows, values, columns, starts, weights.shape[0])
     task.n_samples = out.shape[0]
     task.n_classes = out.shape[1]
     task.n_padded = weights.shape[1]

@@ -15,12 +15,6 @@
 
 namespace {
 
-template <class T>
-SOFTMAX_INLINE Vec<T> soft_threshold(Vec<T> w, Vec<T> amount) {
-    const Vec<T> zero = Vec<T>::broadcast(0);
-    return max(w - amount, zero) + min(w + amount, zero);
-}
-
 // The first index in [low, high) whose value is at least x, or high.
 inline ptrdiff_t first_at_least(const double* values, ptrdiff_t low, ptrdiff_t high, double x) {
     while (low < high) {

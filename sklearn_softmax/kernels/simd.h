@@ -11,6 +11,12 @@
 
 namespace {
 
+// A number that is known at compile time, as an argument.
+template <int N>
+struct Number {
+    static constexpr int value = N;
+};
+
 template <class T>
 struct Bits;
 template <>
@@ -47,6 +53,7 @@ struct Vec {
     friend SOFTMAX_INLINE Vec operator+(Vec a, Vec b) { return {a.v + b.v}; }
     friend SOFTMAX_INLINE Vec operator-(Vec a, Vec b) { return {a.v - b.v}; }
     friend SOFTMAX_INLINE Vec operator*(Vec a, Vec b) { return {a.v * b.v}; }
+    friend SOFTMAX_INLINE Vec operator/(Vec a, Vec b) { return {a.v / b.v}; }
     friend SOFTMAX_INLINE Vec max(Vec a, Vec b) { return {a.v > b.v ? a.v : b.v}; }
     friend SOFTMAX_INLINE Vec min(Vec a, Vec b) { return {a.v < b.v ? a.v : b.v}; }
     // a where x < y, else b
@@ -95,6 +102,9 @@ struct Vec {
     friend SOFTMAX_INLINE Vec operator*(Vec a, Vec b) {
         return each([&](int i) { return a.v[i] * b.v[i]; });
     }
+    friend SOFTMAX_INLINE Vec operator/(Vec a, Vec b) {
+        return each([&](int i) { return a.v[i] / b.v[i]; });
+    }
     friend SOFTMAX_INLINE Vec max(Vec a, Vec b) {
         return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
     }
@@ -135,6 +145,12 @@ SOFTMAX_INLINE double total(Vec<T> a) {
     double r = a[0];
     for (int i = 1; i < Vec<T>::lanes; ++i) r += a[i];
     return r;
+}
+
+template <class T>
+SOFTMAX_INLINE Vec<T> soft_threshold(Vec<T> w, Vec<T> amount) {
+    const Vec<T> zero = Vec<T>::broadcast(0);
+    return max(w - amount, zero) + min(w + amount, zero);
 }
 
 SOFTMAX_INLINE void prefetch_for_write(const void* p) {

@@ -1,4 +1,4 @@
-// One sweep of per-example stochastic gradient steps, and the raw predictions of sparse rows.
+// One sweep of per-example stochastic gradient steps.
 //
 // A visit scores the row, takes the residual g = softmax(scores) - e_y, and sets
 //
@@ -183,28 +183,4 @@ softmax::SweepResult sweep(const softmax::Sweep<T, I>& s) {
     return sweep_rows<T, I, CsrRows<T, I>>(s);
 }
 
-template <class T, class I>
-void decision(const softmax::Decision<T, I>& d) {
-    const CsrRows<T, I> rows{d.rows};
-    using V = Vec<T>;
-    V* const scores = reinterpret_cast<V*>(d.scores);
-    for (ptrdiff_t i = 0; i < d.n_samples; ++i) {
-        forward<0>(rows[i], d.weights, d.n_padded, scores, int(d.n_padded / V::lanes));
-        for (ptrdiff_t k = 0; k < d.n_classes; ++k)
-            d.out[i * d.n_classes + k] = T(d.unit * scores[k / V::lanes][int(k % V::lanes)] + d.intercept[k]);
-    }
-}
-
 }  // namespace
-
-// The table of one instruction set; the file that includes this names it.
-#define SOFTMAX_INSTRUCTION_SET(table, name, is_supported)                                  \
-    namespace softmax {                                                                     \
-    extern const InstructionSet table;                                                      \
-    const InstructionSet table = {name,                                                     \
-                                  is_supported,                                             \
-                                  {::sweep<float, int32_t>, ::decision<float, int32_t>},    \
-                                  {::sweep<float, int64_t>, ::decision<float, int64_t>},    \
-                                  {::sweep<double, int32_t>, ::decision<double, int32_t>},  \
-                                  {::sweep<double, int64_t>, ::decision<double, int64_t>}}; \
-    }

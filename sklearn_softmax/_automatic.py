@@ -1,0 +1,482 @@
+"""The automatic step: no rate to tune, no scaler. A stream rule for one pass, and epochs that end at the optimum.
+
+Every step goes along the per-example gradient (softmax(W x + b) - e_y) x. It is implicit: the gradient is that of the point to
+which the step leads (Toulis and Airoldi 2017), so that no row, however large, makes it overshoot. It is taken in coordinates in
+which features are alike, whatever their units. In `fit` it is compared with the row's last one (Point-SAGA, Defazio 2016), which
+takes the noise out of it; and Newton's method adds the last digits. See kernels/stream.h, kernels/point_saga.h and _newton.py.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import issparse
+
+from . import kernels
+from ._features import Coordinates, Moments, inverse_or_zero, solver_coordinates, stream_coordinates
+from ._layout import Model, aligned_zeros
+from ._newton import newton
+from ._objective import Penalty, kernel_rows
+
+__all__ = ["Epochs", "Stream"]
+
+# The step of an epoch is this over (mean of 1 + |row|^2) / 2 and the square root of the mean curvature of the losses; and it
+# grows to that over the first epochs. By experiment, and flat: half and double the step are a few percent worse.
+STEP_DENSE, STEP_SPARSE = 2.0, 4.0
+EPOCHS_OF_GROWTH = 3
+# A row is visited once more in an epoch, by shorter steps, for so many times the mean squared norm. (Without it, a few rows
+# far out in heavy tails, each of which moves the model much, decide how fast the rest converges.)
+NORM_PER_VISIT = 2.0
+# Newton's method takes over after so many epochs: what is left then is slow for steps along single gradients.
+MOST_EPOCHS = 30
+# Without the table of residuals there is no estimate of the gradient: it is computed when the epochs have grown by this.
+GROWTH_BETWEEN_CHECKS = 1.5
+
+
+@dataclass
+class Clock:
+    """What a stream remembers beside arrays; see Clock in kernels/kernels.h."""
+
+    weight: float = 0.0
+    norm: float = 0.0
+    curvature: float = 0.0
+    penalty_step: float = 0.0
+    average_weight: float = 0.0
+    loss: float = 0.0
+    n_rows: int = 0
+    block_end: int = 0
+    block_penalty_step: float = 0.0
+    block_average_weight: float = 0.0
+
+
+@dataclass
+class Iterates:
+    """The model of a stream in its coordinates, and what is due to features that wait to be touched.
+
+    Attributes
+    ----------
+    model : Model
+        The iterate and its average, with rows in the units of the softmax (of two classes, too).
+    coordinates : Coordinates
+    is_sparse, is_centred : bool
+        Whether the rows are, and the coordinates.
+    penalty_stamps, average_stamps : ndarray of shape (n_features,)
+    clock : Clock
+    """
+
+    model: Model
+    coordinates: Coordinates
+    is_sparse: bool
+    is_centred: bool
+    penalty_stamps: np.ndarray
+    average_stamps: np.ndarray
+    clock: Clock
+
+    @classmethod
+    def starting(cls, weights, intercept, n_classes, coordinates, is_sparse, is_centred, clock):
+        """Iterates whose average is the iterate, up to date at the clock."""
+        model = Model(n_classes, weights, intercept, aligned_zeros(*weights.shape, weights.dtype), intercept.copy())
+        model.average[:] = weights
+        n_features = len(weights)
+        stamps = np.full(n_features, clock.penalty_step), np.full(n_features, clock.average_weight)
+        clock.block_penalty_step, clock.block_average_weight = clock.penalty_step, clock.average_weight
+        clock.block_end = clock.n_rows
+        return cls(model, coordinates, is_sparse, is_centred, *stamps, clock)
+
+    def copy(self):
+        """A copy that shares no memory."""
+        model = self.model
+        arrays = [model.weights, model.average]
+        weights, average = (aligned_zeros(*array.shape, array.dtype) for array in arrays)
+        for copied, array in zip((weights, average), arrays):
+            copied[:] = array
+        model = Model(model.n_classes, weights, model.intercept.copy(), average, model.intercept_average.copy())
+        return replace(
+            self,
+            model=model,
+            coordinates=self.coordinates.copy(),
+            penalty_stamps=self.penalty_stamps.copy(),
+            average_stamps=self.average_stamps.copy(),
+            clock=replace(self.clock),
+        )
+
+    def is_writeable(self):
+        """Whether kernels can write to it: a memory map may be read-only."""
+        return self.penalty_stamps.flags.writeable and self.model.is_aligned()
+
+    def run(self, problem, penalty, settings, *, order=None, eta0, moments=None, settle=False, table=None, norms=None):
+        """One pass of the stream rule, in the order of the rows if none is given."""
+        kernels.stream(
+            *kernel_rows(problem.X),
+            y=problem.y,
+            sample_weight=problem.sample_weight,
+            order=np.arange(problem.n_samples) if order is None else order,
+            eta0=eta0,
+            penalty=penalty,
+            fit_intercept=settings.fit_intercept,
+            centre=self.is_centred,
+            standardize=settings.standardize,
+            average_from=settings.average or 0.0,
+            settle=settle,
+            moments=moments,
+            table=table,
+            norms=norms,
+            state=self,
+        )
+
+    def original(self, averaged):
+        """The iterate or the average, in the units of X."""
+        model, clock = self.model, self.clock
+        weights, intercept = model.weights, model.intercept
+        if averaged and clock.average_weight > 0:
+            # the average waits: of a feature until it is touched, of dense rows until their block ends
+            stamps = self.average_stamps if self.is_sparse else np.full(len(weights), clock.block_average_weight)
+            share = (1 - stamps / clock.average_weight).astype(weights.dtype)[:, None]
+            weights = model.average + share * (weights - model.average)
+            intercept = model.intercept_average[: model.n_classes]
+            if not self.is_sparse:
+                intercept = intercept + share[0] * (model.intercept[: model.n_classes] - intercept)
+        return self.coordinates.to_original(weights, intercept, model.n_classes)
+
+
+@dataclass
+class Stream:
+    """A stream: the model and what has to be remembered beside it, each row that was learnt from counted once.
+
+    Attributes
+    ----------
+    class_counts : ndarray of shape (n_classes,)
+        Weight of each class, without class weights.
+    moments : Moments
+    clock : Clock
+    iterates : Iterates or None
+        None before the first row and after `fit`.
+    original : Model or None
+        The model to predict with, in the units of X; None if it is not known yet.
+    averages : bool
+        Whether that is the average of the iterates.
+    standardizes : bool
+        Whether the penalty has a scale for each feature.
+    """
+
+    class_counts: np.ndarray
+    moments: Moments
+    clock: Clock
+    iterates: Iterates | None = None
+    original: Model | None = None
+    averages: bool = True
+    standardizes: bool = True
+
+    @classmethod
+    def empty(cls, n_features, n_classes, dtype):
+        original = Model.zeros(n_features, n_classes, dtype)
+        return cls(np.zeros(n_classes), Moments.zeros(n_features), Clock(), original=original)
+
+    @classmethod
+    def succeeding(cls, other):
+        """A stream with the model and the clock of one of another kind."""
+        original = other.predictor()
+        stream = cls.empty(len(original.weights), original.n_classes, original.weights.dtype)
+        return replace(stream, class_counts=other.class_counts, clock=Clock(weight=other.weight), original=original)
+
+    @property
+    def weight(self):
+        """Total weight of the rows."""
+        return self.clock.weight
+
+    @property
+    def scale(self):
+        """The penalty's scale of each feature."""
+        if not self.standardizes:
+            return np.ones(len(self.moments.weight))
+        return self.moments.copy().spreads(max(self.weight, np.finfo(np.float64).tiny))[1]
+
+    def predictor(self):
+        """The model to predict with, in the units of X."""
+        if self.original is None:
+            self.original = self.iterates.original(self.averages)
+        return self.original
+
+    @property
+    def is_bare(self):
+        """Whether all there is of a model is the one to predict with."""
+        return self.iterates is None
+
+    def with_model(self, model):
+        """This stream, going on from another model."""
+        return replace(self, iterates=None, original=model)
+
+    def __getstate__(self):
+        # what follows from the iterates is not stored
+        return vars(self) | ({} if self.iterates is None else {"original": None})
+
+    def trainable(self, settings):
+        """This stream, in memory that kernels can write to, with its own clock."""
+        stream = replace(self, averages=settings.average is not None, standardizes=settings.standardize)
+        if self.iterates is None or not self.iterates.is_writeable():
+            stream.moments, stream.clock = self.moments.copy(), replace(self.clock)
+        if self.iterates is not None and not self.iterates.is_writeable():
+            stream.iterates = self.iterates.copy()
+            stream.iterates.clock = stream.clock
+        return stream
+
+    def advance(self, problem, settings):
+        """Learn from each row once, in order."""
+        kind = issparse(problem.X), settings.fit_intercept and not issparse(problem.X)
+        if self.iterates is None or (self.iterates.is_sparse, self.iterates.is_centred) != kind:
+            self._enter(problem, *kind, settings)
+        penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
+        self.original = None
+        self.iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, moments=self.moments)
+
+    def _enter(self, problem, is_sparse, is_centred, settings):
+        """Go on in the coordinates that suit a container."""
+        original, clock = self.predictor(), self.clock
+        if clock.weight > 0 and not self.moments.weight.any():
+            self._suppose_that_all_rows_were_like(problem)
+        n_features = len(self.moments.weight)
+        coordinates = Coordinates.empty(n_features, original.weights.dtype)
+        if clock.weight > 0:
+            coordinates = stream_coordinates(self.moments, clock.weight, is_centred, settings.standardize, original.weights)
+        weights, intercept = coordinates.from_original(original)
+        self.iterates = Iterates.starting(weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, clock)
+
+    def _suppose_that_all_rows_were_like(self, problem):
+        """Statistics of rows that are gone: those of these rows. (A model came from elsewhere, with a clock but no statistics.)"""
+        n_classes = len(self.class_counts)
+        factor = self.clock.weight / problem.sample_weight.sum()
+        self.moments = Moments.of(problem).times(factor)
+        share = self.moments.copy().spreads(self.clock.weight)[3]
+        self.clock.norm = self.clock.weight * (1 + share.sum())
+        self.clock.curvature = self.clock.weight * (1 - 1 / n_classes) / n_classes  # the most that it can be: short steps
+        self.clock.average_weight = self.clock.weight**4 / 4
+
+
+class Epochs:
+    """Epochs over one problem: one of the stream rule, then of Point-SAGA, then passes of Newton's method.
+
+    Attributes
+    ----------
+    penalty : Penalty
+    """
+
+    def __init__(self, problem, settings, alpha, start, n_classes, random_state):
+        self.settings, self.random_state = settings, random_state
+        self.total_weight = float(problem.sample_weight.sum())
+        self.problem = problem = problem.normalised()
+        n_samples, n_features = problem.X.shape
+        self.moments = Moments.of(problem)
+        spreads = self.moments.spreads(n_samples)
+        self.scale = spreads[1]
+        self.share_of_nonzeros = spreads[3]
+        penalty_scale = self.scale if settings.standardize else np.ones(n_features)
+        self.penalty = Penalty(alpha, settings.l1_ratio, n_classes, penalty_scale)
+        is_sparse = issparse(problem.X)
+        is_centred = settings.fit_intercept and not is_sparse
+        self.coordinates = solver_coordinates(problem.X, spreads, penalty_scale, alpha, is_centred)
+        self.penalty_here = replace(self.penalty, scale=self.coordinates.penalty_ratio)
+
+        dtype = problem.X.dtype
+        if start is None:
+            zeros = Model.zeros(n_features, n_classes, dtype)
+            weights, intercept = zeros.weights, zeros.intercept
+        else:
+            weights, intercept = self.coordinates.from_original(start)
+        self.iterates = Iterates.starting(weights, intercept, n_classes, self.coordinates, is_sparse, is_centred, Clock())
+        self.is_warm = start is not None
+        self.table = aligned_zeros(n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
+        self.n_epochs = 0
+        self.next_check = 2
+        self.step = 0.0  # of Point-SAGA
+        self.curvature = None  # mean over the rows of sum over the classes of p (1 - p)
+        self.original = None
+
+    def run(self):
+        """One epoch; returns the objective, each row scored just before its step."""
+        self.original = None
+        loss = self._point_saga_epoch() if self.n_epochs and self.table is not None else self._stream_epoch()
+        self.n_epochs += 1
+        return loss + self._penalty_of(self._model_here())
+
+    def _penalty_of(self, here):
+        return self.penalty_here(here.weights[:, : here.n_classes].T)
+
+    def _model_here(self):
+        """The model to predict with, in the solver's coordinates."""
+        model = self.iterates.model
+        if self.penalty.l1_ratio > 0 and self.step > 0:  # only a prox makes zeros
+            return replace(model, weights=self._prox(model.weights - self.step * self.gradient))
+        averaged = self.table is None and self.settings.average is not None or self.n_epochs == 1
+        return Model(model.n_classes, model.average, model.intercept_average) if averaged else model
+
+    def _prox(self, weights):
+        """The prox of the penalty with the step of the last epoch."""
+        penalty, step = self.penalty_here, self.step
+        weights = np.sign(weights) * np.maximum(np.abs(weights) - step * penalty.l1[:, None], 0)
+        return (weights / (1 + step * penalty.l2[:, None])).astype(self.table.dtype)
+
+    def _stream_epoch(self):
+        # from a given model the first pass only reads: a step of 0 leaves its residuals in the table
+        eta0 = 0.0 if self.is_warm and self.n_epochs == 0 else self.settings.eta0 or 1.0
+        n_samples, clock = self.problem.n_samples, self.iterates.clock
+        loss, curvature = clock.loss, clock.curvature
+        norms = np.empty(n_samples)
+        self.iterates.run(
+            self.problem,
+            self.penalty,
+            self.settings,
+            order=self._order(np.ones(n_samples, dtype=np.intp)),
+            eta0=eta0,
+            settle=True,
+            table=self.table,
+            norms=norms,
+        )
+        self.curvature = (clock.curvature - curvature) / n_samples * self.penalty.n_classes
+        if self.table is not None:
+            self._prepare_point_saga(norms)
+        return (clock.loss - loss) / n_samples
+
+    def _prepare_point_saga(self, norms):
+        problem, model, n_samples = self.problem, self.iterates.model, self.problem.n_samples
+        leverage = problem.sample_weight * norms
+        self.mean_norm = leverage.sum() / n_samples
+        self.repeats = np.ceil(leverage / (NORM_PER_VISIT * self.mean_norm))
+        self.n_visits = self.repeats.sum()
+        self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
+        model.weights[:], model.intercept[:] = model.average, model.intercept_average
+        self.gradient, self.intercept_gradient = np.zeros_like(model.weights), np.zeros_like(model.intercept)
+        self.gradient = aligned_zeros(*model.weights.shape, model.weights.dtype)
+        residual = self.table * (problem.sample_weight / n_samples)[:, None].astype(self.table.dtype)
+        self.intercept_gradient = residual.sum(axis=0, dtype=np.float64)
+        gradient = (problem.X.T @ residual) - np.outer(self.coordinates.offset, self.intercept_gradient)
+        self.gradient[:] = gradient * self.coordinates.inverse_scale[:, None]
+
+    def _point_saga_epoch(self):
+        constant = STEP_SPARSE if issparse(self.problem.X) else STEP_DENSE
+        growth = min(1.0, self.n_epochs / EPOCHS_OF_GROWTH)
+        curvature = max(self.curvature, np.finfo(np.float64).tiny)
+        self.step = (self.settings.eta0 or 1.0) * constant * growth / (0.5 * self.mean_norm * np.sqrt(curvature))
+        loss, curvature = kernels.point_saga(
+            *kernel_rows(self.problem.X),
+            y=self.problem.y,
+            sample_weight=self.weight_of_visit,
+            order=self._order(self.repeats.astype(np.intp)),
+            repeats=self.repeats,
+            step=self.step,
+            penalty=self.penalty,
+            fit_intercept=self.settings.fit_intercept,
+            coordinates=self.coordinates,
+            model=self.iterates.model,
+            table=self.table,
+            gradient=self.gradient,
+            intercept_gradient=self.intercept_gradient,
+        )
+        self.curvature = curvature / self.n_visits
+        return loss / self.n_visits
+
+    def _order(self, repeats):
+        """The rows, each so many times; shuffled, or one round after another."""
+        visits = np.repeat(np.arange(len(repeats)), repeats)
+        if self.settings.shuffle:
+            return self.random_state.permutation(visits)
+        if len(visits) == len(repeats):
+            return visits
+        rounds = np.arange(len(visits)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+        return visits[np.argsort(rounds, kind="stable")]
+
+    def is_done(self, progress, *, watches, most_passes, end_of_pass):
+        """Whether the gradient is small enough or, if somebody watches held-out rows, whether these have had enough.
+
+        When the gradient may be small enough, or the epochs have become slow, Newton's method has the next passes: the first of
+        them computes the gradient.
+        """
+        settings = self.settings
+        if watches:
+            return progress.n_epochs >= settings.n_iter_no_change
+        if settings.tol is None or most_passes < 1:
+            return False
+        if self.table is None:
+            if self.n_epochs < self.next_check:
+                return False
+            self.next_check = int(np.ceil(self.n_epochs * GROWTH_BETWEEN_CHECKS))
+            return self._newton(1).gradient <= settings.tol
+        if self.n_epochs < MOST_EPOCHS and self._gradient_estimate() > settings.tol:
+            return False
+        solution = self._newton(most_passes, end_of_pass)
+        self.original = Model.zeros(*solution.rows.shape[::-1], self.problem.X.dtype)
+        self.original.set_rows(solution.rows, solution.intercept)
+        # above tol with passes left: rounding is all that is left of the gradient
+        return solution.gradient <= settings.tol or solution.n_passes + 2 <= most_passes
+
+    def _gradient_estimate(self):
+        """The largest entry of the gradient, as `_newton` measures it, if the residuals in the table were up to date."""
+        model, here, n_classes = self.iterates.model, self.coordinates, self.penalty.n_classes
+        weights, gradient = model.weights[:, :n_classes], self.gradient[:, :n_classes]
+        penalty = self.penalty_here
+        gradient = gradient + penalty.l2[:, None] * weights
+        l1 = penalty.l1[:, None]
+        gradient = np.where(
+            weights != 0, gradient + l1 * np.sign(weights), np.sign(gradient) * np.maximum(np.abs(gradient) - l1, 0)
+        )
+        in_unit = here.inverse_scale * self.scale
+        return max(np.abs(gradient * inverse_or_zero(in_unit)[:, None]).max(), np.abs(self.intercept_gradient[:n_classes]).max())
+
+    def _newton(self, most_passes, end_of_pass=None):
+        """Newton's method from the model as it is; with one pass, no more than the gradient."""
+        n_reported = 0
+
+        def on_step(objective, n_passes):
+            nonlocal n_reported
+            end_of_pass(objective, n_passes - n_reported)
+            n_reported = n_passes
+
+        rows, intercept = self.model().rows()
+        return newton(
+            self.problem.X,
+            self.problem.y,
+            self.problem.sample_weight,
+            rows.astype(np.float64),
+            intercept,
+            l2=self.penalty_here.l2,
+            l1=self.penalty_here.l1,
+            offset=self.coordinates.offset.astype(np.float64),
+            scale=self.coordinates.scale(),
+            unit=self.scale,
+            fit_intercept=self.settings.fit_intercept,
+            tol=self.settings.tol,
+            max_passes=most_passes,
+            on_step=on_step,
+        )
+
+    def model(self):
+        """The model to predict with, in the units of X."""
+        if self.original is None:
+            here = self._model_here()
+            self.original = self.coordinates.to_original(here.weights, here.intercept, here.n_classes)
+        return self.original
+
+    def snapshot(self):
+        """What `restore` needs to come back here."""
+        return self.model()
+
+    def restore(self, snapshot):
+        """Go back to an earlier model."""
+        self.original = snapshot
+
+    def stream(self, class_counts):
+        """A stream that goes on as after one pass over the rows."""
+        weight, n_samples = self.total_weight, self.problem.n_samples
+        clock = Clock(
+            weight=weight,
+            norm=weight * (1 + self.share_of_nonzeros[self.scale > 0].sum()),  # of the stream's coordinates
+            curvature=weight * self.curvature / self.penalty.n_classes,
+            average_weight=weight**4 / 4,
+            n_rows=n_samples,
+        )
+        return Stream(
+            class_counts,
+            self.moments.times(weight / n_samples),
+            clock,
+            original=self.model(),
+            averages=self.settings.average is not None,
+            standardizes=self.settings.standardize,
+        )

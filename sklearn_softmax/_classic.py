@@ -1,0 +1,285 @@
+"""The classic schedules: plain explicit steps of a given size, in the units of X, as SGDClassifier takes them."""
+
+import warnings
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.extmath import row_norms
+
+from . import kernels
+from ._layout import Model
+from ._objective import Penalty, kernel_rows, raw_prediction
+from ._schedule import default_eta0, step_sizes
+
+__all__ = ["Epochs", "Stream"]
+
+# Steps that are too long are divided by 10, 10^2, 10^4, ... until the model stays finite.
+MOST_DIVISIONS = 8
+# "adaptive" divides its step by 5 when there is no progress, and stops below this one (as SGDClassifier).
+ADAPTIVE_FACTOR = 5
+SMALLEST_ADAPTIVE_ETA = 1e-6
+# Squared norms of rows are cut off here: a step is their inverse, and has to be a positive number.
+SMALLEST_NORM, LARGEST_NORM = 1e-300, 1e300
+LARGEST_DIVISOR = 1e300
+
+
+@dataclass
+class Stream:
+    """A stream: the model and what has to be remembered beside it, each row that was learnt from counted once.
+
+    Attributes
+    ----------
+    model : Model
+        In the units of X.
+
+    weight : float
+        Total weight. The clock t is 1 + this.
+
+    squared_norm, norm_weight : float
+        Weighted sum of ||x||^2 (+ 1 if there is an intercept), and its weight: of the rows for which eta0 was None.
+
+    class_counts : ndarray of shape (n_classes,)
+        Weight of each class, without class weights.
+
+    step_divisor : float
+        What all steps are divided by, because longer ones made the model overflow.
+    """
+
+    model: Model
+    class_counts: np.ndarray
+    weight: float = 0.0
+    squared_norm: float = 0.0
+    norm_weight: float = 0.0
+    step_divisor: float = 1.0
+
+    @classmethod
+    def empty(cls, n_features, n_classes, dtype):
+        return cls(Model.zeros(n_features, n_classes, dtype), np.zeros(n_classes))
+
+    @classmethod
+    def succeeding(cls, other):
+        """A stream with the model and the clock of one of another kind."""
+        return cls(other.predictor(), other.class_counts, other.weight)
+
+    @property
+    def scale(self):
+        """The penalty's scale of each feature."""
+        return np.ones(len(self.model.weights))
+
+    def predictor(self):
+        """The model to predict with, in the units of X."""
+        return self.model.predictor()
+
+    @property
+    def is_bare(self):
+        """Whether all there is of a model is the one to predict with."""
+        return self.model.average is None
+
+    def with_model(self, model):
+        """This stream, going on from another model."""
+        return replace(self, model=model)
+
+    def trainable(self, settings):
+        """This stream, in memory that kernels can write to."""
+        return replace(self, model=self.model.trainable(average=settings.average is not None))
+
+    def advance(self, problem, settings):
+        """Learn from each row once, in order."""
+        weight = problem.sample_weight
+        seen = self.weight + np.cumsum(weight)
+        t = 1 + seen - weight
+        alpha = settings.alpha_at(seen)
+        eta0 = settings.eta0
+        if eta0 is None:  # each row's step depends on the rows up to it
+            norms = weight * _squared_norms(problem.X, settings.fit_intercept)
+            norm_weights, squared_norms = self.norm_weight + np.cumsum(weight), self.squared_norm + np.cumsum(norms)
+            eta0 = default_eta0(settings.learning_rate, squared_norms / norm_weights)
+            self.norm_weight, self.squared_norm = float(norm_weights[-1]), float(squared_norms[-1])
+        eta = step_sizes(settings.learning_rate, t, eta0=eta0, power_t=settings.power_t, alpha=alpha)
+        _Sweeper(problem, settings, self).run(np.arange(problem.n_samples), t, eta, alpha)
+        self.weight = float(seen[-1])
+
+
+def _squared_norms(X, fit_intercept):
+    """||x||^2 of each row (+ 1 for the intercept's constant feature)."""
+    with np.errstate(over="ignore"):
+        norms = row_norms(X, squared=True).astype(np.float64)
+    return np.clip(norms + fit_intercept, SMALLEST_NORM, LARGEST_NORM)
+
+
+class _Sweeper:
+    """Sweeps of the kernel over one problem, and what to do when one overflows."""
+
+    def __init__(self, problem, settings, stream):
+        self.problem, self.settings, self.stream, self.model = problem, settings, stream, stream.model
+        model = self.model
+        self.penalty = Penalty(np.nan, settings.l1_ratio, model.n_classes)  # the kernel is given alpha by visit
+        values = kernel_rows(problem.X)[0]
+        with np.errstate(over="ignore"):
+            self.bound_of_x = max(1.0, float(np.sqrt(values @ values)))  # of |x|; in one pass
+        intercept = model.intercept[: model.n_classes]
+        self.bound_of_weights = np.float64(
+            max(np.max(model.weights), -np.min(model.weights), np.max(intercept), -np.min(intercept))
+        )
+        self.has_warned = False
+
+    def run(self, order, t, eta, alpha):
+        """Visit the rows in `order` at the times `t`; returns the sum of weight * log loss.
+
+        `alpha` is a number or an array of one number per visit.
+        """
+        model, stream = self.model, self.stream
+        settings = self.settings
+        eta = eta / stream.step_divisor
+        alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(order))
+        may_overflow = self._may_overflow(order, eta)
+        if may_overflow:
+            before = model.copy()
+            kept = self._has_finite_scores(order)
+            if not kept.all():
+                self._warn_of_rows_left_out(np.sum(~kept))
+                order, t, eta, alpha = order[kept], t[kept], eta[kept], alpha[kept]
+        average_from = len(order) if settings.average is None else int(np.searchsorted(t, settings.average))
+        for division in range(MOST_DIVISIONS + 1):
+            loss, n_visited = kernels.sweep(
+                *kernel_rows(self.problem.X),
+                y=self.problem.y,
+                sample_weight=self.problem.sample_weight,
+                order=order,
+                eta=eta,
+                alpha=alpha,
+                l2_ratio=self.penalty.l2_ratio,
+                l1_ratio=self.penalty.l1_ratio,
+                fit_intercept=settings.fit_intercept,
+                may_overflow=may_overflow,
+                average_from=average_from,
+                model=model,
+            )
+            if not may_overflow or (
+                n_visited == len(order) and model.is_finite() and np.isfinite(loss) and self._has_finite_scores(order).all()
+            ):
+                return loss
+            model.assign(before)
+            divisor = 10.0 ** (2**division)
+            self._warn_of_overflow(t, n_visited, divisor)
+            stream.step_divisor = min(stream.step_divisor * divisor, LARGEST_DIVISOR)
+            eta = eta / divisor
+        return np.inf
+
+    def _has_finite_scores(self, order):
+        """Which visits the model can make: a row so large that it can't be scored has no step, however short."""
+        limit = np.finfo(self.problem.X.dtype).max / 100  # the kernel stops at a little more
+        return (np.abs(raw_prediction(self.problem.X[order], self.model)) < limit).all(axis=1)
+
+    def _warn_of_rows_left_out(self, n_rows):
+        warnings.warn(
+            f"{n_rows} rows are left out because their scores overflow: the largest |x| is {self._largest_x()}. "
+            "Scale the features.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+    def _largest_x(self):
+        """The largest |x| and its column, in words."""
+        X = self.problem.X
+        values = X.data if issparse(X) else X
+        at = int(np.argmax(np.abs(values)))
+        column = X.indices[at] if issparse(X) else at % X.shape[1]
+        return f"{abs(values.flat[at]):.3g}, in column {column}"
+
+    def _may_overflow(self, order, eta):
+        """Whether numbers might leave the range of the dtype; else nothing needs to be looked at or kept.
+
+        No weight changes by more than eta * sample_weight * |x| at a visit: the bound of weights grows by that from sweep to
+        sweep, which saves looking at them.
+        """
+        X = self.problem.X
+        limit, units = (1e300, 1e100) if X.dtype == np.float64 else (1e36, 1e10)  # units: what 1 / scale may reach
+        n_terms = X.shape[1] + 1
+        total_step = float(np.sum(eta * self.problem.sample_weight[order]))
+        with np.errstate(over="ignore"):
+            self.bound_of_weights += total_step * self.bound_of_x
+            bound_of_scores = self.bound_of_weights * self.bound_of_x * n_terms
+            return not (bound_of_scores < limit and self.bound_of_weights * units < limit)
+
+    def _warn_of_overflow(self, t, n_visited, divisor):
+        if self.has_warned:
+            return
+        self.has_warned = True
+        settings = self.settings
+        visit = min(n_visited, len(t) - 1)
+        warnings.warn(
+            f"The model overflowed at update {t[visit]:.0f} with learning_rate={settings.learning_rate!r}, "
+            f"eta0={settings.eta0}: the largest |x| is {self._largest_x()}. The last finite weights are "
+            f"restored and the step is divided by {divisor:.0g} or more. Scale the features, or choose a smaller eta0.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
+
+
+class Epochs:
+    """Epochs of a classic schedule over one problem.
+
+    Attributes
+    ----------
+    penalty : Penalty
+    """
+
+    def __init__(self, problem, settings, alpha, start, n_classes, random_state):
+        self.settings, self.alpha, self.random_state = settings, alpha, random_state
+        total_weight = float(problem.sample_weight.sum())
+        self.penalty = Penalty(alpha, settings.l1_ratio, n_classes)
+        stream = Stream.empty(problem.X.shape[1], n_classes, problem.X.dtype)
+        stream = (stream if start is None else stream.with_model(start)).trainable(settings)
+        stream.weight = total_weight  # of one pass, for partial_fit to go on from
+        self.eta0 = settings.eta0
+        if self.eta0 is None:
+            stream.squared_norm = float(problem.sample_weight @ _squared_norms(problem.X, settings.fit_intercept))
+            stream.norm_weight = total_weight
+            self.eta0 = default_eta0(settings.learning_rate, stream.squared_norm / total_weight)
+        self.normalised = problem.normalised()
+        self.sweeper = _Sweeper(self.normalised, settings, stream)
+        self.n_epochs = 0
+
+    def run(self):
+        """One epoch; returns the objective, each row scored just before its step."""
+        settings, n_samples = self.settings, self.normalised.n_samples
+        rows = np.arange(n_samples)
+        order = self.random_state.permutation(rows) if settings.shuffle else rows
+        weight = self.normalised.sample_weight[order]
+        t = 1 + self.n_epochs * n_samples + np.cumsum(weight) - weight
+        eta = step_sizes(settings.learning_rate, t, eta0=self.eta0, power_t=settings.power_t, alpha=self.alpha)
+        loss = self.sweeper.run(order, t, eta, self.alpha) / n_samples
+        self.n_epochs += 1
+        return loss + self.penalty(self.sweeper.model.rows()[0])
+
+    def is_done(self, progress, **_):
+        """Whether there has been no progress for so long that it is enough."""
+        if progress.n_epochs < self.settings.n_iter_no_change:
+            return False
+        if self.settings.learning_rate == "adaptive" and self.eta0 > SMALLEST_ADAPTIVE_ETA:
+            self.eta0 /= ADAPTIVE_FACTOR
+            progress.n_epochs = 0
+            return False
+        return True
+
+    def model(self):
+        """The model to predict with, in the units of X."""
+        return self.sweeper.model.predictor()
+
+    def snapshot(self):
+        """What `restore` needs to come back here."""
+        return self.sweeper.model.copy()
+
+    def restore(self, snapshot):
+        """Go back to an earlier model."""
+        self.sweeper.model.assign(snapshot)
+
+    def stream(self, class_counts):
+        """A stream that goes on as after one pass."""
+        stream = self.sweeper.stream
+        stream.class_counts = class_counts
+        stream.model.averaged_weight = min(stream.model.averaged_weight, stream.weight)
+        return stream

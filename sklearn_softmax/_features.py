@@ -1,0 +1,158 @@
+"""What is known of each feature, and the coordinates in which the automatic step sees it.
+
+The moments are of the values that are not zero, weighted, so that a dense and a sparse container of the same data have the same
+ones, and a row costs its nonzeros. From them follow the scale of the penalty, the active standard deviation
+
+    v_j^2 = Var_j / (share of the rows where x_j != 0),
+
+which belongs to the model, and the coordinates (x_j - offset_j) / scale_j of the solver, which do not: another choice is another
+way to the same optimum.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import issparse
+
+from . import kernels
+from ._layout import Model
+from ._objective import kernel_rows
+
+__all__ = ["Coordinates", "Moments", "solver_coordinates", "stream_coordinates"]
+
+# How far the penalty enters the solver's scale, and how much less a rare feature of sparse data counts: by experiment, and flat.
+PENALTY_IN_SCALE = 20.0
+RARITY_EXPONENT = 0.25
+
+
+def inverse_or_zero(scale):
+    """1 / scale, or 0 where the scale is 0 or so small that there is none."""
+    return np.divide(1, scale, out=np.zeros_like(scale), where=scale > 1e-300)
+
+
+@dataclass
+class Moments:
+    """Moments of the values of each feature that are not zero.
+
+    Attributes
+    ----------
+    unit : ndarray of shape (n_features,), float64
+        A power of two, so that squares of unit * x neither overflow nor vanish. 1 before the first value.
+    weight, centre, sum, square : ndarray of shape (n_features,), float64
+        Their total weight, a value of z = unit * x, and the weighted sums of z - centre and of (z - centre)^2.
+    """
+
+    unit: np.ndarray
+    weight: np.ndarray
+    centre: np.ndarray
+    sum: np.ndarray
+    square: np.ndarray
+
+    @classmethod
+    def zeros(cls, n_features):
+        return cls(np.ones(n_features), *(np.zeros(n_features) for _ in range(4)))
+
+    @classmethod
+    def of(cls, problem):
+        moments = cls.zeros(problem.X.shape[1])
+        kernels.accumulate(*kernel_rows(problem.X), sample_weight=problem.sample_weight, moments=moments)
+        return moments
+
+    def copy(self):
+        return Moments(self.unit.copy(), self.weight.copy(), self.centre.copy(), self.sum.copy(), self.square.copy())
+
+    def times(self, factor):
+        """The moments of the same rows with `factor` times their weights."""
+        return Moments(self.unit.copy(), self.weight * factor, self.centre.copy(), self.sum * factor, self.square * factor)
+
+    def spreads(self, total_weight):
+        """Of all rows, of total weight `total_weight`: four arrays of shape (n_features,).
+
+        Returns
+        -------
+        mean : over all rows
+        active_deviation : v as above
+        root_mean_square : of the values that are not zero
+        share : of the weight that is in rows where the feature is not zero
+        """
+        return kernels.spreads(self, total_weight)
+
+
+@dataclass
+class Coordinates:
+    """How the solver sees features: (x - offset) * inverse_scale.
+
+    Attributes
+    ----------
+    offset, inverse_scale, gain, penalty_ratio : ndarray of shape (n_features,), in the dtype of the model
+        A step along the feature is `gain` times as long; the penalty acts on ``penalty_ratio * weight``. An inverse scale of 0
+        leaves a feature out.
+    """
+
+    offset: np.ndarray
+    inverse_scale: np.ndarray
+    gain: np.ndarray
+    penalty_ratio: np.ndarray
+
+    @classmethod
+    def empty(cls, n_features, dtype):
+        return cls(*(np.zeros(n_features, dtype) for _ in range(4)))
+
+    def copy(self):
+        return Coordinates(self.offset.copy(), self.inverse_scale.copy(), self.gain.copy(), self.penalty_ratio.copy())
+
+    def scale(self):
+        """1 / inverse_scale in double, 0 for a feature that is left out."""
+        return inverse_or_zero(self.inverse_scale.astype(np.float64))
+
+    def to_original(self, weights, intercept, n_classes):
+        """The model in the units of X whose weights in these coordinates are given; see `Model`."""
+        model = Model.zeros(len(weights), n_classes, weights.dtype)
+        largest = np.finfo(weights.dtype).max / 4  # which a feature of values next to 0 may exceed
+        with np.errstate(over="ignore"):
+            rows = np.clip((weights[:, :n_classes] * self.inverse_scale[:, None]).T, -largest, largest)
+        model.set_rows(rows, intercept[:n_classes] - rows.astype(np.float64) @ self.offset)
+        return model
+
+    def from_original(self, model):
+        """(weights, intercept) of a model in the units of X, in these coordinates. What they leave out is lost."""
+        rows, intercept = model.rows()
+        scale = self.scale()
+        here = Model.zeros(len(scale), model.n_classes, model.weights.dtype)
+        here.weights[:, : model.n_classes] = (rows * scale).T
+        here.intercept[: model.n_classes] = intercept + np.where(scale > 0, rows, 0).astype(np.float64) @ self.offset
+        return here.weights, here.intercept
+
+
+def stream_coordinates(moments, total_weight, centre, standardize, weights):
+    """The coordinates of a stream after rows of total weight `total_weight`, for the model with `weights`."""
+    coordinates = Coordinates.empty(len(weights), weights.dtype)
+    kernels.set_stream_coordinates(
+        moments, total_weight, centre=centre, standardize=standardize, coordinates=coordinates, weights=weights
+    )
+    return coordinates
+
+
+def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
+    """The coordinates of `fit`: dense data centred, if there is an intercept, and with unit variance, sparse data with unit mean square.
+
+    A feature whose coefficients the penalty holds back has less to move, and counts less; so does a rare one of sparse data.
+
+    Parameters
+    ----------
+    X : dense or CSR
+    spreads : tuple, see `Moments.spreads`
+    penalty_scale : ndarray of shape (n_features,)
+        A feature with 0 is left out.
+    alpha : float
+    centre : bool
+    """
+    mean, active_deviation, root_mean_square, share = spreads
+    if issparse(X):
+        scale = root_mean_square * share ** (RARITY_EXPONENT / 2)
+    else:
+        scale = np.sqrt(share) * (active_deviation if centre else root_mean_square)
+        scale = np.hypot(scale, np.sqrt(PENALTY_IN_SCALE * alpha) * np.minimum(penalty_scale, 1e300))
+    inverse_scale = inverse_or_zero(np.where(penalty_scale > 0, scale, 0))
+    arrays = (mean if centre else np.zeros_like(mean), inverse_scale, np.ones_like(scale), penalty_scale * inverse_scale)
+    return Coordinates(*(array.astype(X.dtype) for array in arrays))

@@ -1,0 +1,413 @@
+"""The finish: from a good model to a tight tolerance in few passes, by an orthant-wise Newton method.
+
+The kernels' steps reach the neighbourhood of the optimum quickly and its last digits slowly; Newton's method does the opposite.
+It knows the L1 norm by fixing, for one step, the sign that each coefficient may have [1]_ [2]_: within that orthant F is smooth,
+and a coefficient that comes to its end, at zero, is pinned there [3]_. Without L1 there are no signs to fix, nothing is pinned,
+and this is plain Newton-CG.
+
+References
+----------
+.. [1] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
+.. [2] R. H. Byrd, G. M. Chin, J. Nocedal, F. Oztoprak, "A family of second-order methods for convex l1-regularized
+   optimization", Mathematical Programming 159, 2016.
+.. [3] J. J. More, G. Toraldo, "On the solution of large quadratic programming problems with bound constraints", SIAM Journal on
+   Optimization 1, 1991.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import issparse
+
+__all__ = ["NewtonSolution", "newton"]
+
+BLOCK = 1 << 16  # numbers
+# A step has to achieve this share of the decrease that its slope promises (Armijo), or is halved, so many times at most.
+SUFFICIENT = 1e-4
+MOST_HALVINGS = 40
+# No step changes a score by more than this times the largest (plus 1).
+LONGEST_STEP = 10.0
+# Steps that change no score by more than this are judged by a formula without cancellation.
+SMALL = 1.0
+# A Newton system is solved to this part of its right-hand side, or more exactly (Eisenstat, Walker 1996, their choice 2).
+LOOSEST_FORCING, FORCING_FACTOR = 0.5, 0.9
+# ... and to this part of `tol`, because the residual is the gradient that the step would leave if F were a parabola.
+SHARE_OF_TOL = 0.5
+# The preconditioner is made at once if it costs no more passes than this, and never if it has more numbers than that.
+CREDIT = 20
+MOST_NUMBERS = 1 << 23
+# What is added to its diagonal: a share of the largest entry, and a number at least.
+JITTER, SMALLEST = 1e-10, 1e-100
+
+
+class NewtonSolution(NamedTuple):
+    """What `newton` found.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_classes, n_features)
+        Their mean is 0 where there is no L1.
+    intercept : ndarray of shape (n_classes,)
+        Their mean is 0, if they are fitted.
+    n_passes : int
+        Passes over X.
+    gradient : float
+        The largest entry of the minimum-norm subgradient, each in its unit, at `rows` and `intercept`.
+    objective : float
+        F there, in nats.
+    """
+
+    rows: np.ndarray
+    intercept: np.ndarray
+    n_passes: int
+    gradient: float
+    objective: float
+
+
+def _inverse(numbers):
+    """1 / `numbers`, and 0 where they are 0."""
+    return np.divide(1.0, numbers, out=np.zeros(len(numbers)), where=numbers != 0)
+
+
+class _Problem:
+    """F in the coordinates of the solver, an array of shape (n_features + 1, n_classes): V, and the intercepts as its last row.
+
+    V_j = W_j scale_j are the weights of the columns (x_j - offset_j) / scale_j, and the intercepts belong to those columns, too.
+
+    Attributes
+    ----------
+    scores, proba : ndarray of shape (n_samples, n_classes)
+        Of the current point; `proba` is set by `gradient`.
+    """
+
+    def __init__(self, X, y, sample_weight, n_classes, *, l2, l1, offset, scale, unit):
+        self.X, self.y, self.offset = X, y, offset
+        self.shares = sample_weight / sample_weight.sum()
+        self.inverse_scale = _inverse(scale)[:, None]
+        # of each row of the coordinates; the intercepts' has neither penalty nor unit
+        self.l2 = np.append(l2, 0.0)[:, None]
+        self.l1 = np.append(l1, 0.0)[:, None]
+        self.is_signed = self.l1 > 0
+        self.per_unit = np.append(scale * _inverse(unit), 1.0)[:, None]
+        self.proba = np.empty((len(y), n_classes))
+        # so few rows that what is made of them is small, or no larger than the weights
+        per_row = max(n_classes, X.size // max(1, len(y)))
+        n_rows = max(1, max(BLOCK, X.shape[1] * n_classes) // per_row)
+        self.blocks = [slice(start, start + n_rows) for start in range(0, len(y), n_rows)]
+
+    def _columns(self, block):
+        # Centred as blocks: exact, and no corrections elsewhere. Sparse columns have no offset.
+        return self.X[block] if issparse(self.X) else self.X[block] - self.offset
+
+    def _forward(self, columns, point):
+        return columns @ (point[:-1] * self.inverse_scale) + point[-1]
+
+    def _add_backward(self, columns, residual, total):
+        total[:-1] += columns.T @ residual
+        total[-1] += residual.sum(axis=0)
+
+    def scores_of(self, point):
+        """The scores of a point, or the change of scores of a step; half a pass."""
+        return np.concatenate([self._forward(self._columns(block), point) for block in self.blocks])
+
+    def gradient(self, point, scores):
+        """The gradient of all but the L1 norm, and the mean loss; half a pass."""
+        total, loss = np.zeros_like(point), 0.0
+        for block in self.blocks:
+            relative = scores[block] - scores[block].max(axis=1, keepdims=True)
+            proba = np.exp(relative)
+            sums = proba.sum(axis=1)
+            proba /= sums[:, None]
+            self.proba[block] = proba
+            each = np.arange(len(proba)), self.y[block]
+            loss += self.shares[block] @ (np.log(sums) - relative[each])
+            proba[each] -= 1
+            self._add_backward(self._columns(block), proba * self.shares[block, None], total)
+        total[:-1] *= self.inverse_scale
+        return total + self.l2 * point, float(loss)
+
+    def hessian_product(self, step):
+        """The Hessian, at the point of the last `gradient`, times a step; one pass."""
+        total = np.zeros_like(step)
+        for block in self.blocks:
+            columns, proba = self._columns(block), self.proba[block]
+            change = self._forward(columns, step)
+            change -= np.einsum("ij,ij->i", proba, change)[:, None]
+            change *= proba
+            change *= self.shares[block, None]
+            self._add_backward(columns, change, total)
+        total[:-1] *= self.inverse_scale
+        return total + self.l2 * step
+
+    def class_hessians(self, fit_intercept):
+        """The blocks of the Hessian on its diagonal, one per class; a little more than positive definite."""
+        n_classes, size = self.proba.shape[1], len(self.l2)
+        hessians = np.zeros((n_classes, size, size))
+        for block in self.blocks:
+            columns = self._columns(block) * self.inverse_scale.T
+            columns = np.column_stack([columns, np.full(len(columns), float(fit_intercept))])
+            weights = self.shares[block, None] * self.proba[block] * (1 - self.proba[block])
+            for hessian, of_class in zip(hessians, weights.T):
+                hessian += columns.T @ (columns * of_class[:, None])
+        for hessian in hessians:
+            diagonal = np.einsum("jj->j", hessian)
+            diagonal += self.l2[:, 0]
+            diagonal += max(JITTER * diagonal.max(), SMALLEST)
+        return hessians
+
+    def loss_change(self, scores, step_scores):
+        """mean loss(scores + step_scores) - mean loss(scores), the latter being those of the last `gradient`; no pass.
+
+        The difference of two means is lost in their rounding long before tight tolerances. That of a small step is computed as
+        such: loss_i changes by log sum_a p_a exp(d_a - d_y), where d is the change of the scores.
+        """
+        is_small = np.abs(step_scores).max() < SMALL
+        total = 0.0
+        for block in self.blocks:
+            each = np.arange(len(self.y[block])), self.y[block]
+            change = step_scores[block] - step_scores[block][each][:, None]
+            if is_small:
+                losses = np.log1p(np.einsum("ij,ij->i", self.proba[block], np.expm1(change)))
+            else:
+                before = scores[block] - scores[block][each][:, None]
+                losses = _log_sum_exp(before + change) - _log_sum_exp(before)
+            total += self.shares[block] @ losses
+        return float(total)
+
+    def penalty(self, point):
+        """Of a point."""
+        return float(np.sum(0.5 * self.l2 * point**2 + self.l1 * np.abs(point)))
+
+    def penalty_change(self, point, step):
+        """penalty(point + step) - penalty(point), if no coefficient changes its sign; without cancellation."""
+        signs = np.where(point != 0, np.sign(point), np.sign(step))
+        return float(np.sum(step * (self.l2 * (point + 0.5 * step) + self.l1 * signs)))
+
+    def subgradient(self, point, gradient):
+        """The subgradient of F of least norm."""
+        at_zero = np.sign(gradient) * np.maximum(np.abs(gradient) - self.l1, 0)
+        return np.where(point != 0, gradient + self.l1 * np.sign(point), at_zero)
+
+    def size(self, subgradient):
+        """The largest entry, each in its unit."""
+        return float(np.max(np.abs(subgradient) * self.per_unit))
+
+
+def _log_sum_exp(scores):
+    largest = scores.max(axis=1)
+    return largest + np.log(np.exp(scores - largest[:, None]).sum(axis=1))
+
+
+def _dot(a, b):
+    return float(np.vdot(a, b))
+
+
+class _Preconditioner:
+    """The inverse of what the Hessian would be if the classes did not compete: a matrix of the features for each class.
+
+    The Hessian (1/S) sum_i s_i (diag(p_i) - p_i p_i^T) kron x_i x_i^T has blocks (1/S) sum_i s_i p_ia (1 - p_ia) x_i x_i^T on its
+    diagonal. What they leave out makes the Hessian blind to a shift of all classes alike, so that is left out here, too:
+    otherwise the blocks are worst just there, and conjugate gradients take several times as long.
+
+    Making it costs as much as `price` passes: n_classes n_samples n_features^2 multiplications against 4 n_classes n_samples
+    n_features. It gets worse as the model moves, and is made anew when the passes since the last time have cost as much: then
+    both together cost at most twice what either had to.
+
+    There is none for sparse columns, nor with L1: there it was measured to do more harm, by pinning the wrong entries, than good.
+    """
+
+    def __init__(self, problem, fit_intercept):
+        self.problem, self.fit_intercept = problem, fit_intercept
+        size, n_classes = len(problem.l2), problem.proba.shape[1]
+        self.price = 1 + size // 4
+        is_possible = not issparse(problem.X) and not problem.is_signed.any() and size**2 * n_classes <= MOST_NUMBERS
+        self.spent = CREDIT if is_possible else -np.inf
+        self.factors = None
+
+    def update(self, most_passes):
+        """Make it anew if that is due; returns the number of passes it took."""
+        if self.price > min(self.spent, most_passes):
+            return 0
+        self.spent = 0
+        hessians = self.problem.class_hessians(self.fit_intercept)
+        self.factors = [cho_factor(hessian, overwrite_a=True, check_finite=False) for hessian in hessians]
+        return self.price
+
+    def __call__(self, residual):
+        if self.factors is None:
+            return residual
+        columns = (residual - residual.mean(axis=1, keepdims=True)).T
+        solved = [cho_solve(factor, column, check_finite=False) for factor, column in zip(self.factors, columns)]
+        solved = np.column_stack(solved)
+        return solved - solved.mean(axis=1, keepdims=True)
+
+
+def _newton_step(problem, precondition, point, subgradient, free, forcing, tol, most_passes):
+    """A step of the `free` entries, within the orthant, that about minimises the quadratic model of F; and its number of passes.
+
+    Conjugate gradients on the free entries. When one of them comes to the end of the orthant, all that lie beyond it on the way
+    to the minimum along the line are pinned to zero if the model falls then, else only the first; and it goes on with those that
+    are left.
+    """
+    sign = np.where(point != 0, np.sign(point), -np.sign(subgradient))
+    # residual = -(subgradient + Hessian step), also of entries that are not free
+    step, residual = np.zeros_like(point), -subgradient
+    direction, square_before, target, n_passes = None, None, None, 0
+
+    def model(step, residual):
+        return 0.5 * _dot(step, subgradient - residual)
+
+    while n_passes < most_passes:
+        free_residual = np.where(free, residual, 0)
+        preconditioned = np.where(free, precondition(free_residual), 0)
+        at_end = free & problem.is_signed & (point + step == 0) & (sign * preconditioned < 0)
+        if at_end.any():
+            free, direction = free & ~at_end, None
+            continue
+        square = _dot(free_residual, preconditioned)
+        target = forcing**2 * square if target is None else target
+        if n_passes and (square <= target or problem.size(free_residual) <= tol):
+            break
+        direction = preconditioned if direction is None else preconditioned + square / square_before * direction
+        square_before = square
+
+        product = problem.hessian_product(direction)
+        n_passes += 1
+        curvature = _dot(direction, product)
+        length = square / curvature if curvature > 0 else np.inf
+        leaves = free & problem.is_signed & (sign * direction < 0)
+        end = np.divide(-(point + step), direction, out=np.full_like(step, np.inf), where=leaves)
+        first_end = end.min()
+        if length < first_end:
+            step = step + length * direction
+            residual = residual - length * product
+            continue
+        if not np.isfinite(first_end):  # no curvature: all probabilities are 0 or 1; but downhill it is
+            step = step if step.any() else direction
+            break
+        # what the step and the residual are if only the first is pinned, which needs no pass ...
+        pinned = np.where(end <= first_end, -point, step + first_end * direction)
+        residual_of_pinned = residual - first_end * product
+        if np.isfinite(length) and n_passes < most_passes:
+            # ... and if all that leave are, which needs one, and is nearly always worth it
+            projected = np.where(end <= length, -point, step + length * direction)
+            residual_of_projected = -subgradient - problem.hessian_product(projected)
+            n_passes += 1
+            if model(projected, residual_of_projected) < model(step, residual):
+                pinned, residual_of_pinned = projected, residual_of_projected
+        step, residual, direction = pinned, residual_of_pinned, None
+        free = free & ~(problem.is_signed & (point + step == 0))
+    return step, n_passes
+
+
+def _sufficient_share(problem, point, scores, step, step_scores, slope):
+    """The largest share (1, or 1/2, 1/4, ...) of a step that decreases F sufficiently; 0 if there is none.
+
+    F is smooth along a step within an orthant, and the scores are linear: this needs no pass.
+    """
+    # Saturated probabilities have next to no curvature, and steps without measure: these are cut to a multiple of the scores.
+    longest = LONGEST_STEP * (1 + np.abs(scores).max())
+    first = min(1.0, longest / max(longest, np.abs(step_scores).max()))
+    for share in first * 0.5 ** np.arange(MOST_HALVINGS):
+        change = problem.loss_change(scores, share * step_scores) + problem.penalty_change(point, share * step)
+        if change <= SUFFICIENT * share * slope < 0:
+            return share
+    return 0.0
+
+
+def _next_forcing(forcing, ratio):
+    """How exactly to solve the next Newton system, if the last step multiplied the norm of the subgradient by `ratio`."""
+    safeguard = FORCING_FACTOR * forcing**2  # one lucky step shall not make the next system expensive
+    return min(LOOSEST_FORCING, max(FORCING_FACTOR * ratio**2, safeguard if safeguard > 0.1 else 0.0))
+
+
+def newton(X, y, sample_weight, rows, intercept, *, l2, l1, offset, scale, unit, fit_intercept, tol, max_passes, on_step=None):
+    """Minimise F(W, b) = (1/S) sum_i s_i loss_i + sum_j (l2_j/2 ||V_j||_2^2 + l1_j ||V_j||_1) to a tight tolerance.
+
+    V_j = W_j scale_j, where W_j is column j of W; s_i are the weights and S their sum, and loss_i = -log softmax(W x_i + b)[y_i] in
+    nats.
+
+    Parameters
+    ----------
+    X : C-contiguous ndarray or CSR of shape (n_samples, n_features), float32 or float64
+        It is read in blocks of rows, and never copied as a whole.
+    y : ndarray of shape (n_samples,)
+        Class numbers.
+    sample_weight : ndarray of shape (n_samples,)
+        Not negative, and not all 0.
+    rows : ndarray of shape (n_classes, n_features)
+        W at the start. With two classes this has two rows, too.
+    intercept : ndarray of shape (n_classes,)
+        b at the start.
+    l2, l1 : ndarray of shape (n_features,)
+        Strengths of the penalties on V, 0 or positive.
+    offset, scale : ndarray of shape (n_features,)
+        The solver sees the columns (x_j - offset_j) / scale_j. It is fast if their squares are about 1 in the mean. The offset
+        has to be 0 without an intercept, and if X is sparse. Where the scale is 0 the coefficients are 0.
+    unit : ndarray of shape (n_features,)
+        What the gradient for W_j is measured in; 0 where it shall not count.
+    fit_intercept : bool
+        If False, b stays as it is.
+    tol : float
+        Stop when no entry of the minimum-norm subgradient is larger, for W_j (with the columns centred) in units of ``unit_j``.
+    max_passes : int
+        Stop before more passes than this, at least 1. A pass is a product with X and one with its transpose.
+    on_step : callable or None, default=None
+        Called as ``on_step(objective, n_passes)`` after every Newton step.
+
+    Returns
+    -------
+    solution : NewtonSolution
+        In double. Its objective is not above that of the start. Its `gradient` is above `tol` if `max_passes` was not enough, or
+        if rounding is all that is left of the gradient.
+
+    Notes
+    -----
+    Takes the memory of four arrays of shape (n_samples, n_classes), of the weights a few times, and of a preconditioner of
+    ``n_classes * (n_features + 1)**2`` numbers, if these are not many.
+    """
+    problem = _Problem(X, y, sample_weight, len(rows), l2=l2, l1=l1, offset=offset, scale=scale, unit=unit)
+    may_move = np.append(scale != 0, fit_intercept)[:, None]
+    rows = np.where(scale != 0, rows, 0.0)
+    point = np.vstack([(rows * scale).T, intercept + rows @ offset])
+    # A shift of all classes alike changes no loss. Without L1 the mean that has the least penalty is 0, and steps keep it.
+    point -= np.where(may_move & ~problem.is_signed, point.mean(axis=1, keepdims=True), 0)
+    forcing = LOOSEST_FORCING
+
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of steps that are too long, which are refused
+
+        def subgradient_at(point, scores):
+            gradient, loss = problem.gradient(point, scores)
+            return np.where(may_move, problem.subgradient(point, gradient), 0), loss
+
+        scores = problem.scores_of(point)
+        subgradient, loss = subgradient_at(point, scores)
+        objective, n_passes = loss + problem.penalty(point), 1
+        precondition = _Preconditioner(problem, fit_intercept)
+        while problem.size(subgradient) > tol and n_passes + 2 <= max_passes:
+            n_passes += precondition.update(max_passes - n_passes - 2)
+            free = may_move & ((point != 0) | (subgradient != 0))
+            step, n_products = _newton_step(
+                problem, precondition, point, subgradient, free, forcing, SHARE_OF_TOL * tol, max_passes - n_passes - 1
+            )
+            # the scores of the step are one half of a pass, the next gradient is the other
+            n_passes += n_products + 1
+            precondition.spent += n_products + 1
+            step_scores = problem.scores_of(step)
+            share = _sufficient_share(problem, point, scores, step, step_scores, _dot(subgradient, step))
+            if share == 0:
+                break
+            point = point + share * step  # a whole step to zero ends at 0 exactly
+            scores += share * step_scores
+            norm = np.linalg.norm(subgradient)
+            subgradient, loss = subgradient_at(point, scores)
+            objective = min(objective, loss + problem.penalty(point))  # it fell, but maybe by less than its rounding
+            forcing = _next_forcing(forcing, np.linalg.norm(subgradient) / norm)
+            if on_step is not None:
+                on_step(objective, n_passes)
+    rows = (point[:-1] * problem.inverse_scale).T
+    intercept = point[-1] - rows @ offset
+    if fit_intercept:
+        intercept -= intercept.mean()
+    return NewtonSolution(rows, intercept, n_passes, problem.size(subgradient), objective)

@@ -1,0 +1,20 @@
+// The sweeps of the automatic step, compiled once per instruction set: see meson.build.
+#include "point_saga.h"
+#include "stream.h"
+
+namespace {
+
+template <class T, class I>
+constexpr softmax::AutomaticKernels<T, I> kernels_of() {
+    return {::accumulate<T, I>, ::spread, ::set_coordinates<T>, ::scratch_size<T, I>, ::stream<T, I>, ::point_saga<T, I>};
+}
+
+}  // namespace
+
+namespace softmax {
+namespace SOFTMAX_INSTRUCTION_SET {
+extern const PerType<AutomaticKernels> automatic;
+const PerType<AutomaticKernels> automatic = {kernels_of<float, int32_t>(), kernels_of<float, int64_t>(),
+                                             kernels_of<double, int32_t>(), kernels_of<double, int64_t>()};
+}  // namespace SOFTMAX_INSTRUCTION_SET
+}  // namespace softmax

@@ -1,0 +1,165 @@
+// A block of dense rows, visited one by one at the cost of matrix products.
+//
+// With the scores Z = X V of all rows and their inner products M = X X^T known, a visit needs no weights: after the changes
+// c_0 ... c_{t-1} of the visits before it, row t has the scores Z_t - sum_{s<t} M_ts c_s. The weights are read once for Z, and read and
+// written once for V - X^T C, whatever the number of rows.
+#pragma once
+
+#include "rows.h"
+
+namespace {
+
+constexpr int most_rows = 16;
+
+template <class T>
+class Block {
+    using V = Vec<T>;
+    const ptrdiff_t n_features, stride, n_padded;
+    T *const seen, *const stepped, *const scores, *const changes;
+
+   public:
+    int n_rows = 0;
+    T products[most_rows][most_rows];  // M, below the diagonal
+    double norm[most_rows], stepped_norm[most_rows];  // of a row as it is seen, and of it times its step
+
+    static size_t scratch_size(ptrdiff_t n_features, ptrdiff_t n_padded) {
+        return 2 * most_rows * (padded(n_features) + n_padded);
+    }
+    static ptrdiff_t padded(ptrdiff_t n_features) { return (n_features + V::lanes - 1) / V::lanes * V::lanes; }
+
+    Block(ptrdiff_t features, ptrdiff_t classes_padded, T* scratch)
+        : n_features(features),
+          stride(padded(features)),
+          n_padded(classes_padded),
+          seen(scratch),
+          stepped(seen + most_rows * stride),
+          scores(stepped + most_rows * stride),
+          changes(scores + most_rows * n_padded) {}
+
+    // One more row, in coordinates; what they make of an outlier is cut off where its square would overflow.
+    void load(const T* row, const softmax::Coordinates<T>& c) {
+        constexpr T limit = sizeof(T) == 8 ? T(1e100) : T(1e15);
+        T *const x = seen + n_rows * stride, *const u = stepped + n_rows * stride;
+        for (ptrdiff_t j = 0; j < n_features; ++j) {
+            T value = (row[j] - c.offset[j]) * c.inverse_scale[j];
+            value = value > limit ? limit : value < -limit ? -limit : value;
+            x[j] = value;
+            u[j] = value * c.gain[j];
+        }
+        ++n_rows;
+    }
+
+    void clear() { n_rows = 0; }
+    const T* scores_of(int t) const { return scores + t * n_padded; }
+    T* change_of(int t) { return changes + t * n_padded; }
+
+    // Z, M and the norms.
+    SOFTMAX_SHARED void multiply(const T* weights) {
+        int t = 0;
+        for (; t + 4 <= n_rows; t += 4) score_rows<4>(t, weights);
+        for (; t + 2 <= n_rows; t += 2) score_rows<2>(t, weights);
+        for (; t < n_rows; ++t) score_rows<1>(t, weights);
+        for (t = 0; t < n_rows; ++t) {
+            norm[t] = dot(seen + t * stride, seen + t * stride);
+            stepped_norm[t] = dot(seen + t * stride, stepped + t * stride);
+            int s = 0;
+            for (; s + 4 <= t; s += 4) dots<4>(t, s);
+            for (; s < t; ++s) dots<1>(t, s);
+        }
+    }
+
+    // each(j, k, D): D = (X^T C)_j, for the vector of classes that starts at k. Every pair of j and k comes once.
+    template <class Each>
+    SOFTMAX_SHARED void transposed_product(const Each& each) const {
+        ptrdiff_t k = 0;
+        for (; k + 3 * V::lanes <= n_padded; k += 3 * V::lanes) transposed_columns<3>(k, each);
+        for (; k + 2 * V::lanes <= n_padded; k += 2 * V::lanes) transposed_columns<2>(k, each);
+        for (; k < n_padded; k += V::lanes) transposed_columns<1>(k, each);
+    }
+
+   private:
+    template <int R>
+    void score_rows(int t, const T* weights) {
+        ptrdiff_t k = 0;
+        for (; k + 3 * V::lanes <= n_padded; k += 3 * V::lanes) score_tile<R, 3>(t, k, weights);
+        for (; k + 2 * V::lanes <= n_padded; k += 2 * V::lanes) score_tile<R, 2>(t, k, weights);
+        for (; k < n_padded; k += V::lanes) score_tile<R, 1>(t, k, weights);
+    }
+
+    template <int R, int N>
+    void score_tile(int t, ptrdiff_t k, const T* weights) {
+        constexpr int chains = R * N >= 8 ? 1 : 8 / (R * N);  // independent sums, to hide an fma's latency
+        V sums[chains][R][N];
+        for (auto& chain : sums)
+            for (auto& row : chain)
+                for (V& sum : row) sum = V::broadcast(0);
+        const T* const x = seen + t * stride;
+        const T* w = weights + k;
+        ptrdiff_t j = 0;
+        for (; j + chains <= n_features; j += chains)
+            for (int c = 0; c < chains; ++c, w += n_padded) multiply_add<R, N>(x + j + c, w, sums[c]);
+        for (; j < n_features; ++j, w += n_padded) multiply_add<R, N>(x + j, w, sums[0]);
+        for (int r = 0; r < R; ++r)
+            for (int n = 0; n < N; ++n) {
+                for (int c = 1; c < chains; ++c) sums[0][r][n] = sums[0][r][n] + sums[c][r][n];
+                sums[0][r][n].store(scores + (t + r) * n_padded + k + n * V::lanes);
+            }
+    }
+
+    template <int R, int N>
+    SOFTMAX_INLINE void multiply_add(const T* x, const T* w, V (&sums)[R][N]) const {
+        V weights[N];
+        for (int n = 0; n < N; ++n) weights[n] = V::load(w + n * V::lanes);
+        for (int r = 0; r < R; ++r) {
+            const V value = V::broadcast(x[r * stride]);
+            for (int n = 0; n < N; ++n) sums[r][n] = sums[r][n] + value * weights[n];
+        }
+    }
+
+    double dot(const T* a, const T* b) const {
+        V sums[4] = {V::broadcast(0), V::broadcast(0), V::broadcast(0), V::broadcast(0)};
+        ptrdiff_t j = 0;
+        for (; j + 4 * V::lanes <= stride; j += 4 * V::lanes)
+            for (int c = 0; c < 4; ++c) sums[c] = sums[c] + V::load(a + j + c * V::lanes) * V::load(b + j + c * V::lanes);
+        for (; j < stride; j += V::lanes) sums[0] = sums[0] + V::load(a + j) * V::load(b + j);
+        return total((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    }
+
+    template <int N>
+    void dots(int t, int s) {
+        V sums[N];
+        for (V& sum : sums) sum = V::broadcast(0);
+        const T *const x = seen + t * stride, *const u = stepped + s * stride;
+        for (ptrdiff_t j = 0; j < stride; j += V::lanes) {
+            const V value = V::load(x + j);
+            for (int n = 0; n < N; ++n) sums[n] = sums[n] + value * V::load(u + n * stride + j);
+        }
+        for (int n = 0; n < N; ++n) products[t][s + n] = T(total(sums[n]));
+    }
+
+    template <int N, class Each>
+    void transposed_columns(ptrdiff_t k, const Each& each) const {
+        ptrdiff_t j = 0;
+        for (; j + 4 <= n_features; j += 4) transposed_tile<4, N>(j, k, each);
+        for (; j < n_features; ++j) transposed_tile<1, N>(j, k, each);
+    }
+
+    template <int R, int N, class Each>
+    SOFTMAX_INLINE void transposed_tile(ptrdiff_t j, ptrdiff_t k, const Each& each) const {
+        V sums[R][N];
+        for (auto& row : sums)
+            for (V& sum : row) sum = V::broadcast(0);
+        for (int t = 0; t < n_rows; ++t) {
+            V change[N];
+            for (int n = 0; n < N; ++n) change[n] = V::load(changes + t * n_padded + k + n * V::lanes);
+            for (int r = 0; r < R; ++r) {
+                const V value = V::broadcast(stepped[t * stride + j + r]);
+                for (int n = 0; n < N; ++n) sums[r][n] = sums[r][n] + value * change[n];
+            }
+        }
+        for (int r = 0; r < R; ++r)
+            for (int n = 0; n < N; ++n) each(j + r, k + n * V::lanes, sums[r][n]);
+    }
+};
+
+}  // namespace

@@ -1,0 +1,140 @@
+// Point-SAGA: an epoch of implicit steps, each compared with the row's last one (Defazio 2016).
+//
+//     V <- prox(V - drift),            drift = step * (the mean gradient of the table)
+//     z  = V x_i + b + step_i |x_i|^2 g_i,     g = implicit residual from z,      step_i = step * weight_i
+//     V <- V - step_i (g - g_i) x_i,   mean gradient <- mean gradient + weight_i (g - g_i) x_i / n,   g_i <- g
+//
+// The optimum is its fixed point. The drift waits: in dense rows for the block's rows together, in sparse rows until a feature is
+// touched. One prox with the sum of the steps has the same fixed point as one after another.
+#pragma once
+
+#include "visits.h"
+
+namespace {
+
+template <class T, class I>
+class PointSagaRule {
+    using V = Vec<T>;
+    softmax::PointSaga<T, I>& s;
+    const softmax::Visits<T, I>& visits;
+    const softmax::Coordinates<T>& coordinates;
+    const double to_gradient;  // from a change of the weights to one of the mean gradient
+    double drift = 0;  // step * visits, of the block that comes next
+    double n_begun = 0;
+
+   public:
+    explicit PointSagaRule(softmax::PointSaga<T, I>& saga)
+        : s(saga),
+          visits(saga.visits),
+          coordinates(saga.visits.coordinates),
+          to_gradient(1 / (saga.step * double(saga.visits.n_visits))) {}
+
+    // ------------------------------------------------------------------------------------------------------------- dense
+
+    ptrdiff_t rows_ahead() const { return most_rows; }
+
+    void load(Block<T>& block, ptrdiff_t i) { block.load(visits.rows.values + i * visits.rows.n_features, coordinates); }
+
+    bool close(int, int n_next) {
+        drift = s.step * n_next;
+        drift_the_intercept(drift);
+        return true;
+    }
+
+    SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
+        const ptrdiff_t at = j * visits.n_padded + k;
+        const V gradient = V::load(s.gradient + at) + V::broadcast(T(to_gradient)) * product;
+        gradient.store(s.gradient + at);
+        const V w = V::load(visits.weights + at) - product;
+        drifted(j, w, gradient, drift).store(visits.weights + at);
+    }
+
+    // ------------------------------------------------------------------------------------------------------------ sparse
+
+    template <class Row>
+    SOFTMAX_INLINE void fetch(const Row& row) const {
+        for (ptrdiff_t n = 0; n < row.size; ++n) {
+            fetch_features(visits.weights, row.column(n) * visits.n_padded, visits.n_padded);
+            fetch_features(s.gradient, row.column(n) * visits.n_padded, visits.n_padded);
+        }
+    }
+
+    void begin_visit(ptrdiff_t) {
+        n_begun += 1;
+        drift_the_intercept(s.step);
+    }
+
+    SOFTMAX_INLINE Seen<T> touch(ptrdiff_t j, T x) {
+        bring_up_to_date(j);
+        const T value = x * coordinates.inverse_scale[j];
+        return {value, value};
+    }
+
+    SOFTMAX_INLINE void change(ptrdiff_t j, ptrdiff_t k, V product) {
+        const ptrdiff_t at = j * visits.n_padded + k;
+        (V::load(visits.weights + at) - product).store(visits.weights + at);
+        (V::load(s.gradient + at) + V::broadcast(T(to_gradient)) * product).store(s.gradient + at);
+    }
+
+    void end() {
+        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) bring_up_to_date(j);
+    }
+
+    // -------------------------------------------------------------------------------------------------------------- both
+
+    template <int NV>
+    void visit(RowVectors<NV, T>& v, ptrdiff_t i, double norm, double) {
+        const int n_vectors = v.n_vectors;
+        const double weight = visits.sample_weight.data[i * visits.sample_weight.stride], step = s.step * weight;
+        const int32_t y = visits.y[i];
+        const T part = T(1 / s.repeats.data[i * s.repeats.stride]);
+        T* const last = visits.table + i * visits.n_padded;
+        for (int k = 0; k < n_vectors; ++k) {
+            v[1][k] = v[0][k];
+            v[2][k] = V::load(last + k * V::lanes);
+        }
+        const double loss = residual<NV>(v[1], n_vectors, y);
+        s.loss += weight * loss;
+        s.curvature += weight * curvature<NV>(v[1], n_vectors, y);
+        solve_implicit<NV>(v, y, T(step * (visits.fit_intercept + norm)), loss);
+        for (int k = 0; k < n_vectors; ++k) {
+            const V before = V::load(last + k * V::lanes);
+            const V change = v[2][k] - before;
+            (before + V::broadcast(part) * change).store(last + k * V::lanes);
+            v[2][k] = V::broadcast(T(step)) * change;
+            if (visits.fit_intercept) {
+                subtract(visits.intercept + k * V::lanes, v[2][k]);
+                subtract(s.intercept_gradient + k * V::lanes, V::broadcast(T(-to_gradient)) * v[2][k]);
+            }
+        }
+    }
+
+   private:
+    SOFTMAX_INLINE V drifted(ptrdiff_t j, V w, V gradient, double step) const {
+        const double ratio = coordinates.penalty_ratio[j], strength = step * s.alpha;
+        w = w - V::broadcast(T(step)) * gradient;
+        if (visits.l1_ratio > 0) w = soft_threshold(w, V::broadcast(T(strength * visits.l1_ratio * ratio)));
+        return w * V::broadcast(T(1 / (1 + strength * visits.l2_ratio * ratio * ratio)));
+    }
+
+    SOFTMAX_INLINE void bring_up_to_date(ptrdiff_t j) {
+        const double step = s.step * (n_begun - s.stamps[j]);
+        if (step == 0) return;
+        s.stamps[j] = n_begun;
+        for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes)
+            drifted(j, V::load(visits.weights + at), V::load(s.gradient + at), step).store(visits.weights + at);
+    }
+
+    void drift_the_intercept(double step) const {
+        if (visits.fit_intercept)
+            for (ptrdiff_t k = 0; k < visits.n_classes; ++k) visits.intercept[k] -= step * s.intercept_gradient[k];
+    }
+};
+
+template <class T, class I>
+void point_saga(softmax::PointSaga<T, I>& s) {
+    PointSagaRule<T, I> rule(s);
+    visit_all(rule, s.visits);
+}
+
+}  // namespace

@@ -1,0 +1,146 @@
+// The two ways through the rows that all sweeps of the automatic step share: dense rows in blocks, sparse rows one by one.
+//
+// A rule says what a visit is:
+//     rule.rows_ahead()             how many rows the open block may take (dense)
+//     rule.load(block, i)           put row i into the block
+//     rule.close(n, n_next)         n rows have been visited and n_next will be next: whether and what `update` has to do
+//     rule.update(j, k, D)          apply the visits' product D to a vector of weights
+//     rule.touch(j, x, weight)      bring feature j up to date (sparse); returns where the row is seen and stepped
+//     rule.change(j, k, D)          apply one visit's product D to a vector of weights (sparse)
+//     rule.visit(v, i, ...)         from the scores v[0] of row i to the change of the scores' weights, in v[2]
+#pragma once
+
+#include "block.h"
+#include "implicit.h"
+
+namespace {
+
+// scores + intercept, in T
+template <class T>
+SOFTMAX_INLINE Vec<T> plus_intercept(Vec<T> scores, const double* intercept) {
+    T b[Vec<T>::lanes];
+    for (int lane = 0; lane < Vec<T>::lanes; ++lane) b[lane] = T(intercept[lane]);
+    return scores + Vec<T>::load(b);
+}
+
+template <class T>
+SOFTMAX_INLINE void subtract(double* intercept, Vec<T> change) {
+    for (int lane = 0; lane < Vec<T>::lanes; ++lane) intercept[lane] -= change[lane];
+}
+
+// Of a type that does not depend on NV, so that the products are compiled once.
+template <class Rule, class T>
+struct Update {
+    Rule& rule;
+    SOFTMAX_INLINE void operator()(ptrdiff_t j, ptrdiff_t k, Vec<T> product) const { rule.update(j, k, product); }
+};
+
+template <int NV, class T, class I, class Rule>
+void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
+    using V = Vec<T>;
+    Block<T> block(s.rows.n_features, s.n_padded, s.scratch);
+    RowVectors<NV, T> v(s.scratch + Block<T>::scratch_size(s.rows.n_features, s.n_padded), int(s.n_padded / V::lanes));
+    const Update<Rule, T> update{rule};
+    const auto next_rows = [&](ptrdiff_t t) {
+        const ptrdiff_t left = s.n_visits - t, ahead = left > 0 ? rule.rows_ahead() : 0;
+        return int(left < ahead ? left : ahead);
+    };
+    int n_rows = next_rows(0);
+    if (rule.close(0, n_rows)) block.transposed_product(update);
+    for (ptrdiff_t t = 0; n_rows > 0;) {
+        block.clear();
+        for (int r = 0; r < n_rows; ++r) rule.load(block, s.order[t + r]);
+        block.multiply(s.weights);
+        for (int r = 0; r < n_rows; ++r) {
+            const T* const scores = block.scores_of(r);
+            for (int k = 0; k < v.n_vectors; ++k) {
+                V sum = plus_intercept(V::load(scores + k * V::lanes), s.intercept + k * V::lanes);
+                for (int earlier = 0; earlier < r; ++earlier)
+                    sum = sum - V::broadcast(block.products[r][earlier]) * V::load(block.change_of(earlier) + k * V::lanes);
+                v[0][k] = sum;
+            }
+            rule.visit(v, s.order[t + r], block.norm[r], block.stepped_norm[r]);
+            for (int k = 0; k < v.n_vectors; ++k) v[2][k].store(block.change_of(r) + k * V::lanes);
+        }
+        t += n_rows;
+        const int n_visited = n_rows;
+        n_rows = next_rows(t);
+        if (rule.close(n_visited, n_rows)) block.transposed_product(update);
+    }
+}
+
+// What a visit sees of a value, and how its step scales it.
+template <class T>
+struct Seen {
+    T value, stepped;
+};
+
+template <int NV, class T, class I, class Rule>
+void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
+    using V = Vec<T>;
+    const CsrRows<T, I> rows{s.rows};
+    T *const seen = s.scratch, *const stepped = seen + s.longest_row;
+    const ptrdiff_t used = Block<T>::padded(2 * s.longest_row);
+    RowVectors<NV, T> v(s.scratch + used, int(s.n_padded / V::lanes));
+    for (ptrdiff_t t = 0; t < s.n_visits; ++t) {
+        const ptrdiff_t i = s.order[t];
+        const auto row = rows[i];
+        rule.fetch(rows[s.order[t + 1 < s.n_visits ? t + 1 : t]]);
+        rule.begin_visit(i);
+        double norm = 0, stepped_norm = 0;
+        for (ptrdiff_t n = 0; n < row.size; ++n) {
+            const Seen<T> there = rule.touch(row.column(n), row.values[n]);
+            seen[n] = there.value;
+            stepped[n] = there.stepped;
+            norm += double(there.value) * there.value;
+            stepped_norm += double(there.value) * there.stepped;
+        }
+        const typename CsrRows<T, I>::Row scaled{seen, row.size, row.columns};
+        forward<NV>(scaled, s.weights, s.n_padded, v[0], v.n_vectors);
+        for (int k = 0; k < v.n_vectors; ++k) v[0][k] = plus_intercept(v[0][k], s.intercept + k * V::lanes);
+        rule.visit(v, i, norm, stepped_norm);
+        for (ptrdiff_t n = 0; n < row.size; ++n)
+            for (int k = 0; k < v.n_vectors; ++k)
+                rule.change(row.column(n), k * V::lanes, V::broadcast(stepped[n]) * v[2][k]);
+    }
+    rule.end();
+}
+
+template <class T>
+SOFTMAX_INLINE void fetch_features(const T* weights, ptrdiff_t at, ptrdiff_t n_padded) {
+    constexpr ptrdiff_t per_line = 64 / sizeof(T);
+    for (ptrdiff_t k = 0; k < n_padded; k += per_line) prefetch_for_write(weights + at + k);
+}
+
+// Of the memory that one sweep needs, in numbers of T.
+template <class T, class I>
+size_t scratch_size(const softmax::Visits<T, I>& s) {
+    const size_t of_rows =
+        s.rows.columns ? Block<T>::padded(2 * s.longest_row) : Block<T>::scratch_size(s.rows.n_features, s.n_padded);
+    return of_rows + RowVectors<0, T>::count * s.n_padded;
+}
+
+// run(rule): visits all rows, with what is known at compile time.
+template <class T, class I, class Rule>
+void visit_all(Rule& rule, const softmax::Visits<T, I>& s) {
+    const auto with = [&](auto number) {
+        constexpr int NV = decltype(number)::value;
+        if constexpr (sizeof(I) == sizeof(int32_t))  // dense rows have no columns: one index type is enough for them
+            if (!s.rows.columns) return visit_dense<NV>(rule, s);
+        visit_sparse<NV>(rule, s);
+    };
+    switch (s.n_padded / Vec<T>::lanes) {
+        case 1:
+            return with(Number<1>{});
+        case 2:
+            return with(Number<2>{});
+        case 3:
+            return with(Number<3>{});
+        case 4:
+            return with(Number<4>{});
+        default:
+            return with(Number<0>{});
+    }
+}
+
+}  // namespace
