@@ -383,24 +383,24 @@ class Epochs:
         rounds = np.arange(len(visits)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
         return visits[np.argsort(rounds, kind="stable")]
 
-    def is_done(self, progress, *, watches, most_passes, end_of_pass):
-        """Whether the gradient is small enough or, if somebody watches held-out rows, whether these have had enough.
+    def verdict(self, progress, *, watches, most_passes, end_of_pass):
+        """True if the gradient is small enough or, if somebody watches held-out rows, these have had enough; None to go on.
 
-        When the gradient may be small enough, or the epochs have become slow, Newton's method has the next passes: the first of
-        them computes the gradient.
+        When the gradient may be small enough, or the epochs have become slow, Newton's method has the rest of the passes: the
+        first of them computes the gradient. False if they do not suffice.
         """
         settings = self.settings
         if watches:
-            return progress.n_epochs >= settings.n_iter_no_change
+            return True if progress.n_epochs >= settings.n_iter_no_change else None
         if settings.tol is None or most_passes < 1:
-            return False
+            return None
         if self.table is None:
             if self.n_epochs < self.next_check:
-                return False
+                return None
             self.next_check = int(np.ceil(self.n_epochs * GROWTH_BETWEEN_CHECKS))
-            return self._newton(1).gradient <= settings.tol
+            return True if self._newton(1).gradient <= settings.tol else None
         if self.n_epochs < MOST_EPOCHS and self._gradient_estimate() > settings.tol:
-            return False
+            return None
         solution = self._newton(most_passes, end_of_pass)
         self.original = Model.zeros(*solution.rows.shape[::-1], self.problem.X.dtype)
         self.original.set_rows(solution.rows, solution.intercept)
@@ -430,7 +430,7 @@ class Epochs:
             n_reported = n_passes
 
         rows, intercept = self.model().rows()
-        return newton(
+        solution = newton(
             self.problem.X,
             self.problem.y,
             self.problem.sample_weight,
@@ -446,6 +446,9 @@ class Epochs:
             max_passes=most_passes,
             on_step=on_step,
         )
+        if most_passes > 1 and solution.n_passes > n_reported:  # of a step that was not completed
+            end_of_pass(solution.objective, solution.n_passes - n_reported)
+        return solution
 
     def model(self):
         """The model to predict with, in the units of X."""

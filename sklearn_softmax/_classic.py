@@ -255,14 +255,14 @@ class Epochs:
         self.n_epochs += 1
         return loss + self.penalty(self.sweeper.model.rows()[0])
 
-    def is_done(self, progress, **_):
-        """Whether there has been no progress for so long that it is enough."""
+    def verdict(self, progress, **_):
+        """True if there has been no progress for so long that it is enough; None to go on."""
         if progress.n_epochs < self.settings.n_iter_no_change:
-            return False
+            return None
         if self.settings.learning_rate == "adaptive" and self.eta0 > SMALLEST_ADAPTIVE_ETA:
             self.eta0 /= ADAPTIVE_FACTOR
             progress.n_epochs = 0
-            return False
+            return None
         return True
 
     def model(self):

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import issparse
-from scipy.special import xlogy
+from scipy.special import log_softmax, xlogy
 
 from . import kernels
 
@@ -252,7 +252,8 @@ class Objective:
             proba, _ = proba_and_losses(scores[block], self.y[block])
             point = share * dual(proba)
             point[np.arange(len(point)), self.y[block]] += 1 - share
-            mean += self._shares[block] @ (xlogy(point, point) - xlogy(point, proba)).sum(axis=1)
+            # (a probability may be so small that it is 0, its logarithm is finite)
+            mean += self._shares[block] @ (xlogy(point, point) - point * log_softmax(scores[block], axis=1)).sum(axis=1)
         return mean
 
     def _best_shift(self, scores):

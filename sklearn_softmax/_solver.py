@@ -118,7 +118,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     method = _methods(settings).Epochs(problem, settings, alpha, start, len(class_counts), random_state)
     if validation is not None:
         held_out = Objective(validation.X, validation.y, validation.sample_weight, method.penalty)
-    progress, best_model, is_done = _NoProgress(settings.tol), None, False
+    progress, best_model, verdict = _NoProgress(settings.tol), None, None
     started = time.perf_counter()
 
     def end_of_pass(objective, n_passes=1):
@@ -129,7 +129,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
             print(f"Epoch {solution.n_iter}: objective {objective:.6g}{score}, {seconds:.2f} s")
 
     try:
-        while not is_done and solution.n_iter < settings.max_iter:
+        while verdict is None and solution.n_iter < settings.max_iter:
             score = ""
             objective = method.run()
             monitored = objective
@@ -142,12 +142,12 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
             if validation is not None and is_best:
                 best_model = method.snapshot()
             score = ""
-            is_done = method.is_done(
+            verdict = method.verdict(
                 progress, watches=validation is not None, most_passes=settings.max_iter - solution.n_iter, end_of_pass=end_of_pass
             )
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user: the model is that of the last complete epoch.", stacklevel=2)
-        is_done = True
+        verdict = True
 
     if best_model is not None:
         method.restore(best_model)
@@ -155,7 +155,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     solution.stream = method.stream(class_counts)
     objective = Objective(problem.X, problem.y, problem.sample_weight, method.penalty, settings.fit_intercept)
     solution.optimality_gap = objective.optimality_gap(method.model())
-    if not is_done and settings.tol is not None:
+    if not verdict and settings.tol is not None:
         warnings.warn(
             f"max_iter={settings.max_iter} was reached: after {solution.n_iter} epochs the objective is at most "
             f"{solution.optimality_gap:.2g} nats/example above its minimum (tol={settings.tol}). Raise max_iter, or tol.",

@@ -49,8 +49,9 @@ inline Spread spread(const Moments& m, ptrdiff_t j, double total) {
     if (m.square[j] < 0) m.square[j] = 0;
     m.sum[j] = 0;
     const double unit = m.unit[j], centre = m.centre[j], share = weight / total, variance = m.square[j] / weight;
-    return {share * centre / unit, sqrt(variance + centre * centre * (1 - share)) / unit,
-            sqrt(variance + centre * centre) / unit, share};
+    const double absent = 1 - share > 1e-12 ? 1 - share : 0;  // below, it is the rounding of two sums
+    return {share * centre / unit, sqrt(variance + centre * centre * absent) / unit, sqrt(variance + centre * centre) / unit,
+            share};
 }
 
 SOFTMAX_INLINE double inverse_or_zero(double x) { return x > 1e-300 ? 1 / x : 0; }

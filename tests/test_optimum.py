@@ -1,0 +1,268 @@
+"""The automatic step ends at the optimum: that of LogisticRegression, whatever the units of X; and it says how far it is."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import sklearn
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
+
+from sklearn_softmax import SoftmaxSGDClassifier
+
+LOADERS = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
+ALPHA = 0.01
+
+ignore_max_iter = pytest.mark.filterwarnings("ignore:max_iter:sklearn.exceptions.ConvergenceWarning")
+
+
+def standardised(name, n_classes=None):
+    X, y = LOADERS[name](return_X_y=True)
+    if n_classes is not None:
+        X, y = X[y < n_classes], y[y < n_classes]
+    return StandardScaler().fit_transform(X), y
+
+
+def tight(**params):
+    return SoftmaxSGDClassifier(**{"alpha": ALPHA, "tol": 1e-10, "max_iter": 20_000, "random_state": 0} | params)
+
+
+def logistic_regression(X, y, weight=None, *, l1_ratio=0.0, fit_intercept=True, class_weight=None):
+    total = len(y) if weight is None else weight.sum()
+    params = dict(C=1 / (ALPHA * total), fit_intercept=fit_intercept, class_weight=class_weight)
+    if l1_ratio == 0:
+        return LogisticRegression(solver="newton-cg", tol=1e-13, max_iter=10_000, **params).fit(X, y, weight)
+    penalty = {} if parse_version(sklearn.__version__) >= parse_version("1.8") else {"penalty": "elasticnet"}
+    params |= dict(solver="saga", l1_ratio=l1_ratio, tol=1e-12, max_iter=100_000, random_state=0)
+    return LogisticRegression(**params, **penalty).fit(X, y, weight)
+
+
+def assert_same_model(ours, theirs, tolerance=1e-6, scale=1.0):
+    size = np.abs(theirs.coef_).max()
+    np.testing.assert_allclose(ours.coef_ * scale, theirs.coef_, rtol=0, atol=tolerance * size)
+    np.testing.assert_allclose(
+        ours.intercept_, theirs.intercept_, rtol=0, atol=tolerance * max(size, np.abs(theirs.intercept_).max())
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------------ optimum
+
+SETS = [("iris", 2), ("iris", None), ("wine", 2), ("wine", None), ("breast_cancer", None), ("digits", 2), ("digits", None)]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name, n_classes", SETS)
+def test_without_standardize_the_model_is_that_of_logistic_regression(name, n_classes, weighted):
+    X, y = standardised(name, n_classes)
+    weight = np.random.default_rng(0).uniform(0.1, 3, size=len(y)) if weighted else None
+    assert_same_model(tight(standardize=False).fit(X, y, weight), logistic_regression(X, y, weight))
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("name, n_classes", SETS)
+def test_the_default_objective_is_that_of_logistic_regression_on_columns_divided_by_their_scale(name, n_classes, container):
+    X, y = LOADERS[name](return_X_y=True)
+    if n_classes is not None:
+        X, y = X[y < n_classes], y[y < n_classes]
+    ours = tight().fit(container(X), y)
+    varies = ours.scale_ > 0
+    assert (ours.coef_[:, ~varies] == 0).all()
+    centred = (X - X.mean(axis=0))[:, varies] / ours.scale_[varies]  # the optimum is the same, and easier to find
+    theirs = logistic_regression(centred, y)
+    np.testing.assert_allclose(
+        ours.coef_[:, varies] * ours.scale_[varies], theirs.coef_, rtol=0, atol=1e-6 * np.abs(theirs.coef_).max()
+    )
+    np.testing.assert_allclose(ours.predict_proba(X), theirs.predict_proba(centred), rtol=0, atol=1e-6)
+
+
+def test_scale_is_the_active_standard_deviation(make_data):
+    X, y = make_data()
+    X[:, 3] = 7.0
+    weight = np.random.default_rng(0).uniform(0.1, 3, size=len(y))
+    mean = np.average(X, axis=0, weights=weight)
+    variance = np.average((X - mean) ** 2, axis=0, weights=weight)
+    expected = np.sqrt(variance / np.average(X != 0, axis=0, weights=weight))
+    expected[3] = 0
+    for container in (np.asarray, sp.csr_array):
+        for trained in (
+            SoftmaxSGDClassifier(max_iter=1, tol=None).fit(container(X), y, weight),
+            SoftmaxSGDClassifier().partial_fit(container(X), y, [0, 1, 2], weight),
+        ):
+            np.testing.assert_allclose(trained.scale_, expected, rtol=1e-12, atol=1e-15)
+            assert (trained.coef_[:, 3] == 0).all()
+    assert (SoftmaxSGDClassifier(standardize=False, max_iter=1, tol=None).fit(X, y).scale_ == 1).all()
+
+
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+@pytest.mark.parametrize("name, n_classes", [("iris", 2), ("wine", 2), ("wine", None), ("breast_cancer", None)])
+def test_with_l1_the_model_is_that_of_logistic_regression(name, n_classes, l1_ratio):
+    X, y = standardised(name, n_classes)
+    ours, theirs = tight(standardize=False, l1_ratio=l1_ratio).fit(X, y), logistic_regression(X, y, l1_ratio=l1_ratio)
+    assert_same_model(ours, theirs)
+    np.testing.assert_array_equal(ours.coef_ == 0, theirs.coef_ == 0)
+
+
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 0.2, 1: 3.0}])
+@pytest.mark.parametrize("name", ["iris", "breast_cancer"])
+def test_class_weight_is_that_of_logistic_regression(name, class_weight):
+    X, y = standardised(name)
+    ours = tight(standardize=False, class_weight=class_weight).fit(X, y)
+    weight = np.array([class_weight.get(label, 1.0) for label in y]) if isinstance(class_weight, dict) else None
+    theirs = logistic_regression(X, y, weight, class_weight=None if weight is not None else class_weight)
+    assert_same_model(ours, theirs)
+
+
+def test_without_an_intercept_the_model_is_that_of_logistic_regression():
+    X, y = load_iris(return_X_y=True)
+    ours = tight(standardize=False, fit_intercept=False).fit(X, y)
+    assert (ours.intercept_ == 0).all()
+    np.testing.assert_allclose(ours.coef_, logistic_regression(X, y, fit_intercept=False).coef_, rtol=0, atol=1e-5)
+
+
+def test_without_an_intercept_a_constant_column_is_one():
+    X, y = load_iris(return_X_y=True)
+    X = np.column_stack([X, np.ones(len(y))])
+    ours = tight(standardize=False, fit_intercept=False).fit(X, y)
+    np.testing.assert_allclose(ours.coef_, logistic_regression(X, y, fit_intercept=False).coef_, rtol=0, atol=1e-5)
+
+
+def test_integer_weights_are_repeated_rows(make_data):
+    X, y = make_data()
+    weight = np.random.default_rng(0).integers(0, 4, size=len(y))
+    weighted, repeated = tight().fit(X, y, weight), tight().fit(np.repeat(X, weight, axis=0), np.repeat(y, weight))
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("params", [{"eta0": 0.3}, {"eta0": 3.0}, {"shuffle": False}, {"average": False}, {"random_state": 7}])
+def test_no_way_of_stepping_changes_the_optimum(params):
+    X, y = load_wine(return_X_y=True)
+    np.testing.assert_allclose(tight(**params).fit(X, y).coef_, tight().fit(X, y).coef_, rtol=0, atol=1e-8)
+
+
+@ignore_max_iter
+def test_without_the_table_fit_comes_close():
+    X, y = load_wine(return_X_y=True)
+    optimum = tight().fit(X, y)
+    near = tight(variance_reduction=False, max_iter=300).fit(X, y)
+    assert near.optimality_gap_ < 1e-3  # measured: 1e-4
+    assert np.abs(near.predict_proba(X) - optimum.predict_proba(X)).max() < 0.02
+
+
+# -------------------------------------------------------------------------------------------------------------- certificate
+
+
+@ignore_max_iter
+@pytest.mark.parametrize("params", [{}, {"standardize": False}, {"l1_ratio": 0.5}, {"l1_ratio": 1.0}, {"variance_reduction": False}])
+@pytest.mark.parametrize("max_iter", [1, 3, 20, 100])
+@pytest.mark.parametrize("name, n_classes", [("iris", None), ("wine", 2), ("digits", None)])
+def test_the_objective_is_within_the_gap_of_its_minimum(name, n_classes, max_iter, params):
+    X, y = LOADERS[name](return_X_y=True)
+    if n_classes is not None:
+        X, y = X[y < n_classes], y[y < n_classes]
+    fitted = SoftmaxSGDClassifier(alpha=ALPHA, max_iter=max_iter, random_state=0, **params).fit(X, y)
+    optimum = tight(**params | {"variance_reduction": True, "tol": 1e-7}).fit(X, y)
+
+    def objective(model):
+        coef, l1_ratio = model.coef_ * model.scale_, model.l1_ratio
+        penalty = (1 - l1_ratio) / 2 * np.square(coef).sum() + l1_ratio * np.abs(coef).sum()
+        return log_loss(y, model.predict_proba(X)) + ALPHA * penalty
+
+    excess = objective(fitted) - objective(optimum)
+    assert -1e-12 <= excess + optimum.optimality_gap_
+    assert excess <= fitted.optimality_gap_ + 1e-12
+    assert optimum.optimality_gap_ < 1e-5
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-7])
+@pytest.mark.parametrize("name", ["iris", "breast_cancer", "digits"])
+def test_fit_stops_where_no_entry_of_the_gradient_is_larger_than_tol(name, tol):
+    X, y = LOADERS[name](return_X_y=True)
+    fitted = SoftmaxSGDClassifier(alpha=ALPHA, tol=tol, max_iter=1000, random_state=0).fit(X, y)
+    Z = np.divide(X - X.mean(axis=0), fitted.scale_, out=np.zeros_like(X), where=fitted.scale_ > 0)
+    residual = fitted.predict_proba(X) - np.eye(y.max() + 1)[y]
+    if y.max() == 1:  # the one row of two classes
+        residual = residual[:, 1:]
+    gradient = residual.T @ Z / len(y) + ALPHA * fitted.coef_ * fitted.scale_
+    assert max(np.abs(gradient).max(), np.abs(residual.mean(axis=0)).max()) <= tol * (1 + 1e-6)
+    assert fitted.n_iter_ < 1000
+
+
+def test_an_optimum_is_left_as_it_is_by_a_warm_start():
+    X, y = load_wine(return_X_y=True)
+    model = SoftmaxSGDClassifier(tol=1e-8, max_iter=1000, warm_start=True, random_state=0).fit(X, y)
+    before, n_iter = model.coef_.copy(), model.n_iter_
+    model.fit(X, y)
+    np.testing.assert_allclose(model.coef_, before, rtol=0, atol=1e-6)
+    assert model.n_iter_ < n_iter / 2
+
+
+# ---------------------------------------------------------------------------------------------------------------- any units
+
+
+def trained(X, y, method, **params):
+    model = SoftmaxSGDClassifier(random_state=0, **params)
+    return model.fit(X, y) if method == "fit" else model.partial_fit(X, y, np.unique(y))
+
+
+@ignore_max_iter
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("params", [{}, {"alpha": 0.1}, {"alpha": 0.0, "max_iter": 5}, {"alpha": 0.02, "l1_ratio": 0.5}])
+@pytest.mark.parametrize("name", ["iris", "wine", "digits"])
+def test_units_of_columns_change_rounding_only(name, params, method, container):
+    X, y = LOADERS[name](return_X_y=True)
+    rows = np.random.default_rng(1).permutation(len(y))[:300]
+    X, y = X[rows], y[rows]
+    factors = 2.0 ** np.random.default_rng(0).integers(-40, 41, size=X.shape[1])
+    one, other = trained(container(X), y, method, **params), trained(container(X * factors), y, method, **params)
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X * factors), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(one.coef_, other.coef_ * factors, rtol=1e-9, atol=1e-12)
+
+
+@ignore_max_iter
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_a_shift_of_dense_columns_without_zeros_changes_rounding_only(method):
+    X, y = load_wine(return_X_y=True)
+    X, y = X[::-1][np.random.default_rng(0).permutation(len(y))], y[::-1][np.random.default_rng(0).permutation(len(y))]
+    assert (X != 0).all()
+    shift = np.random.default_rng(0).integers(1, 1000, size=X.shape[1])
+    one, other = trained(X, y, method), trained(X + shift, y, method)
+    np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X + shift), rtol=1e-6, atol=1e-9)
+
+
+def test_an_outlier_row_does_not_keep_fit_from_the_optimum():
+    X, y = load_wine(return_X_y=True)
+    X[0] *= 1e6
+    with pytest.warns(ConvergenceWarning, match="max_iter=2 was reached"):
+        SoftmaxSGDClassifier(alpha=ALPHA, standardize=False, max_iter=2).fit(X, y)
+    fitted = SoftmaxSGDClassifier(alpha=ALPHA, standardize=False, max_iter=1000, random_state=0).fit(X, y)
+    assert log_loss(y[1:], fitted.predict_proba(X[1:])) < 0.2
+
+
+@ignore_max_iter
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("factor", [1e3, 1e6, 1e12])
+@pytest.mark.parametrize("at", ["first", "last", "ten"])
+def test_outlier_rows_leave_a_finite_model(at, factor, dtype, standardize, method):
+    X, y = load_wine(return_X_y=True)
+    rows = np.random.default_rng(0).permutation(len(y))
+    X, y = X[rows].astype(dtype), y[rows]
+    X[{"first": slice(1), "last": slice(-1, None), "ten": slice(50, 60)}[at]] *= dtype(factor)
+    model = trained(X, y, method, standardize=standardize)
+    assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+@ignore_max_iter
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_labels_that_are_noise_cost_little_more_than_the_prior(method):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(2000, 10)), rng.integers(3, size=2000)
+    model = trained(X, y, method)
+    held_out = rng.normal(size=(2000, 10)), rng.integers(3, size=2000)
+    assert log_loss(held_out[1], model.predict_proba(held_out[0])) < 1.05 * np.log(3)
