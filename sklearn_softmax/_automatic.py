@@ -22,14 +22,18 @@ __all__ = ["Epochs", "Stream"]
 # The step of an epoch is this over (mean of 1 + |row|^2) / 2 and the square root of the mean curvature of the losses; and it
 # grows to that over the first epochs. By experiment, and flat: half and double the step are a few percent worse.
 STEP_DENSE, STEP_SPARSE = 2.0, 4.0
-EPOCHS_OF_GROWTH = 3
+EPOCHS_OF_GROWTH = 2
 # A row is visited once more in an epoch, by shorter steps, for so many times the mean squared norm. (Without it, a few rows
 # far out in heavy tails, each of which moves the model much, decide how fast the rest converges.)
 NORM_PER_VISIT = 2.0
+# The gradient of the table is smaller than the true one, most often 2 to 10 times. That is computed when the table's is this part
+# of tol.
+TRIGGER = 0.1
 # Newton's method takes over after so many epochs: what is left then is slow for steps along single gradients.
 MOST_EPOCHS = 30
 # Without the table of residuals there is no estimate of the gradient: it is computed when the epochs have grown by this.
 GROWTH_BETWEEN_CHECKS = 1.5
+BLOCK = 1024  # features
 
 
 @dataclass
@@ -44,6 +48,7 @@ class Clock:
     loss: float = 0.0
     n_rows: int = 0
     block_end: int = 0
+    block_limit: float = 0.0
     block_penalty_step: float = 0.0
     block_average_weight: float = 0.0
 
@@ -241,7 +246,7 @@ class Stream:
         self.iterates = Iterates.starting(weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, clock)
 
     def _suppose_that_all_rows_were_like(self, problem):
-        """Statistics of rows that are gone: those of these rows. (A model came from elsewhere, with a clock but no statistics.)"""
+        """Statistics of rows that are gone, for a model that came from elsewhere with a clock and without them."""
         n_classes = len(self.class_counts)
         factor = self.clock.weight / problem.sample_weight.sum()
         self.moments = Moments.of(problem).times(factor)
@@ -305,7 +310,7 @@ class Epochs:
         model = self.iterates.model
         if self.penalty.l1_ratio > 0 and self.step > 0:  # only a prox makes zeros
             return replace(model, weights=self._prox(model.weights - self.step * self.gradient))
-        averaged = self.table is None and self.settings.average is not None or self.n_epochs == 1
+        averaged = (self.table is None and self.settings.average is not None) or self.n_epochs == 1
         return Model(model.n_classes, model.average, model.intercept_average) if averaged else model
 
     def _prox(self, weights):
@@ -399,7 +404,7 @@ class Epochs:
                 return None
             self.next_check = int(np.ceil(self.n_epochs * GROWTH_BETWEEN_CHECKS))
             return True if self._newton(1).gradient <= settings.tol else None
-        if self.n_epochs < MOST_EPOCHS and self._gradient_estimate() > settings.tol:
+        if self.n_epochs < MOST_EPOCHS and not self._may_be_within(TRIGGER * settings.tol):
             return None
         solution = self._newton(most_passes, end_of_pass)
         self.original = Model.zeros(*solution.rows.shape[::-1], self.problem.X.dtype)
@@ -407,18 +412,23 @@ class Epochs:
         # above tol with passes left: rounding is all that is left of the gradient
         return solution.gradient <= settings.tol or solution.n_passes + 2 <= most_passes
 
-    def _gradient_estimate(self):
-        """The largest entry of the gradient, as `_newton` measures it, if the residuals in the table were up to date."""
-        model, here, n_classes = self.iterates.model, self.coordinates, self.penalty.n_classes
-        weights, gradient = model.weights[:, :n_classes], self.gradient[:, :n_classes]
-        penalty = self.penalty_here
-        gradient = gradient + penalty.l2[:, None] * weights
-        l1 = penalty.l1[:, None]
-        gradient = np.where(
-            weights != 0, gradient + l1 * np.sign(weights), np.sign(gradient) * np.maximum(np.abs(gradient) - l1, 0)
-        )
-        in_unit = here.inverse_scale * self.scale
-        return max(np.abs(gradient * inverse_or_zero(in_unit)[:, None]).max(), np.abs(self.intercept_gradient[:n_classes]).max())
+    def _may_be_within(self, bound):
+        """Whether no entry of the gradient of the table, measured as `_newton` does, exceeds `bound`."""
+        model, penalty, n_classes = self.iterates.model, self.penalty_here, self.penalty.n_classes
+        if np.abs(self.intercept_gradient[:n_classes]).max() > bound:
+            return False
+        per_unit = inverse_or_zero(self.coordinates.inverse_scale * self.scale)
+        for start in range(0, len(per_unit), BLOCK):  # mostly, the first block has one that does
+            block = slice(start, start + BLOCK)
+            weights = model.weights[block, :n_classes]
+            gradient = self.gradient[block, :n_classes] + penalty.l2[block, None] * weights
+            if penalty.l1_ratio > 0:
+                l1 = penalty.l1[block, None]
+                at_zero = np.sign(gradient) * np.maximum(np.abs(gradient) - l1, 0)
+                gradient = np.where(weights != 0, gradient + l1 * np.sign(weights), at_zero)
+            if np.abs(gradient * per_unit[block, None]).max(initial=0) > bound:
+                return False
+        return True
 
     def _newton(self, most_passes, end_of_pass=None):
         """Newton's method from the model as it is; with one pass, no more than the gradient."""

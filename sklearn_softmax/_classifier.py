@@ -179,8 +179,9 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
 
     Notes
     -----
-    `fit` keeps a few times ``n_features * n_classes`` numbers, ``n_samples * n_classes`` for `variance_reduction`, and a few times
-    that many in double for a moment at the end, for Newton's method and `optimality_gap_`. X is not copied if it is float32 or float64, and C-ordered or canonical CSR.
+    `fit` keeps a few times ``n_features * n_classes`` numbers, ``n_samples * n_classes`` for `variance_reduction`, and a few
+    times that many in double for a moment at the end, for Newton's method and `optimality_gap_`. X is not copied if it is
+    float32 or float64, and C-ordered or canonical CSR.
 
     Rows of weight 0 count as absent everywhere.
 

@@ -325,8 +325,7 @@ def _next_forcing(forcing, ratio):
 def newton(X, y, sample_weight, rows, intercept, *, l2, l1, offset, scale, unit, fit_intercept, tol, max_passes, on_step=None):
     """Minimise F(W, b) = (1/S) sum_i s_i loss_i + sum_j (l2_j/2 ||V_j||_2^2 + l1_j ||V_j||_1) to a tight tolerance.
 
-    V_j = W_j scale_j, where W_j is column j of W; s_i are the weights and S their sum, and loss_i = -log softmax(W x_i + b)[y_i] in
-    nats.
+    V_j = W_j scale_j, where W_j is column j of W; s_i are the weights and S their sum; loss_i = -log softmax(W x_i + b)[y_i].
 
     Parameters
     ----------

@@ -84,7 +84,9 @@ def proba_and_losses(scores, y):
 
 @dataclass(frozen=True)
 class Penalty:
-    """alpha sum_j ((1 - l1_ratio)/2 v_j^2 ||W_j||_2^2 + l1_ratio v_j ||W_j||_1), of the row that users see if there are two classes.
+    """alpha sum_j ((1 - l1_ratio)/2 v_j^2 ||W_j||_2^2 + l1_ratio v_j ||W_j||_1).
+
+    With two classes it is that of the one row that users see.
 
     Attributes
     ----------

@@ -51,7 +51,7 @@ def stream(
     centre: bool,  # how coordinates follow from moments
     standardize: bool,  # the same
     average_from: float,  # the weight seen before averaging begins
-    settle: bool,  # at the end, bring the penalty and the average of all features up to date (CSR)
+    settle: bool,  # at the end, bring the penalty and the average of all features up to date
     moments: Any | None,  # INOUT  Moments; None: the coordinates stay as they are
     table: NDArray[Any] | None,  # OUT  (n_samples, n_padded): the implicit residual of each row that is visited
     norms: NDArray[np.float64] | None,  # OUT  (n_samples,): 1 + |row|^2 in the coordinates

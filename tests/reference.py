@@ -59,3 +59,285 @@ def sweep(X, y, sample_weight, order, eta, alpha, W, b, *, l2_ratio, l1_ratio, f
             mean_b = (total * mean_b + weight * b) / (total + weight)
             total = total + weight
     return W, b, None if average is None else (mean_W, mean_b, total), loss
+
+
+# The implicit residual ------------------------------------------------------------------------------------------------------
+
+
+def merit(g, z0, g0, y, q):
+    """q/2 |g|^2 + log loss at z0 - q (g - g0), whose minimum is the implicit residual."""
+    return q / 2 * (g @ g) + log_loss(z0 - q * (g - g0), y)
+
+
+def newton_step(g, z0, g0, y, q):
+    """The step of Newton's method for g = residual(z0 - q (g - g0))."""
+    u = z0 - q * (g - g0)
+    p = softmax(u)
+    rho = residual(u, y) - g
+    kappa = q * np.sum(p * rho / (1 + q * p)) / np.sum(p / (1 + q * p))
+    return (rho + p * kappa) / (1 + q * p)
+
+
+def halved(step, n_trials, g, z0, g0, y, q):
+    """The step, or its half, its quarter, ..., so that the merit does not rise; None if that takes more trials."""
+    for _ in range(n_trials):
+        if merit(g + step, z0, g0, y, q) <= merit(g, z0, g0, y, q):
+            return step
+        step = step / 2
+    return None
+
+
+def implicit_residual(z0, g0, y, q):
+    """g = residual(z0 - q (g - g0)), up to a last Newton step that changes no score by more than 0.3; five steps at most."""
+    g = g0
+    for _ in range(5):
+        step = newton_step(g, z0, g0, y, q)
+        if q * np.max(np.abs(step)) <= 0.3:
+            return g + step
+        step = halved(step, 10, g, z0, g0, y, q)
+        if step is None:
+            return g
+        g = g + step
+    return g
+
+
+def exact_implicit_residual(z0, g0, y, q):
+    """The g with g = residual(z0 - q (g - g0)), to rounding."""
+    g = g0
+    for _ in range(200):
+        step = newton_step(g, z0, g0, y, q)
+        if q * np.max(np.abs(step)) <= 1e-3:  # the merit could not tell such steps from rounding
+            break
+        g = g + halved(step, 60, g, z0, g0, y, q)
+    for _ in range(3):
+        g = g + newton_step(g, z0, g0, y, q)
+    return g
+
+
+# Moments and coordinates ----------------------------------------------------------------------------------------------------
+
+
+def add_row(moments, x, weight):
+    """(weight, mean, sum of squares about the mean) of the values of each feature that are not zero, with one row more."""
+    nz, mean, square = moments
+    w = np.where(x != 0, weight, 0.0)
+    after = nz + w
+    share = np.divide(w, after, out=np.zeros_like(w), where=w > 0)
+    return after, mean + share * (x - mean), square + nz * share * (x - mean) ** 2
+
+
+def spreads(moments, total):
+    """Mean over all rows, active deviation, root mean square of the values that are not zero, and their share."""
+    nz, mean_nz, square_about_mean = moments
+    share = nz / total
+    mean = share * mean_nz
+    variance_nz = np.divide(square_about_mean, nz, out=np.zeros_like(nz), where=nz > 0)
+    active_variance = np.where(nz > 0, variance_nz + mean_nz**2 * (1 - share), 0)
+    mean_square = np.where(nz > 0, variance_nz + mean_nz**2, 0)
+    return mean, np.sqrt(active_variance), np.sqrt(mean_square), share
+
+
+def stream_coordinates(moments, total, centre, standardize):
+    """offset, inverse_scale, gain, penalty_ratio."""
+    mean, active_deviation, root_mean_square, share = spreads(moments, total)
+    scale = active_deviation if centre else root_mean_square
+    penalty_scale = active_deviation if standardize else np.ones_like(scale)
+    inverse_scale = np.divide(1, scale, out=np.zeros_like(scale), where=(scale > 0) & (penalty_scale > 0))
+    offset = mean if centre else np.zeros_like(mean)
+    gain = np.divide(1, np.sqrt(share), out=np.ones_like(share), where=share > 0)
+    return offset, inverse_scale, gain, penalty_scale * inverse_scale
+
+
+# The stream rule ------------------------------------------------------------------------------------------------------------
+
+
+class Stream:
+    """The stream rule, row by row.
+
+    Attributes
+    ----------
+    theta, beta : the model, of shape (n_features, n_classes) and (n_classes,), in the coordinates
+    theta_average, beta_average : their averages
+    coordinates : list of offset, inverse_scale, gain, penalty_ratio, each of shape (n_features,)
+    moments : (weight, mean, sum of squares about the mean) of the values that are not zero; None: coordinates stay as they are
+    weight, norm, curvature, penalty_step, average_weight, loss, n_rows, block_end, ... : the clock
+    """
+
+    def __init__(self, theta, beta, coordinates, moments, *, eta0, alpha, l2_ratio, l1_ratio, fit_intercept, **how):
+        self.theta, self.beta = np.array(theta, dtype=np.float64), np.array(beta, dtype=np.float64)
+        self.theta_average, self.beta_average = self.theta, self.beta
+        self.coordinates, self.moments = [np.array(array, dtype=np.float64) for array in coordinates], moments
+        self.eta0, self.alpha, self.l2_ratio, self.l1_ratio, self.fit_intercept = eta0, alpha, l2_ratio, l1_ratio, fit_intercept
+        self.centre, self.standardize, self.average_from = how["centre"], how["standardize"], how["average_from"]
+        self.weight = self.norm = self.curvature = self.penalty_step = self.average_weight = self.loss = 0.0
+        self.n_rows = self.block_end = 0
+        self.block_limit = self.block_penalty_step = self.block_average_weight = 0.0
+        self.penalty_stamps, self.average_stamps = np.zeros(len(theta)), np.zeros(len(theta))
+        self.table, self.norms = {}, {}  # by row
+
+    def dense(self, X, y, sample_weight, order, settle):
+        """Visit rows of X in blocks, the length of which depends on the number of the row with which they begin.
+
+        If coordinates follow from the rows, a block ends before a row more than four times the mean norm far out.
+        """
+        everything = np.ones(len(self.theta), dtype=bool)
+        for i in order:
+            if (
+                self.n_rows < self.block_end
+                and self.moments is not None
+                and 1 + self.seen(X[i]) @ self.seen(X[i]) > self.block_limit
+            ):
+                self.end_block(everything)
+            begins = self.n_rows == self.block_end
+            self.see(X[i], sample_weight[i], everything, refreshes=begins)
+            if begins:
+                self.block_end = self.n_rows + max(1, min(16, self.n_rows // 16))
+                self.block_limit = 4 * self.norm / self.weight if self.weight > 0 else 0.0
+            self.visit(i, X[i], y[i], sample_weight[i])
+            if self.n_rows == self.block_end:
+                self.end_block(everything)
+        if settle:
+            self.end_block(everything)
+
+    def end_block(self, everything):
+        self.block_end = self.n_rows
+        self.penalise(everything, self.penalty_step - self.block_penalty_step)
+        self.average(everything, self.block_average_weight)
+        self.average_intercept(self.block_average_weight)
+        self.block_penalty_step, self.block_average_weight = self.penalty_step, self.average_weight
+
+    def seen(self, x):
+        offset, inverse_scale, _, _ = self.coordinates
+        return (x - offset) * inverse_scale
+
+    def sparse(self, X, stored, y, sample_weight, order, settle):
+        """Visit rows of X of which `stored` says what CSR has: the other features wait until they are touched, or settled."""
+        for i in order:
+            self.see(X[i], sample_weight[i], stored[i], refreshes=True)
+            self.bring_up_to_date(stored[i])
+            average_weight = self.average_weight
+            self.visit(i, X[i], y[i], sample_weight[i])
+            self.average_intercept(average_weight)
+        if settle:
+            self.bring_up_to_date(np.ones(len(self.theta), dtype=bool))
+
+    def see(self, x, w, touched, refreshes):
+        """Add a row to the moments, and let the coordinates of touched features follow from them."""
+        if self.moments is not None:
+            self.moments = add_row(self.moments, x, w)
+            if refreshes:
+                fresh = stream_coordinates(self.moments, self.weight + w, self.centre, self.standardize)
+                self.coordinates = [np.where(touched, new, old) for new, old in zip(fresh, self.coordinates)]
+
+    def visit(self, i, x, y, w):
+        """One implicit step."""
+        seen = self.seen(x)
+        stepped = seen * self.coordinates[2]
+        z = seen @ self.theta + self.beta
+        p = softmax(z)
+        self.loss += w * log_loss(z, y)
+        self.weight += w
+        self.norm += w * (1 + seen @ seen)
+        self.curvature += w * np.mean(p * (1 - p))
+        step = self.eta0 * w / (0.1 * self.norm / self.weight + np.sqrt(self.curvature))
+        g = implicit_residual(z, np.zeros_like(z), y, step * (self.fit_intercept + seen @ stepped))
+        self.table[i], self.norms[i] = g, 1 + seen @ seen
+        self.theta = self.theta - step * np.outer(stepped, g)
+        self.beta = self.beta - step * g * self.fit_intercept
+        self.penalty_step += step * (1 / self.weight if np.isnan(self.alpha) else self.alpha)
+        self.average_weight += w * max(self.weight - self.average_from, 0) ** 3
+        self.n_rows += 1
+
+    def penalise(self, features, gap):
+        """The penalty on features for steps of which the strengths add up to `gap`."""
+        _, _, gain, ratio = self.coordinates
+        amount, ratio = (gap * gain)[:, None], ratio[:, None]
+        theta = soft_threshold(self.theta, amount * self.l1_ratio * ratio) / (1 + amount * self.l2_ratio * ratio**2)
+        self.theta = np.where(features[:, None], theta, self.theta)
+
+    def share_since(self, average_weight):
+        """The share in the average of what came after `average_weight`."""
+        return (self.average_weight - average_weight) / self.average_weight if self.average_weight > 0 else 0 * average_weight
+
+    def average(self, features, since):
+        """Let features of the average follow the model."""
+        share = np.where(features, self.share_since(since), 0)[:, None]
+        self.theta_average = self.theta_average + share * (self.theta - self.theta_average)
+
+    def average_intercept(self, since):
+        self.beta_average = self.beta_average + self.share_since(since) * (self.beta - self.beta_average)
+
+    def bring_up_to_date(self, features):
+        """First the average, then the penalty, of features that waited."""
+        self.average(features, self.average_stamps)
+        self.penalise(features, self.penalty_step - self.penalty_stamps)
+        self.average_stamps = np.where(features, self.average_weight, self.average_stamps)
+        self.penalty_stamps = np.where(features, self.penalty_step, self.penalty_stamps)
+
+
+# Point-SAGA -----------------------------------------------------------------------------------------------------------------
+
+
+class PointSaga:
+    """Epochs of Point-SAGA.
+
+    Attributes
+    ----------
+    theta, beta : the model, of shape (n_features, n_classes) and (n_classes,), in the coordinates
+    table : (n_samples, n_classes), the last residual of each row
+    gradient, intercept_gradient : the mean of the table's gradients, like theta and beta
+    loss, curvature : of the last epoch
+    """
+
+    def __init__(self, theta, beta, table, gradient, intercept_gradient, coordinates, *, step, alpha, l2_ratio, l1_ratio, **how):
+        arrays = (theta, beta, table, gradient, intercept_gradient)
+        self.theta, self.beta, self.table, self.gradient, self.intercept_gradient = (np.array(a, dtype=float) for a in arrays)
+        self.offset, self.inverse_scale, _, self.ratio = (np.array(array, dtype=np.float64) for array in coordinates)
+        self.step, self.l2, self.l1 = step, alpha * l2_ratio, alpha * l1_ratio
+        self.fit_intercept = how["fit_intercept"]
+
+    def dense(self, X, y, sample_weight, order, repeats):
+        """One epoch over rows of X, in blocks of 16 visits."""
+        everything = np.ones(len(self.theta), dtype=bool)
+        self.loss = self.curvature = 0.0
+        for start in range(0, len(order), 16):
+            block = order[start : start + 16]
+            self.drift(everything, self.step * len(block))
+            self.drift_intercept(self.step * len(block))
+            for i in block:
+                self.visit(i, X[i], y[i], sample_weight[i], repeats[i], len(order))
+
+    def sparse(self, X, stored, y, sample_weight, order, repeats):
+        """One epoch over rows of X of which `stored` says what CSR has: the other features wait until they are touched."""
+        stamps = np.zeros(len(self.theta))
+        self.loss = self.curvature = 0.0
+        for t, i in enumerate(order, start=1):
+            self.drift_intercept(self.step)
+            self.drift(stored[i], self.step * (t - stamps))
+            stamps[stored[i]] = t
+            self.visit(i, X[i], y[i], sample_weight[i], repeats[i], len(order))
+        self.drift(np.ones(len(self.theta), dtype=bool), self.step * (len(order) - stamps))
+
+    def drift(self, features, steps):
+        """Features go along the mean gradient, and to where the penalty pulls them."""
+        steps, ratio = np.broadcast_to(steps, len(self.theta))[:, None], self.ratio[:, None]
+        theta = soft_threshold(self.theta - steps * self.gradient, steps * self.l1 * ratio) / (1 + steps * self.l2 * ratio**2)
+        self.theta = np.where(features[:, None], theta, self.theta)
+
+    def drift_intercept(self, steps):
+        self.beta = self.beta - steps * self.intercept_gradient * self.fit_intercept
+
+    def visit(self, i, x, y, w, n_repeats, n_visits):
+        """One implicit step along what the row's residual differs from its last one."""
+        seen = (x - self.offset) * self.inverse_scale
+        z = seen @ self.theta + self.beta
+        p = softmax(z)
+        self.loss += w * log_loss(z, y)
+        self.curvature += w * np.sum(p * (1 - p))
+        g = implicit_residual(z, self.table[i], y, self.step * w * (self.fit_intercept + seen @ seen))
+        change = g - self.table[i]
+        self.table[i] = self.table[i] + change / n_repeats
+        self.theta = self.theta - self.step * w * np.outer(seen, change)
+        self.beta = self.beta - self.step * w * change * self.fit_intercept
+        self.gradient = self.gradient + w * np.outer(seen, change) / n_visits
+        self.intercept_gradient = self.intercept_gradient + w * change / n_visits * self.fit_intercept

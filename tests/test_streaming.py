@@ -7,7 +7,6 @@ import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
-
 from sklearn.metrics import log_loss
 
 from sklearn_softmax import SoftmaxSGDClassifier

@@ -46,21 +46,21 @@ class Block {
             x[j] = value;
             u[j] = value * c.gain[j];
         }
-        ++n_rows;
+        norm[n_rows++] = dot(x, x);
     }
 
     void clear() { n_rows = 0; }
+    void drop_last() { --n_rows; }
     const T* scores_of(int t) const { return scores + t * n_padded; }
     T* change_of(int t) { return changes + t * n_padded; }
 
-    // Z, M and the norms.
+    // Z, M, and the norms of steps.
     SOFTMAX_SHARED void multiply(const T* weights) {
         int t = 0;
         for (; t + 4 <= n_rows; t += 4) score_rows<4>(t, weights);
         for (; t + 2 <= n_rows; t += 2) score_rows<2>(t, weights);
         for (; t < n_rows; ++t) score_rows<1>(t, weights);
         for (t = 0; t < n_rows; ++t) {
-            norm[t] = dot(seen + t * stride, seen + t * stride);
             stepped_norm[t] = dot(seen + t * stride, stepped + t * stride);
             int s = 0;
             for (; s + 4 <= t; s += 4) dots<4>(t, s);

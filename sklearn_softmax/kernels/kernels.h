@@ -109,9 +109,10 @@ struct Clock {
     double average_weight;  // sum of weight * (weight seen since averaging began)^3
     double loss;  // sum of weight * log loss, each row scored before its step
     ptrdiff_t n_rows;
-    // the open block of dense rows: where it ends, and penalty_step and average_weight where it began
+    // the open block of dense rows: where it ends, the largest norm that it takes, and penalty_step and average_weight where it
+    // began
     ptrdiff_t block_end;
-    double block_penalty_step, block_average_weight;
+    double block_limit, block_penalty_step, block_average_weight;
 };
 
 template <class T, class I>
@@ -121,7 +122,7 @@ struct Stream {
     double alpha;  // NaN: 1 / (weight seen)
     bool centre, standardize;  // how coordinates follow from moments
     double average_from;  // the weight seen before averaging begins
-    bool settle;  // bring the penalty and the average of all features up to date at the end (CSR; dense rows do so anyway)
+    bool settle;  // at the end, bring the penalty and the average of all features up to date
     // INOUT
     Moments moments;  // null: coordinates stay as they are
     T* average;  // as weights

@@ -110,6 +110,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double loss
         Py_ssize_t n_rows
         Py_ssize_t block_end
+        double block_limit
         double block_penalty_step
         double block_average_weight
 
@@ -154,7 +155,9 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
 
     SweepResult run_sweep "softmax::sweep"[T, I](const Sweep[T, I]& task)
     void run_decision "softmax::decision"[T, I](const Decision[T, I]& task)
-    void run_accumulate "softmax::accumulate"[T, I](const Rows[T, I]& rows, Py_ssize_t n_samples, Numbers weight, const Moments& moments)
+    void run_accumulate "softmax::accumulate"[T, I](
+        const Rows[T, I]& rows, Py_ssize_t n_samples, Numbers sample_weight, const Moments& moments
+    )
     Spread spread_of "softmax::spread"(const Moments& moments, Py_ssize_t feature, double total_weight)
     void set_feature "softmax::set_coordinates"[T](
         const Coordinates[T]& coordinates, Py_ssize_t feature, const Spread& spread, bint centre, bint standardize
@@ -329,11 +332,14 @@ def spreads(moments, double total_weight):
 
     for j in range(n_features):
         one = spread_of(task, j, total_weight)
-        columns[0, j], columns[1, j], columns[2, j], columns[3, j] = one.mean, one.active_deviation, one.root_mean_square, one.share
+        columns[0, j], columns[1, j] = one.mean, one.active_deviation
+        columns[2, j], columns[3, j] = one.root_mean_square, one.share
     return columns.base
 
 
-def set_stream_coordinates(moments, double total_weight, *, bint centre, bint standardize, coordinates, const floating[:, ::1] weights):
+def set_stream_coordinates(
+    moments, double total_weight, *, bint centre, bint standardize, coordinates, const floating[:, ::1] weights
+):
     cdef:
         Moments task = pointers(moments)
         Coordinates[floating] target
@@ -447,6 +453,7 @@ def stream(
     task.clock.loss = clock.loss
     task.clock.n_rows = clock.n_rows
     task.clock.block_end = clock.block_end
+    task.clock.block_limit = clock.block_limit
     task.clock.block_penalty_step = clock.block_penalty_step
     task.clock.block_average_weight = clock.block_average_weight
     scratch = Scratch(scratch_size(task.visits) * sizeof(floating))
@@ -461,6 +468,7 @@ def stream(
     clock.loss = task.clock.loss
     clock.n_rows = task.clock.n_rows
     clock.block_end = task.clock.block_end
+    clock.block_limit = task.clock.block_limit
     clock.block_penalty_step = task.clock.block_penalty_step
     clock.block_average_weight = task.clock.block_average_weight
 

@@ -33,13 +33,18 @@ class PointSagaRule {
 
     ptrdiff_t rows_ahead() const { return most_rows; }
 
-    void load(Block<T>& block, ptrdiff_t i) { block.load(visits.rows.values + i * visits.rows.n_features, coordinates); }
+    bool load(Block<T>& block, ptrdiff_t i) {
+        block.load(visits.rows.values + i * visits.rows.n_features, coordinates);
+        return true;
+    }
 
     bool close(int, int n_next) {
         drift = s.step * n_next;
         drift_the_intercept(drift);
         return true;
     }
+
+    bool end_block() const { return false; }
 
     SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
         const ptrdiff_t at = j * visits.n_padded + k;

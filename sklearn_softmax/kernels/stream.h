@@ -4,8 +4,8 @@
 //     theta_j <- theta_j - A gain_j x_j g,   intercept <- intercept - A g,    g: the implicit residual, see implicit.h
 //
 // then the penalty's prox with the step A gain_j, and the average with the weight `weight * (weight seen)^3`. Both wait: in sparse
-// rows until a feature is touched, in dense rows until a block ends, at which the coordinates are refreshed, too. Blocks are a
-// matter of the position in the stream alone.
+// rows until a feature is touched, in dense rows until a block ends, at which the coordinates are refreshed, too. Where blocks end is
+// a matter of the stream alone, not of how it is cut into calls.
 #pragma once
 
 #include "moments.h"
@@ -14,6 +14,8 @@
 namespace {
 
 constexpr double share_of_norm = 0.1;
+// A row so many times the mean norm far out begins a block of its own: coordinates that know of it make it less of an outlier.
+constexpr double most_norms = 4;
 
 // A block takes a sixteenth of what came before it, so that coordinates are never older than that.
 inline ptrdiff_t block_length(ptrdiff_t n_rows_before) {
@@ -46,31 +48,42 @@ class StreamRule {
         return clock.n_rows < clock.block_end ? clock.block_end - clock.n_rows : block_length(clock.n_rows);
     }
 
-    void load(Block<T>& block, ptrdiff_t i) {
+    bool load(Block<T>& block, ptrdiff_t i) {
         const T* const row = visits.rows.values + i * visits.rows.n_features;
         const ptrdiff_t n_rows = clock.n_rows + block.n_rows;
         const bool begins = n_rows >= clock.block_end;
-        if (begins) clock.block_end = n_rows + block_length(n_rows);
-        if (is_running) {
-            const double weight = weight_of(i);
-            for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) add(s.moments, j, row[j], weight);
-            if (begins)
-                for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
-                    set_coordinates(coordinates, j, spread(s.moments, j, clock.weight + weight), s.centre, s.standardize);
+        const double weight = weight_of(i);
+        if (begins) {
+            clock.block_end = n_rows + block_length(n_rows);
+            clock.block_limit = most_norms * clock.norm * inverse_or_zero(clock.weight);
+            if (is_running) refresh(row, weight);
         }
         block.load(row, coordinates);
+        if (begins || !is_running) return true;
+        if (1 + block.norm[block.n_rows - 1] > clock.block_limit) {
+            block.drop_last();
+            clock.block_end = n_rows;
+            return false;
+        }
+        add_to_moments(row, weight);
+        return true;
     }
 
     bool close(int n_visited, int) {
         penalty_gap = average_share = 0;
-        if (n_visited == 0) return false;
-        if (clock.n_rows < clock.block_end) return true;
+        if (clock.n_rows < clock.block_end) return n_visited > 0;
         penalty_gap = clock.penalty_step - clock.block_penalty_step;
         average_share = inverse_or_zero(clock.average_weight) * (clock.average_weight - clock.block_average_weight);
         clock.block_penalty_step = clock.penalty_step;
         clock.block_average_weight = clock.average_weight;
         average_the_intercept(average_share);
-        return true;
+        return n_visited > 0 || penalty_gap > 0 || average_share > 0;
+    }
+
+    bool end_block() {
+        if (!s.settle) return false;
+        clock.block_end = clock.n_rows;
+        return close(0, 0);
     }
 
     SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
@@ -148,6 +161,17 @@ class StreamRule {
     }
 
    private:
+    void add_to_moments(const T* row, double weight) const {
+        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) add(s.moments, j, row[j], weight);
+    }
+
+    // The coordinates that follow from the rows so far and this one.
+    void refresh(const T* row, double weight) const {
+        add_to_moments(row, weight);
+        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
+            set_coordinates(coordinates, j, spread(s.moments, j, clock.weight + weight), s.centre, s.standardize);
+    }
+
     double weight_of(ptrdiff_t i) const { return visits.sample_weight.data[i * visits.sample_weight.stride]; }
 
     SOFTMAX_INLINE V penalised(ptrdiff_t j, V w, double penalty_step) const {

@@ -2,9 +2,10 @@
 //
 // A rule says what a visit is:
 //     rule.rows_ahead()             how many rows the open block may take (dense)
-//     rule.load(block, i)           put row i into the block
+//     rule.load(block, i)           put row i into the block, or say that it has to wait for the next one
 //     rule.close(n, n_next)         n rows have been visited and n_next will be next: whether and what `update` has to do
 //     rule.update(j, k, D)          apply the visits' product D to a vector of weights
+//     rule.end_block()              no rows will come: whether `update` has something left to do (dense)
 //     rule.touch(j, x, weight)      bring feature j up to date (sparse); returns where the row is seen and stepped
 //     rule.change(j, k, D)          apply one visit's product D to a vector of weights (sparse)
 //     rule.visit(v, i, ...)         from the scores v[0] of row i to the change of the scores' weights, in v[2]
@@ -45,13 +46,14 @@ void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
         const ptrdiff_t left = s.n_visits - t, ahead = left > 0 ? rule.rows_ahead() : 0;
         return int(left < ahead ? left : ahead);
     };
-    int n_rows = next_rows(0);
-    if (rule.close(0, n_rows)) block.transposed_product(update);
-    for (ptrdiff_t t = 0; n_rows > 0;) {
+    if (rule.close(0, next_rows(0))) block.transposed_product(update);
+    for (ptrdiff_t t = 0; t < s.n_visits;) {
         block.clear();
-        for (int r = 0; r < n_rows; ++r) rule.load(block, s.order[t + r]);
+        const int most = next_rows(t);
+        while (block.n_rows < most && rule.load(block, s.order[t + block.n_rows])) {
+        }
         block.multiply(s.weights);
-        for (int r = 0; r < n_rows; ++r) {
+        for (int r = 0; r < block.n_rows; ++r) {
             const T* const scores = block.scores_of(r);
             for (int k = 0; k < v.n_vectors; ++k) {
                 V sum = plus_intercept(V::load(scores + k * V::lanes), s.intercept + k * V::lanes);
@@ -62,11 +64,11 @@ void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
             rule.visit(v, s.order[t + r], block.norm[r], block.stepped_norm[r]);
             for (int k = 0; k < v.n_vectors; ++k) v[2][k].store(block.change_of(r) + k * V::lanes);
         }
-        t += n_rows;
-        const int n_visited = n_rows;
-        n_rows = next_rows(t);
-        if (rule.close(n_visited, n_rows)) block.transposed_product(update);
+        t += block.n_rows;
+        if (rule.close(block.n_rows, next_rows(t))) block.transposed_product(update);
     }
+    block.clear();
+    if (rule.end_block()) block.transposed_product(update);
 }
 
 // What a visit sees of a value, and how its step scales it.
