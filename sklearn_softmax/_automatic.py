@@ -34,6 +34,8 @@ MOST_EPOCHS = 30
 # Without the table of residuals there is no estimate of the gradient: it is computed when the epochs have grown by this.
 GROWTH_BETWEEN_CHECKS = 1.5
 BLOCK = 1024  # features
+# A row is far from the others if its squared norm is so many times the median.
+FAR = 100.0
 
 
 @dataclass
@@ -272,6 +274,7 @@ class Epochs:
         self.moments = Moments.of(problem)
         spreads = self.moments.spreads(n_samples)
         self.scale = spreads[1]
+        self.unit = self.scale  # of tol
         self.share_of_nonzeros = spreads[3]
         penalty_scale = self.scale if settings.standardize else np.ones(n_features)
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes, penalty_scale)
@@ -291,6 +294,7 @@ class Epochs:
         self.table = aligned_zeros(n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
         self.n_epochs = 0
         self.next_check = 2
+        self.next_newton, self.has_stalled = MOST_EPOCHS, False
         self.step = 0.0  # of Point-SAGA
         self.curvature = None  # mean over the rows of sum over the classes of p (1 - p)
         self.original = None
@@ -344,6 +348,7 @@ class Epochs:
         problem, model, n_samples = self.problem, self.iterates.model, self.problem.n_samples
         leverage = problem.sample_weight * norms
         self.mean_norm = leverage.sum() / n_samples
+        self.unit = self._unit_without_far_rows(norms)
         self.repeats = np.ceil(leverage / (NORM_PER_VISIT * self.mean_norm))
         self.n_visits = self.repeats.sum()
         self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
@@ -354,6 +359,18 @@ class Epochs:
         self.intercept_gradient = residual.sum(axis=0, dtype=np.float64)
         gradient = (problem.X.T @ residual) - np.outer(self.coordinates.offset, self.intercept_gradient)
         self.gradient[:] = gradient * self.coordinates.inverse_scale[:, None]
+
+    def _unit_without_far_rows(self, norms):
+        """The scale of each feature; if it is not the penalty's, that of the rows that are not far from the others.
+
+        Else one row a million times larger makes units in which all gradients are small.
+        """
+        near = norms <= FAR * np.median(norms)
+        if self.settings.standardize or near.all():
+            return self.scale
+        near = self.problem.take(near)
+        unit = Moments.of(near).spreads(near.sample_weight.sum())[1]
+        return np.where(unit > 0, unit, self.scale)
 
     def _point_saga_epoch(self):
         constant = STEP_SPARSE if issparse(self.problem.X) else STEP_DENSE
@@ -404,20 +421,24 @@ class Epochs:
                 return None
             self.next_check = int(np.ceil(self.n_epochs * GROWTH_BETWEEN_CHECKS))
             return True if self._newton(1).gradient <= settings.tol else None
-        if self.n_epochs < MOST_EPOCHS and not self._may_be_within(TRIGGER * settings.tol):
+        if self.n_epochs < self.next_newton and (self.has_stalled or not self._may_be_within(TRIGGER * settings.tol)):
             return None
         solution = self._newton(most_passes, end_of_pass)
         self.original = Model.zeros(*solution.rows.shape[::-1], self.problem.X.dtype)
         self.original.set_rows(solution.rows, solution.intercept)
-        # above tol with passes left: rounding is all that is left of the gradient
-        return solution.gradient <= settings.tol or solution.n_passes + 2 <= most_passes
+        if solution.gradient <= settings.tol or solution.n_passes + 2 > most_passes:
+            return solution.gradient <= settings.tol
+        # no step decreases the objective any more, which takes a worse model than that of rounding: epochs may
+        self.has_stalled, self.next_newton = True, self.n_epochs + MOST_EPOCHS
+        self.iterates.model.weights[:], self.iterates.model.intercept[:] = self.coordinates.from_original(self.original)
+        return None
 
     def _may_be_within(self, bound):
         """Whether no entry of the gradient of the table, measured as `_newton` does, exceeds `bound`."""
         model, penalty, n_classes = self.iterates.model, self.penalty_here, self.penalty.n_classes
         if np.abs(self.intercept_gradient[:n_classes]).max() > bound:
             return False
-        per_unit = inverse_or_zero(self.coordinates.inverse_scale * self.scale)
+        per_unit = inverse_or_zero(self.coordinates.inverse_scale * self.unit)
         for start in range(0, len(per_unit), BLOCK):  # mostly, the first block has one that does
             block = slice(start, start + BLOCK)
             weights = model.weights[block, :n_classes]
@@ -450,7 +471,7 @@ class Epochs:
             l1=self.penalty_here.l1,
             offset=self.coordinates.offset.astype(np.float64),
             scale=self.coordinates.scale(),
-            unit=self.scale,
+            unit=self.unit,
             fit_intercept=self.settings.fit_intercept,
             tol=self.settings.tol,
             max_passes=most_passes,

@@ -134,7 +134,7 @@ def stream_coordinates(moments, total_weight, centre, standardize, weights):
 
 
 def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
-    """The coordinates of `fit`: dense data centred, if there is an intercept, and of unit variance; sparse data of unit mean square.
+    """The coordinates of `fit`: dense data centred, if there is an intercept, of unit variance; sparse data of unit mean square.
 
     A feature whose coefficients the penalty holds back has less to move, and counts less; so does a rare one of sparse data.
 
