@@ -34,6 +34,7 @@ MOST_EPOCHS = 30
 # Without the table of residuals there is no estimate of the gradient: it is computed when the epochs have grown by this.
 GROWTH_BETWEEN_CHECKS = 1.5
 BLOCK = 1024  # features
+TINY = np.finfo(np.float64).tiny
 # A row is far from the others if its squared norm is so many times the median.
 FAR = 100.0
 
@@ -49,6 +50,7 @@ class Clock:
     average_weight: float = 0.0
     loss: float = 0.0
     n_rows: int = 0
+    refresh_at: int = 0
     block_end: int = 0
     block_limit: float = 0.0
     block_penalty_step: float = 0.0
@@ -66,7 +68,8 @@ class Iterates:
     coordinates : Coordinates
     is_sparse, is_centred : bool
         Whether the rows are, and the coordinates.
-    penalty_stamps, average_stamps : ndarray of shape (n_features,)
+    features : Moments
+        Its stamps, and its moments if the coordinates follow from them.
     clock : Clock
     """
 
@@ -74,20 +77,18 @@ class Iterates:
     coordinates: Coordinates
     is_sparse: bool
     is_centred: bool
-    penalty_stamps: np.ndarray
-    average_stamps: np.ndarray
+    features: Moments
     clock: Clock
 
     @classmethod
-    def starting(cls, weights, intercept, n_classes, coordinates, is_sparse, is_centred, clock):
+    def starting(cls, weights, intercept, n_classes, coordinates, is_sparse, is_centred, features, clock):
         """Iterates whose average is the iterate, up to date at the clock."""
         model = Model(n_classes, weights, intercept, aligned_zeros(*weights.shape, weights.dtype), intercept.copy())
         model.average[:] = weights
-        n_features = len(weights)
-        stamps = np.full(n_features, clock.penalty_step), np.full(n_features, clock.average_weight)
+        features.stamp(clock.penalty_step, clock.average_weight)
         clock.block_penalty_step, clock.block_average_weight = clock.penalty_step, clock.average_weight
         clock.block_end = clock.n_rows
-        return cls(model, coordinates, is_sparse, is_centred, *stamps, clock)
+        return cls(model, coordinates, is_sparse, is_centred, features, clock)
 
     def copy(self):
         """A copy that shares no memory."""
@@ -101,16 +102,15 @@ class Iterates:
             self,
             model=model,
             coordinates=self.coordinates.copy(),
-            penalty_stamps=self.penalty_stamps.copy(),
-            average_stamps=self.average_stamps.copy(),
+            features=self.features.copy(),
             clock=replace(self.clock),
         )
 
     def is_writeable(self):
         """Whether kernels can write to it: a memory map may be read-only."""
-        return self.penalty_stamps.flags.writeable and self.model.is_aligned()
+        return self.features.numbers.flags.writeable and self.model.is_aligned()
 
-    def run(self, problem, penalty, settings, *, order=None, eta0, moments=None, settle=False, table=None, norms=None):
+    def run(self, problem, penalty, settings, *, order=None, eta0, follows=False, settle=False, table=None, norms=None):
         """One pass of the stream rule, in the order of the rows if none is given."""
         kernels.stream(
             *kernel_rows(problem.X),
@@ -124,25 +124,28 @@ class Iterates:
             standardize=settings.standardize,
             average_from=settings.average or 0.0,
             settle=settle,
-            moments=moments,
+            follows=follows,
             table=table,
             norms=norms,
             state=self,
         )
 
-    def original(self, averaged):
+    def original(self, averaged, standardizes):
         """The iterate or the average, in the units of X."""
         model, clock = self.model, self.clock
         weights, intercept = model.weights, model.intercept
         if averaged and clock.average_weight > 0:
             # the average waits: of a feature until it is touched, of dense rows until their block ends
-            stamps = self.average_stamps if self.is_sparse else np.full(len(weights), clock.block_average_weight)
+            stamps = self.features.average_stamp if self.is_sparse else np.full(len(weights), clock.block_average_weight)
             share = (1 - stamps / clock.average_weight).astype(weights.dtype)[:, None]
             weights = model.average + share * (weights - model.average)
             intercept = model.intercept_average[: model.n_classes]
             if not self.is_sparse:
                 intercept = intercept + share[0] * (model.intercept[: model.n_classes] - intercept)
-        return self.coordinates.to_original(weights, intercept, model.n_classes)
+        coordinates = self.coordinates
+        if self.is_sparse:  # those of rows are for the moment only
+            coordinates = stream_coordinates(self.features, max(clock.weight, TINY), False, standardizes, weights)
+        return coordinates.to_original(weights, intercept, model.n_classes)
 
 
 @dataclass
@@ -195,12 +198,12 @@ class Stream:
         """The penalty's scale of each feature."""
         if not self.standardizes:
             return np.ones(len(self.moments.weight))
-        return self.moments.copy().spreads(max(self.weight, np.finfo(np.float64).tiny))[1]
+        return self.moments.spreads(max(self.weight, TINY))[1]
 
     def predictor(self):
         """The model to predict with, in the units of X."""
         if self.original is None:
-            self.original = self.iterates.original(self.averages)
+            self.original = self.iterates.original(self.averages, self.standardizes)
         return self.original
 
     @property
@@ -219,11 +222,11 @@ class Stream:
     def trainable(self, settings):
         """This stream, in memory that kernels can write to, with its own clock."""
         stream = replace(self, averages=settings.average is not None, standardizes=settings.standardize)
-        if self.iterates is None or not self.iterates.is_writeable():
+        if self.iterates is None:
             stream.moments, stream.clock = self.moments.copy(), replace(self.clock)
-        if self.iterates is not None and not self.iterates.is_writeable():
+        elif not self.iterates.is_writeable():
             stream.iterates = self.iterates.copy()
-            stream.iterates.clock = stream.clock
+            stream.moments, stream.clock = stream.iterates.features, stream.iterates.clock
         return stream
 
     def advance(self, problem, settings):
@@ -233,7 +236,7 @@ class Stream:
             self._enter(problem, *kind, settings)
         penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
         self.original = None
-        self.iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, moments=self.moments)
+        self.iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, follows=True)
 
     def _enter(self, problem, is_sparse, is_centred, settings):
         """Go on in the coordinates that suit a container."""
@@ -245,14 +248,16 @@ class Stream:
         if clock.weight > 0:
             coordinates = stream_coordinates(self.moments, clock.weight, is_centred, settings.standardize, original.weights)
         weights, intercept = coordinates.from_original(original)
-        self.iterates = Iterates.starting(weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, clock)
+        self.iterates = Iterates.starting(
+            weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, self.moments, clock
+        )
 
     def _suppose_that_all_rows_were_like(self, problem):
         """Statistics of rows that are gone, for a model that came from elsewhere with a clock and without them."""
         n_classes = len(self.class_counts)
         factor = self.clock.weight / problem.sample_weight.sum()
         self.moments = Moments.of(problem).times(factor)
-        share = self.moments.copy().spreads(self.clock.weight)[3]
+        share = self.moments.spreads(self.clock.weight)[3]
         self.clock.norm = self.clock.weight * (1 + share.sum())
         self.clock.curvature = self.clock.weight * (1 - 1 / n_classes) / n_classes  # the most that it can be: short steps
         self.clock.average_weight = self.clock.weight**4 / 4
@@ -289,7 +294,9 @@ class Epochs:
             weights, intercept = zeros.weights, zeros.intercept
         else:
             weights, intercept = self.coordinates.from_original(start)
-        self.iterates = Iterates.starting(weights, intercept, n_classes, self.coordinates, is_sparse, is_centred, Clock())
+        self.iterates = Iterates.starting(
+            weights, intercept, n_classes, self.coordinates, is_sparse, is_centred, Moments.zeros(n_features), Clock()
+        )
         self.is_warm = start is not None
         self.table = aligned_zeros(n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
         self.n_epochs = 0
@@ -375,7 +382,7 @@ class Epochs:
     def _point_saga_epoch(self):
         constant = STEP_SPARSE if issparse(self.problem.X) else STEP_DENSE
         growth = min(1.0, self.n_epochs / EPOCHS_OF_GROWTH)
-        curvature = max(self.curvature, np.finfo(np.float64).tiny)
+        curvature = max(self.curvature, TINY)
         self.step = (self.settings.eta0 or 1.0) * constant * growth / (0.5 * self.mean_norm * np.sqrt(curvature))
         loss, curvature = kernels.point_saga(
             *kernel_rows(self.problem.X),

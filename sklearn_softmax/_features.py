@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import kernels
-from ._layout import Model
+from ._layout import Model, aligned_zeros
 from ._objective import kernel_rows
 
 __all__ = ["Coordinates", "Moments", "solver_coordinates", "stream_coordinates"]
@@ -30,40 +30,54 @@ def inverse_or_zero(scale):
     return np.divide(1, scale, out=np.zeros_like(scale), where=scale > 1e-300)
 
 
+FIELDS = ("unit", "weight", "centre", "sum", "square", "penalty_stamp", "average_stamp", "unused")
+
+
 @dataclass
 class Moments:
-    """Moments of the values of each feature that are not zero.
+    """Moments of the values of each feature that are not zero, and what else a stream remembers of each.
 
     Attributes
     ----------
-    unit : ndarray of shape (n_features,), float64
-        A power of two, so that squares of unit * x neither overflow nor vanish. 1 before the first value.
-    weight, centre, sum, square : ndarray of shape (n_features,), float64
-        Their total weight, a value of z = unit * x, and the weighted sums of z - centre and of (z - centre)^2.
+    numbers : ndarray of shape (n_features, 8), float64
+        A cache line for each feature; its columns are the following.
+    unit : ndarray of shape (n_features,)
+        A power of two, so that squares of z = unit * x neither overflow nor vanish.
+    weight, centre, sum, square : ndarray of shape (n_features,)
+        The total weight of the values, one of z, and the weighted sums of z - centre and of (z - centre)^2.
+    penalty_stamp, average_stamp : ndarray of shape (n_features,)
+        What the clock said when the penalty and the average of a feature of sparse rows were up to date.
     """
 
-    unit: np.ndarray
-    weight: np.ndarray
-    centre: np.ndarray
-    sum: np.ndarray
-    square: np.ndarray
+    numbers: np.ndarray
 
     @classmethod
     def zeros(cls, n_features):
-        return cls(np.ones(n_features), *(np.zeros(n_features) for _ in range(4)))
+        moments = cls(aligned_zeros(n_features, len(FIELDS), np.float64))
+        moments.unit[:] = 1
+        return moments
 
     @classmethod
     def of(cls, problem):
         moments = cls.zeros(problem.X.shape[1])
-        kernels.accumulate(*kernel_rows(problem.X), sample_weight=problem.sample_weight, moments=moments)
+        kernels.accumulate(*kernel_rows(problem.X), sample_weight=problem.sample_weight, features=moments.numbers)
         return moments
 
     def copy(self):
-        return Moments(self.unit.copy(), self.weight.copy(), self.centre.copy(), self.sum.copy(), self.square.copy())
+        copy = Moments.zeros(len(self.numbers))
+        copy.numbers[:] = self.numbers
+        return copy
 
     def times(self, factor):
         """The moments of the same rows with `factor` times their weights."""
-        return Moments(self.unit.copy(), self.weight * factor, self.centre.copy(), self.sum * factor, self.square * factor)
+        moments = self.copy()
+        for sums in (moments.weight, moments.sum, moments.square):
+            sums *= factor
+        return moments
+
+    def stamp(self, penalty_step, average_weight):
+        """Say that all features are up to date."""
+        self.penalty_stamp[:], self.average_stamp[:] = penalty_step, average_weight
 
     def spreads(self, total_weight):
         """Of all rows, of total weight `total_weight`: four arrays of shape (n_features,).
@@ -75,7 +89,13 @@ class Moments:
         root_mean_square : of the values that are not zero
         share : of the weight that is in rows where the feature is not zero
         """
-        return kernels.spreads(self, total_weight)
+        spreads = np.empty((4, len(self.numbers)))
+        kernels.spreads(self.numbers, total_weight, spreads)
+        return spreads
+
+
+for _column, _field in enumerate(FIELDS):
+    setattr(Moments, _field, property(lambda self, column=_column: self.numbers[:, column]))
 
 
 @dataclass
@@ -128,7 +148,7 @@ def stream_coordinates(moments, total_weight, centre, standardize, weights):
     """The coordinates of a stream after rows of total weight `total_weight`, for the model with `weights`."""
     coordinates = Coordinates.empty(len(weights), weights.dtype)
     kernels.set_stream_coordinates(
-        moments, total_weight, centre=centre, standardize=standardize, coordinates=coordinates, weights=weights
+        moments.numbers, total_weight, centre=centre, standardize=standardize, coordinates=coordinates, weights=weights
     )
     return coordinates
 

@@ -1,7 +1,7 @@
 """The compiled part: one sweep of steps, in place; statistics of features; and the raw predictions of sparse rows.
 
 Arguments are marked IN, OUT or INOUT. Nothing is checked: a wrong shape is undefined behaviour. What goes over rows releases the
-GIL and raises nothing but MemoryError, before anything has changed. The types named Model, Penalty, Moments, Coordinates and
+GIL and raises nothing but MemoryError, before anything has changed. The types named Model, Penalty, Coordinates and
 Iterates are those of `_layout`, `_objective`, `_features` and `_automatic`.
 """
 
@@ -52,7 +52,7 @@ def stream(
     standardize: bool,  # the same
     average_from: float,  # the weight seen before averaging begins
     settle: bool,  # at the end, bring the penalty and the average of all features up to date
-    moments: Any | None,  # INOUT  Moments; None: the coordinates stay as they are
+    follows: bool,  # whether the coordinates follow from the moments of the rows; else both stay as they are
     table: NDArray[Any] | None,  # OUT  (n_samples, n_padded): the implicit residual of each row that is visited
     norms: NDArray[np.float64] | None,  # OUT  (n_samples,): 1 + |row|^2 in the coordinates
     state: Any,  # INOUT  Iterates, in the dtype of values
@@ -93,18 +93,19 @@ def accumulate(
     starts: NDArray[Any],  # IN
     *,
     sample_weight: NDArray[np.float64],  # IN  by row
-    moments: Any,  # INOUT  Moments
+    features: NDArray[np.float64],  # INOUT  (n_features, 8), the numbers of Moments
 ) -> None:
     """Add rows to the moments."""
 
-def spreads(moments: Any, total_weight: float) -> NDArray[np.float64]:
-    """Mean, active deviation, root mean square and share of each feature, see kernels.h; shape (4, n_features).
-
-    Moves the centres of the moments to the means.
-    """
+def spreads(
+    features: NDArray[np.float64],  # IN  (n_features, 8), the numbers of Moments
+    total_weight: float,
+    out: NDArray[np.float64],  # OUT  (4, n_features)
+) -> None:
+    """Mean, active deviation, root mean square and share of each feature, see kernels.h."""
 
 def set_stream_coordinates(
-    moments: Any,  # INOUT  Moments, as in spreads
+    features: NDArray[np.float64],  # IN  as in spreads
     total_weight: float,
     *,
     centre: bool,

@@ -170,7 +170,7 @@ class Stream:
         self.eta0, self.alpha, self.l2_ratio, self.l1_ratio, self.fit_intercept = eta0, alpha, l2_ratio, l1_ratio, fit_intercept
         self.centre, self.standardize, self.average_from = how["centre"], how["standardize"], how["average_from"]
         self.weight = self.norm = self.curvature = self.penalty_step = self.average_weight = self.loss = 0.0
-        self.n_rows = self.block_end = 0
+        self.n_rows = self.block_end = self.refresh_at = 0
         self.block_limit = self.block_penalty_step = self.block_average_weight = 0.0
         self.penalty_stamps, self.average_stamps = np.zeros(len(theta)), np.zeros(len(theta))
         self.table, self.norms = {}, {}  # by row
@@ -178,21 +178,22 @@ class Stream:
     def dense(self, X, y, sample_weight, order, settle):
         """Visit rows of X in blocks, the length of which depends on the number of the row with which they begin.
 
-        If coordinates follow from the rows, a block ends before a row more than four times the mean norm far out.
+        If coordinates follow from the rows, they are refreshed at the beginning of a block, when the rows have grown by a sixteenth
+        or that row is more than four times the mean norm far out; and before such a row a block ends.
         """
         everything = np.ones(len(self.theta), dtype=bool)
         for i in order:
-            if (
-                self.n_rows < self.block_end
-                and self.moments is not None
-                and 1 + self.seen(X[i]) @ self.seen(X[i]) > self.block_limit
-            ):
+            is_far = self.n_rows < self.block_end and self.is_far(X[i])
+            if is_far:
                 self.end_block(everything)
             begins = self.n_rows == self.block_end
-            self.see(X[i], sample_weight[i], everything, refreshes=begins)
             if begins:
                 self.block_end = self.n_rows + max(1, min(16, self.n_rows // 16))
-                self.block_limit = 4 * self.norm / self.weight if self.weight > 0 else 0.0
+                self.block_limit = 4 * self.norm / self.weight if self.weight > 0 else np.inf
+            refreshes = begins and (self.n_rows >= self.refresh_at or is_far or self.is_far(X[i]))
+            if refreshes:
+                self.refresh_at = self.n_rows + max(1, self.n_rows // 16)
+            self.see(X[i], sample_weight[i], everything, refreshes)
             self.visit(i, X[i], y[i], sample_weight[i])
             if self.n_rows == self.block_end:
                 self.end_block(everything)
@@ -205,6 +206,9 @@ class Stream:
         self.average(everything, self.block_average_weight)
         self.average_intercept(self.block_average_weight)
         self.block_penalty_step, self.block_average_weight = self.penalty_step, self.average_weight
+
+    def is_far(self, x):
+        return self.moments is not None and 1 + self.seen(x) @ self.seen(x) > self.block_limit
 
     def seen(self, x):
         offset, inverse_scale, _, _ = self.coordinates
@@ -219,6 +223,8 @@ class Stream:
             self.visit(i, X[i], y[i], sample_weight[i])
             self.average_intercept(average_weight)
         if settle:
+            if self.moments is not None:
+                self.coordinates = list(stream_coordinates(self.moments, self.weight, self.centre, self.standardize))
             self.bring_up_to_date(np.ones(len(self.theta), dtype=bool))
 
     def see(self, x, w, touched, refreshes):

@@ -63,12 +63,12 @@ void decision(const Decision<T, I>& task) {
 }
 
 template <class T, class I>
-void accumulate(const Rows<T, I>& rows, ptrdiff_t n_samples, Numbers sample_weight, const Moments& moments) {
-    select(active()->automatic, T(), I()).accumulate(rows, n_samples, sample_weight, moments);
+void accumulate(const Rows<T, I>& rows, ptrdiff_t n_samples, Numbers sample_weight, Feature* features, double* scratch) {
+    select(active()->automatic, T(), I()).accumulate(rows, n_samples, sample_weight, features, scratch);
 }
 
-inline Spread spread(const Moments& moments, ptrdiff_t feature, double total_weight) {
-    return active()->automatic.f64_i32.spread(moments, feature, total_weight);
+inline Spread spread(const Feature& feature, double total_weight) {
+    return active()->automatic.f64_i32.spread(feature, total_weight);
 }
 
 template <class T>

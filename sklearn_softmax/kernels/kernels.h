@@ -57,13 +57,15 @@ struct SweepResult {
     double averaged_weight;
 };
 
-// Of the values of each feature that are not zero, times a power of two: their weight, and their weighted sum and sum of squares
-// about a centre.
-struct Moments {
-    double *unit, *weight, *centre, *sum, *square;  // (n_features) each
+// What a stream remembers of a feature, in one cache line: of the values that are not zero, times a power of two, their weight, and
+// their weighted sum and sum of squares about a centre; and how far the stream was when a feature of sparse rows was up to date.
+struct Feature {
+    double unit, weight, centre, sum, square;
+    double penalty_stamp, average_stamp;
+    double unused;
 };
 
-// What follows from them; see moments.h.
+// What follows from the moments; see moments.h.
 struct Spread {
     double mean;  // over all rows
     double active_deviation;  // the penalty's scale; squared: about that mean, per weight of the rows where it is not zero
@@ -109,6 +111,7 @@ struct Clock {
     double average_weight;  // sum of weight * (weight seen since averaging began)^3
     double loss;  // sum of weight * log loss, each row scored before its step
     ptrdiff_t n_rows;
+    ptrdiff_t refresh_at;  // the number of the dense row with which coordinates are refreshed
     // the open block of dense rows: where it ends, the largest norm that it takes, and penalty_step and average_weight where it
     // began
     ptrdiff_t block_end;
@@ -120,16 +123,17 @@ struct Stream {
     Visits<T, I> visits;
     double eta0;
     double alpha;  // NaN: 1 / (weight seen)
-    bool centre, standardize;  // how coordinates follow from moments
+    bool follows;  // whether coordinates follow from the moments of the rows; else both stay as they are
+    bool centre, standardize;  // how they follow
     double average_from;  // the weight seen before averaging begins
     bool settle;  // at the end, bring the penalty and the average of all features up to date
     // INOUT
-    Moments moments;  // null: coordinates stay as they are
+    Feature* features;
     T* average;  // as weights
     double* intercept_average;
-    double *penalty_stamps,
-        *average_stamps;  // (n_features); CSR: penalty_step and average_weight when a feature was up to date
     Clock clock;
+    // TEMP
+    double* moments;  // (5, n_features padded) of dense rows that coordinates follow; (6, longest_row) of sparse ones
     // OUT
     double* norms;  // (n_samples): 1 + |row|^2 of each row; null: not wanted
 };
@@ -143,7 +147,7 @@ struct PointSaga {
     // INOUT
     T* gradient;  // as weights: the mean over the rows of weight * residual in the table * row
     double* intercept_gradient;  // (n_padded)
-    double* stamps;  // TEMP (n_features), zero on entry; CSR
+    double* waiting;  // TEMP (3, n_features); CSR
     // OUT
     double loss, curvature;  // sums of weight * log loss, and of weight * sum over the classes of p (1 - p)
 };
@@ -168,8 +172,8 @@ struct ClassicKernels {
 
 template <class T, class I>
 struct AutomaticKernels {
-    void (*accumulate)(const Rows<T, I>&, ptrdiff_t n_samples, Numbers sample_weight, const Moments&);
-    Spread (*spread)(const Moments&, ptrdiff_t feature, double total_weight);
+    void (*accumulate)(const Rows<T, I>&, ptrdiff_t n_samples, Numbers sample_weight, Feature*, double* scratch);
+    Spread (*spread)(const Feature&, double total_weight);
     void (*set_coordinates)(const Coordinates<T>&, ptrdiff_t feature, const Spread&, bool centre, bool standardize);
     size_t (*scratch_size)(const Visits<T, I>&);  // in numbers of T
     void (*stream)(Stream<T, I>&);

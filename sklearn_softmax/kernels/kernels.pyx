@@ -70,12 +70,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         T* scores
         T* out
 
-    struct Moments:
-        double* unit
-        double* weight
-        double* centre
-        double* sum
-        double* square
+    struct Feature:
+        pass
 
     cppclass Coordinates[T]:
         T* offset
@@ -109,6 +105,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double average_weight
         double loss
         Py_ssize_t n_rows
+        Py_ssize_t refresh_at
         Py_ssize_t block_end
         double block_limit
         double block_penalty_step
@@ -118,16 +115,16 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         Visits[T, I] visits
         double eta0
         double alpha
+        bint follows
         bint centre
         bint standardize
         double average_from
         bint settle
-        Moments moments
+        Feature* features
         T* average
         double* intercept_average
-        double* penalty_stamps
-        double* average_stamps
         Clock clock
+        double* moments
         double* norms
 
     cppclass PointSaga[T, I]:
@@ -137,7 +134,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         Numbers repeats
         T* gradient
         double* intercept_gradient
-        double* stamps
+        double* waiting
         double loss
         double curvature
 
@@ -156,9 +153,9 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     SweepResult run_sweep "softmax::sweep"[T, I](const Sweep[T, I]& task)
     void run_decision "softmax::decision"[T, I](const Decision[T, I]& task)
     void run_accumulate "softmax::accumulate"[T, I](
-        const Rows[T, I]& rows, Py_ssize_t n_samples, Numbers sample_weight, const Moments& moments
+        const Rows[T, I]& rows, Py_ssize_t n_samples, Numbers sample_weight, Feature* features, double* scratch
     )
-    Spread spread_of "softmax::spread"(const Moments& moments, Py_ssize_t feature, double total_weight)
+    Spread spread_of "softmax::spread"(const Feature& feature, double total_weight)
     void set_feature "softmax::set_coordinates"[T](
         const Coordinates[T]& coordinates, Py_ssize_t feature, const Spread& spread, bint centre, bint standardize
     )
@@ -279,23 +276,6 @@ cdef void set_rows(
     rows.n_features = n_features
 
 
-cdef Moments pointers(moments):
-    cdef:
-        Moments result
-        double[::1] unit = moments.unit
-        double[::1] weight = moments.weight
-        double[::1] centre = moments.centre
-        double[::1] sum = moments.sum
-        double[::1] square = moments.square
-
-    result.unit = &unit[0]
-    result.weight = &weight[0]
-    result.centre = &centre[0]
-    result.sum = &sum[0]
-    result.square = &square[0]
-    return result
-
-
 cdef void set_coordinates(Coordinates[floating]* task, coordinates, const floating[:, ::1] weights):
     cdef:
         floating[::1] offset = coordinates.offset
@@ -310,46 +290,59 @@ cdef void set_coordinates(Coordinates[floating]* task, coordinates, const floati
 
 
 def accumulate(
-    const floating[::1] values, const index[::1] columns, const index[::1] starts, *, const double[:] sample_weight, moments
+    const floating[::1] values,
+    const index[::1] columns,
+    const index[::1] starts,
+    *,
+    const double[:] sample_weight,
+    double[:, ::1] features,
 ):
     cdef:
         Rows[floating, index] rows
-        Moments task = pointers(moments)
         Numbers weights = numbers(sample_weight)
         Py_ssize_t n_samples = sample_weight.shape[0]
+        Feature* first = <Feature*> &features[0, 0]
+        Scratch scratch = Scratch(n_moments(starts.shape[0] > 0, features.shape[0], 0) * sizeof(double))
+        double* moments = <double*> scratch.start
 
-    set_rows[floating, index](&rows, values, columns, starts, len(moments.weight))
+    set_rows[floating, index](&rows, values, columns, starts, features.shape[0])
     with nogil:
-        run_accumulate(rows, n_samples, weights, task)
+        run_accumulate(rows, n_samples, weights, first, moments)
 
 
-def spreads(moments, double total_weight):
+def spreads(const double[:, ::1] features, double total_weight, double[:, ::1] out):
     cdef:
-        Moments task = pointers(moments)
-        Py_ssize_t j, n_features = len(moments.weight)
-        double[:, ::1] columns = moments.weight.repeat(4).reshape(4, n_features)
+        Py_ssize_t j
         Spread one
 
-    for j in range(n_features):
-        one = spread_of(task, j, total_weight)
-        columns[0, j], columns[1, j] = one.mean, one.active_deviation
-        columns[2, j], columns[3, j] = one.root_mean_square, one.share
-    return columns.base
+    for j in range(features.shape[0]):
+        one = spread_of((<const Feature*> &features[j, 0])[0], total_weight)
+        out[0, j], out[1, j], out[2, j], out[3, j] = one.mean, one.active_deviation, one.root_mean_square, one.share
 
 
 def set_stream_coordinates(
-    moments, double total_weight, *, bint centre, bint standardize, coordinates, const floating[:, ::1] weights
+    const double[:, ::1] features,
+    double total_weight,
+    *,
+    bint centre,
+    bint standardize,
+    coordinates,
+    const floating[:, ::1] weights,
 ):
     cdef:
-        Moments task = pointers(moments)
         Coordinates[floating] target
         Py_ssize_t j
         Spread one
 
     set_coordinates[floating](&target, coordinates, weights)
-    for j in range(weights.shape[0]):
-        one = spread_of(task, j, total_weight)
+    for j in range(features.shape[0]):
+        one = spread_of((<const Feature*> &features[j, 0])[0], total_weight)
         set_feature(target, j, one, centre, standardize)
+
+
+cdef Py_ssize_t n_moments(bint is_sparse, Py_ssize_t n_features, Py_ssize_t longest) noexcept:
+    """Numbers of double that the moments of a stream need for a moment; see Stream in kernels.h."""
+    return 6 * longest if is_sparse else 5 * (n_features + 8)
 
 
 cdef Py_ssize_t longest_row(const index[::1] starts) noexcept:
@@ -407,7 +400,7 @@ def stream(
     bint standardize,
     double average_from,
     bint settle,
-    moments,
+    bint follows,
     table,
     double[::1] norms,
     state,
@@ -417,11 +410,10 @@ def stream(
         double[::1] intercept = state.model.intercept
         floating[:, ::1] average = state.model.average
         double[::1] intercept_average = state.model.intercept_average
-        double[::1] penalty_stamps = state.penalty_stamps
-        double[::1] average_stamps = state.average_stamps
+        double[:, ::1] features = state.features.numbers
         floating[:, ::1] residuals
         Stream[floating, index] task
-        Scratch scratch
+        Scratch scratch, moments
 
     set_visits[floating, index](
         &task.visits, values, columns, starts, y, sample_weight, order, penalty, fit_intercept, state.coordinates,
@@ -434,16 +426,15 @@ def stream(
     task.average_from = average_from
     task.settle = settle
     task.norms = &norms[0] if norms is not None else NULL
-    task.moments.weight = NULL
-    if moments is not None:
-        task.moments = pointers(moments)
+    task.follows = follows
+    task.features = <Feature*> &features[0, 0]
+    moments = Scratch(n_moments(starts.shape[0] > 0, features.shape[0], task.visits.longest_row) * sizeof(double) if follows else 0)
+    task.moments = <double*> moments.start
     if table is not None:
         residuals = table
         task.visits.table = &residuals[0, 0]
     task.average = &average[0, 0]
     task.intercept_average = &intercept_average[0]
-    task.penalty_stamps = &penalty_stamps[0]
-    task.average_stamps = &average_stamps[0]
     clock = state.clock
     task.clock.weight = clock.weight
     task.clock.norm = clock.norm
@@ -452,6 +443,7 @@ def stream(
     task.clock.average_weight = clock.average_weight
     task.clock.loss = clock.loss
     task.clock.n_rows = clock.n_rows
+    task.clock.refresh_at = clock.refresh_at
     task.clock.block_end = clock.block_end
     task.clock.block_limit = clock.block_limit
     task.clock.block_penalty_step = clock.block_penalty_step
@@ -467,6 +459,7 @@ def stream(
     clock.average_weight = task.clock.average_weight
     clock.loss = task.clock.loss
     clock.n_rows = task.clock.n_rows
+    clock.refresh_at = task.clock.refresh_at
     clock.block_end = task.clock.block_end
     clock.block_limit = task.clock.block_limit
     clock.block_penalty_step = task.clock.block_penalty_step
@@ -495,7 +488,7 @@ def point_saga(
         floating[:, ::1] weights = model.weights
         double[::1] intercept = model.intercept
         PointSaga[floating, index] task
-        Scratch stamps = Scratch(weights.shape[0] * sizeof(double) if starts.shape[0] else 0)
+        Scratch waiting = Scratch(3 * weights.shape[0] * sizeof(double) if starts.shape[0] else 0)
         Scratch scratch
 
     set_visits[floating, index](
@@ -508,7 +501,7 @@ def point_saga(
     task.alpha = penalty.alpha
     task.gradient = &gradient[0, 0]
     task.intercept_gradient = &intercept_gradient[0]
-    task.stamps = <double*> stamps.start
+    task.waiting = <double*> waiting.start
     task.loss = 0
     task.curvature = 0
     scratch = Scratch(scratch_size(task.visits) * sizeof(floating))

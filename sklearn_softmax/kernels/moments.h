@@ -8,78 +8,191 @@
 
 namespace {
 
-using softmax::Moments;
+using softmax::Feature;
 using softmax::Spread;
 
-constexpr double largest_value = 1e100;  // whose square is far from overflow, however many of them are added
+constexpr double smallest_value = 1e-100, largest_value = 1e100;  // whose squares are far from the ends of the range
 
-// The power of two that makes x about 1 becomes the unit, so that no square leaves the range of double.
-inline void set_unit(const Moments& m, ptrdiff_t j, double x) {
+SOFTMAX_INLINE bool is_extreme(double z) { return !(fabs(z) < largest_value) || fabs(z) < smallest_value; }
+
+// The power of two that makes x about 1 becomes the unit.
+inline void set_unit(Feature& f, double x) {
     int exponent;
     frexp(x, &exponent);
-    const double unit = ldexp(1.0, exponent < -1000 ? 1000 : -exponent), change = m.unit[j] > 0 ? unit / m.unit[j] : 0;
-    m.unit[j] = unit;
-    m.centre[j] *= change;
-    m.sum[j] *= change;
-    m.square[j] = m.square[j] * change * change;
+    const double unit = ldexp(1.0, exponent < -1000 ? 1000 : -exponent), change = unit / f.unit;
+    f.unit = unit;
+    f.centre *= change;
+    f.sum *= change;
+    f.square = f.square * change * change;
 }
 
 // `sum` and `square` are taken about `centre`, so that a mean far from zero costs no digits: a value that occurred, moved to
 // the mean when it is known (Chan, Golub and LeVeque 1983).
-SOFTMAX_INLINE void add(const Moments& m, ptrdiff_t j, double x, double weight) {
+SOFTMAX_INLINE void add(Feature& f, double x, double weight) {
     if (x == 0) return;
-    if (m.weight[j] == 0) {
-        set_unit(m, j, x);
-        m.centre[j] = x * m.unit[j];
+    if (f.weight == 0) {
+        if (is_extreme(x)) set_unit(f, x);
+        f.centre = x * f.unit;
     }
-    if (!(fabs(x * m.unit[j]) < largest_value)) set_unit(m, j, x);
-    const double change = x * m.unit[j] - m.centre[j];
-    m.weight[j] += weight;
-    m.sum[j] += weight * change;
-    m.square[j] += weight * change * change;
+    if (!(fabs(x * f.unit) < largest_value)) set_unit(f, x);
+    const double change = x * f.unit - f.centre;
+    f.weight += weight;
+    f.sum += weight * change;
+    f.square += weight * change * change;
 }
 
-// (Moves the centre to the mean.)
-inline Spread spread(const Moments& m, ptrdiff_t j, double total) {
-    const double weight = m.weight[j];
-    if (weight == 0) return {0, 0, 0, 0};
-    const double shift = m.sum[j] / weight;
-    m.centre[j] += shift;
-    m.square[j] -= m.sum[j] * shift;
-    if (m.square[j] < 0) m.square[j] = 0;
-    m.sum[j] = 0;
-    const double unit = m.unit[j], centre = m.centre[j], share = weight / total, variance = m.square[j] / weight;
-    const double absent = 1 - share > 1e-12 ? 1 - share : 0;  // below, it is the rounding of two sums
-    return {share * centre / unit, sqrt(variance + centre * centre * absent) / unit, sqrt(variance + centre * centre) / unit,
-            share};
+SOFTMAX_INLINE void move_centre_to_mean(Feature& f, double inverse_weight) {
+    const double shift = f.sum * inverse_weight, square = f.square - f.sum * shift;
+    f.centre += shift;
+    f.square = square > 0 ? square : 0;
+    f.sum = 0;
 }
 
 SOFTMAX_INLINE double inverse_or_zero(double x) { return x > 1e-300 ? 1 / x : 0; }
 
+// Of a feature whose centre is the mean. No branches: it stands in loops over many features.
+SOFTMAX_INLINE Spread spread_about(double unit, double weight, double centre, double square, double total) {
+    const double share = weight / total, variance = weight > 0 ? square / weight : 0, mean_square = centre * centre;
+    const double absent = 1 - share > 1e-12 ? 1 - share : 0;  // below, it is the rounding of two sums
+    return {share * centre / unit, sqrt(variance + mean_square * absent) / unit, sqrt(variance + mean_square) / unit, share};
+}
+
+inline Spread spread(const Feature& feature, double total) {
+    Feature f = feature;
+    move_centre_to_mean(f, f.weight > 0 ? 1 / f.weight : 0);
+    return spread_about(f.unit, f.weight, f.centre, f.square, total);
+}
+
 // Where a feature is seen from in a stream: (x - offset) * inverse_scale, its step longer by `gain`, and the penalty's scale in
-// these units. Values so large that squares overflow are cut off by the rows' loader.
-template <class T>
-void set_coordinates(const softmax::Coordinates<T>& c, ptrdiff_t j, const Spread& s, bool centre, bool standardize) {
+// these units.
+struct Place {
+    double offset, inverse_scale, gain, penalty_ratio;
+};
+
+SOFTMAX_INLINE Place place(const Spread& s, bool centre, bool standardize) {
     const double scale = centre ? s.active_deviation : s.root_mean_square;
     const double penalty_scale = standardize ? s.active_deviation : 1;
     const double inverse_scale = penalty_scale > 0 ? inverse_or_zero(scale) : 0;
-    c.offset[j] = T(centre ? s.mean : 0);
-    c.inverse_scale[j] = T(inverse_scale);
-    c.gain[j] = T(s.share > 0 ? sqrt(1 / s.share) : 1);
-    c.penalty_ratio[j] = T(penalty_scale * inverse_scale);
+    return {centre ? s.mean : 0, inverse_scale, s.share > 0 ? sqrt(1 / s.share) : 1, penalty_scale * inverse_scale};
 }
 
-template <class T, class I>
-void accumulate(const softmax::Rows<T, I>& rows, ptrdiff_t n_samples, softmax::Numbers sample_weight, const Moments& m) {
-    for (ptrdiff_t i = 0; i < n_samples; ++i) {
-        const double weight = sample_weight.data[i * sample_weight.stride];
-        if (rows.columns) {
-            for (I at = rows.starts[i]; at < rows.starts[i + 1]; ++at) add(m, rows.columns[at], rows.values[at], weight);
-        } else {
-            const T* const row = rows.values + i * rows.n_features;
-            for (ptrdiff_t j = 0; j < rows.n_features; ++j) add(m, j, row[j], weight);
+template <class T>
+SOFTMAX_INLINE void set_coordinates(const softmax::Coordinates<T>& c, ptrdiff_t j, const Spread& s, bool centre,
+                                    bool standardize) {
+    const Place there = place(s, centre, standardize);
+    c.offset[j] = T(there.offset);
+    c.inverse_scale[j] = T(there.inverse_scale);
+    c.gain[j] = T(there.gain);
+    c.penalty_ratio[j] = T(there.penalty_ratio);
+}
+
+// The moments of all features, while dense rows are added to them: an array of each, so that vectors run over features.
+template <class T>
+class DenseMoments {
+    using V = Vec<double>;
+    Feature* const features;
+    const ptrdiff_t n_features;
+    double *const unit, *const weight, *const centre, *const sum, *const square;
+
+   public:
+    static ptrdiff_t stride(ptrdiff_t n_features) { return (n_features + 7) / 8 * 8; }
+
+    DenseMoments(Feature* all, ptrdiff_t size, double* memory)
+        : features(all),
+          n_features(size),
+          unit(memory),
+          weight(unit + stride(size)),
+          centre(weight + stride(size)),
+          sum(centre + stride(size)),
+          square(sum + stride(size)) {
+        if (memory)
+            for (ptrdiff_t j = 0; j < n_features; ++j) load(j);
+    }
+
+    void add_rows(const T* const* rows, const double* weights, int n_rows) {
+        ptrdiff_t j = 0;
+        for (; j + V::lanes <= n_features; j += V::lanes) {
+            const V zero = V::broadcast(0), centres = V::load(centre + j), units = V::load(unit + j);
+            V new_weight = zero, new_sum = zero, new_square = zero, top = zero;
+            for (int r = 0; r < n_rows; ++r) {
+                const V x = widened(rows[r] + j), z = x * units, change = z - centres;
+                const V present = where_equal(x, zero, zero, V::broadcast(weights[r])), moved = present * change;
+                top = max(top, max(z, zero - z));
+                new_weight = new_weight + present;
+                new_sum = new_sum + moved;
+                new_square = new_square + moved * change;
+            }
+            const V old_weight = V::load(weight + j);
+            // new features (which have no centre yet) and values at the ends of the range, one by one
+            const V is_new = where_equal(old_weight, zero, top, zero);
+            if (largest(is_new) > 0 || !(largest(top) < largest_value)) {
+                for (ptrdiff_t k = j; k < j + V::lanes; ++k) add_values(k, rows, weights, n_rows);
+                continue;
+            }
+            (old_weight + new_weight).store(weight + j);
+            (V::load(sum + j) + new_sum).store(sum + j);
+            (V::load(square + j) + new_square).store(square + j);
+        }
+        for (; j < n_features; ++j) add_values(j, rows, weights, n_rows);
+    }
+
+    void set_all_coordinates(const softmax::Coordinates<T>& c, double total, bool centred, bool standardize) {
+        for (ptrdiff_t j = 0; j < n_features; ++j) {
+            const double inverse = weight[j] > 0 ? 1 / weight[j] : 0, shift = sum[j] * inverse;
+            const double rest = square[j] - sum[j] * shift;
+            centre[j] += shift;
+            square[j] = rest > 0 ? rest : 0;
+            sum[j] = 0;
+            const Spread s = spread_about(unit[j], weight[j], centre[j], square[j], total);
+            set_coordinates(c, j, s, centred, standardize);
         }
     }
+
+    void store() const {
+        for (ptrdiff_t j = 0; j < n_features; ++j) {
+            Feature& f = features[j];
+            f.unit = unit[j], f.weight = weight[j], f.centre = centre[j], f.sum = sum[j], f.square = square[j];
+        }
+    }
+
+   private:
+    void load(ptrdiff_t j) const {
+        const Feature& f = features[j];
+        unit[j] = f.unit, weight[j] = f.weight, centre[j] = f.centre, sum[j] = f.sum, square[j] = f.square;
+    }
+
+    void add_values(ptrdiff_t j, const T* const* rows, const double* weights, int n_rows) {
+        Feature& f = features[j];
+        f.unit = unit[j], f.weight = weight[j], f.centre = centre[j], f.sum = sum[j], f.square = square[j];
+        for (int r = 0; r < n_rows; ++r) add(f, rows[r][j], weights[r]);
+        load(j);
+    }
+};
+
+template <class T, class I>
+void accumulate(const softmax::Rows<T, I>& rows, ptrdiff_t n_samples, softmax::Numbers sample_weight, Feature* features,
+                double* scratch) {
+    if (rows.columns) {
+        for (ptrdiff_t i = 0; i < n_samples; ++i) {
+            const double weight = sample_weight.data[i * sample_weight.stride];
+            for (I at = rows.starts[i]; at < rows.starts[i + 1]; ++at)
+                add(features[rows.columns[at]], rows.values[at], weight);
+        }
+        return;
+    }
+    constexpr int most = 16;
+    DenseMoments<T> moments(features, rows.n_features, scratch);
+    const T* block[most];
+    double weights[most];
+    for (ptrdiff_t i = 0; i < n_samples; i += most) {
+        const int n_rows = int(n_samples - i < most ? n_samples - i : most);
+        for (int r = 0; r < n_rows; ++r) {
+            block[r] = rows.values + (i + r) * rows.n_features;
+            weights[r] = sample_weight.data[(i + r) * sample_weight.stride];
+        }
+        moments.add_rows(block, weights, n_rows);
+    }
+    moments.store();
 }
 
 }  // namespace

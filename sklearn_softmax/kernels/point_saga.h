@@ -12,6 +12,13 @@
 
 namespace {
 
+// What a visit has to know of a feature of sparse rows, side by side.
+template <class T>
+struct Waiting {
+    double stamp;  // the number of visits that it has drifted for
+    T inverse_scale, penalty_ratio;
+};
+
 template <class T, class I>
 class PointSagaRule {
     using V = Vec<T>;
@@ -21,13 +28,19 @@ class PointSagaRule {
     const double to_gradient;  // from a change of the weights to one of the mean gradient
     double drift = 0;  // step * visits, of the block that comes next
     double n_begun = 0;
+    Waiting<T>* const waiting;
 
    public:
     explicit PointSagaRule(softmax::PointSaga<T, I>& saga)
         : s(saga),
           visits(saga.visits),
           coordinates(saga.visits.coordinates),
-          to_gradient(1 / (saga.step * double(saga.visits.n_visits))) {}
+          to_gradient(1 / (saga.step * double(saga.visits.n_visits))),
+          waiting(reinterpret_cast<Waiting<T>*>(saga.waiting)) {
+        if (visits.rows.columns)
+            for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
+                waiting[j] = {0, coordinates.inverse_scale[j], coordinates.penalty_ratio[j]};
+    }
 
     // ------------------------------------------------------------------------------------------------------------- dense
 
@@ -51,7 +64,7 @@ class PointSagaRule {
         const V gradient = V::load(s.gradient + at) + V::broadcast(T(to_gradient)) * product;
         gradient.store(s.gradient + at);
         const V w = V::load(visits.weights + at) - product;
-        drifted(j, w, gradient, drift).store(visits.weights + at);
+        drifted(w, gradient, coordinates.penalty_ratio[j], drift).store(visits.weights + at);
     }
 
     // ------------------------------------------------------------------------------------------------------------ sparse
@@ -59,6 +72,7 @@ class PointSagaRule {
     template <class Row>
     SOFTMAX_INLINE void fetch(const Row& row) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
+            prefetch_for_write(waiting + row.column(n));
             fetch_features(visits.weights, row.column(n) * visits.n_padded, visits.n_padded);
             fetch_features(s.gradient, row.column(n) * visits.n_padded, visits.n_padded);
         }
@@ -69,10 +83,13 @@ class PointSagaRule {
         drift_the_intercept(s.step);
     }
 
-    SOFTMAX_INLINE Seen<T> touch(ptrdiff_t j, T x) {
-        bring_up_to_date(j);
-        const T value = x * coordinates.inverse_scale[j];
-        return {value, value};
+    template <class Row>
+    SOFTMAX_INLINE void touch(const Row& row, T* seen, T* stepped) {
+        for (ptrdiff_t n = 0; n < row.size; ++n) {
+            const ptrdiff_t j = row.column(n);
+            bring_up_to_date(j);
+            seen[n] = stepped[n] = row.values[n] * waiting[j].inverse_scale;
+        }
     }
 
     SOFTMAX_INLINE void change(ptrdiff_t j, ptrdiff_t k, V product) {
@@ -115,19 +132,20 @@ class PointSagaRule {
     }
 
    private:
-    SOFTMAX_INLINE V drifted(ptrdiff_t j, V w, V gradient, double step) const {
-        const double ratio = coordinates.penalty_ratio[j], strength = step * s.alpha;
+    SOFTMAX_INLINE V drifted(V w, V gradient, double ratio, double step) const {
+        const double strength = step * s.alpha;
         w = w - V::broadcast(T(step)) * gradient;
         if (visits.l1_ratio > 0) w = soft_threshold(w, V::broadcast(T(strength * visits.l1_ratio * ratio)));
         return w * V::broadcast(T(1 / (1 + strength * visits.l2_ratio * ratio * ratio)));
     }
 
-    SOFTMAX_INLINE void bring_up_to_date(ptrdiff_t j) {
-        const double step = s.step * (n_begun - s.stamps[j]);
+    SOFTMAX_INLINE void bring_up_to_date(ptrdiff_t j) const {
+        const double step = s.step * (n_begun - waiting[j].stamp);
         if (step == 0) return;
-        s.stamps[j] = n_begun;
+        waiting[j].stamp = n_begun;
         for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes)
-            drifted(j, V::load(visits.weights + at), V::load(s.gradient + at), step).store(visits.weights + at);
+            drifted(V::load(visits.weights + at), V::load(s.gradient + at), waiting[j].penalty_ratio, step)
+                .store(visits.weights + at);
     }
 
     void drift_the_intercept(double step) const {

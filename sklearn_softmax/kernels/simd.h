@@ -132,6 +132,14 @@ struct Vec {
 };
 #endif
 
+// As many numbers as a vector of double has lanes, in double.
+template <class T>
+SOFTMAX_INLINE Vec<double> widened(const T* p) {
+    double numbers[Vec<double>::lanes];
+    for (int i = 0; i < Vec<double>::lanes; ++i) numbers[i] = p[i];
+    return Vec<double>::load(numbers);
+}
+
 template <class T>
 SOFTMAX_INLINE T largest(Vec<T> a) {
     T r = a[0];

@@ -30,9 +30,13 @@ class StreamRule {
     const softmax::Visits<T, I>& visits;
     softmax::Clock& clock;
     const softmax::Coordinates<T>& coordinates;
-    const bool is_running;
     double weight_of_row = 0;
     double penalty_gap = 0, average_share = 0;  // of the block that has ended
+
+    DenseMoments<T> moments;
+    const T* added_rows[most_rows];  // that visits have still to add to the moments
+    double added_weights[most_rows];
+    int n_added = 0;
 
    public:
     explicit StreamRule(softmax::Stream<T, I>& stream)
@@ -40,7 +44,8 @@ class StreamRule {
           visits(stream.visits),
           clock(stream.clock),
           coordinates(stream.visits.coordinates),
-          is_running(stream.moments.weight) {}
+          moments(stream.features, stream.visits.rows.n_features,
+                  stream.follows && !stream.visits.rows.columns ? stream.moments : nullptr) {}
 
     // ------------------------------------------------------------------------------------------------------------- dense
 
@@ -56,20 +61,23 @@ class StreamRule {
         if (begins) {
             clock.block_end = n_rows + block_length(n_rows);
             clock.block_limit = most_norms * clock.norm * inverse_or_zero(clock.weight);
-            if (is_running) refresh(row, weight);
+            if (s.follows && n_rows >= clock.refresh_at) refresh(row, weight);
         }
         block.load(row, coordinates);
-        if (begins || !is_running) return true;
-        if (1 + block.norm[block.n_rows - 1] > clock.block_limit) {
+        if (!s.follows || n_rows < n_refreshed) return true;
+        if (n_rows > 0 && 1 + block.norm[block.n_rows - 1] > clock.block_limit) {
             block.drop_last();
-            clock.block_end = n_rows;
+            clock.block_end = clock.refresh_at = n_rows;
             return false;
         }
-        add_to_moments(row, weight);
+        added_rows[n_added] = row;
+        added_weights[n_added++] = weight;
         return true;
     }
 
     bool close(int n_visited, int) {
+        if (n_added > 0) moments.add_rows(added_rows, added_weights, n_added);
+        n_added = 0;
         penalty_gap = average_share = 0;
         if (clock.n_rows < clock.block_end) return n_visited > 0;
         penalty_gap = clock.penalty_step - clock.block_penalty_step;
@@ -81,6 +89,7 @@ class StreamRule {
     }
 
     bool end_block() {
+        if (s.follows) moments.store();
         if (!s.settle) return false;
         clock.block_end = clock.n_rows;
         return close(0, 0);
@@ -89,7 +98,7 @@ class StreamRule {
     SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
         const ptrdiff_t at = j * visits.n_padded + k;
         V w = V::load(visits.weights + at) - product;
-        if (penalty_gap > 0) w = penalised(j, w, penalty_gap);
+        if (penalty_gap > 0) w = penalised(w, penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j]);
         if (average_share > 0) averaged(w, average_share, at);
         w.store(visits.weights + at);
     }
@@ -99,6 +108,7 @@ class StreamRule {
     template <class Row>
     SOFTMAX_INLINE void fetch(const Row& row) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
+            prefetch_for_write(s.features + row.column(n));
             fetch_features(visits.weights, row.column(n) * visits.n_padded, visits.n_padded);
             fetch_features(s.average, row.column(n) * visits.n_padded, visits.n_padded);
         }
@@ -106,14 +116,18 @@ class StreamRule {
 
     void begin_visit(ptrdiff_t i) { weight_of_row = weight_of(i); }
 
-    SOFTMAX_INLINE Seen<T> touch(ptrdiff_t j, T x) {
-        if (is_running) {
-            add(s.moments, j, x, weight_of_row);
-            set_coordinates(coordinates, j, spread(s.moments, j, clock.weight + weight_of_row), false, s.standardize);
+    template <class Row>
+    SOFTMAX_INLINE void touch(const Row& row, T* seen, T* stepped) {
+        if (s.follows) {
+            touch_and_follow(row, seen, stepped);
+            return;
         }
-        bring_up_to_date(j);
-        const T value = x * coordinates.inverse_scale[j];
-        return {value, value * coordinates.gain[j]};
+        for (ptrdiff_t n = 0; n < row.size; ++n) {
+            const ptrdiff_t j = row.column(n);
+            bring_up_to_date(j, coordinates.gain[j], coordinates.penalty_ratio[j]);
+            seen[n] = row.values[n] * coordinates.inverse_scale[j];
+            stepped[n] = seen[n] * coordinates.gain[j];
+        }
     }
 
     SOFTMAX_INLINE void change(ptrdiff_t j, ptrdiff_t k, V product) {
@@ -122,8 +136,11 @@ class StreamRule {
     }
 
     void end() {
-        if (s.settle)
-            for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) bring_up_to_date(j);
+        if (!s.settle) return;
+        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
+            if (s.follows) set_coordinates(coordinates, j, spread(s.features[j], clock.weight), false, s.standardize);
+            bring_up_to_date(j, coordinates.gain[j], coordinates.penalty_ratio[j]);
+        }
     }
 
     // -------------------------------------------------------------------------------------------------------------- both
@@ -161,21 +178,46 @@ class StreamRule {
     }
 
    private:
-    void add_to_moments(const T* row, double weight) const {
-        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) add(s.moments, j, row[j], weight);
-    }
+    ptrdiff_t n_refreshed = 0;  // rows that the last refresh in this call knew
 
     // The coordinates that follow from the rows so far and this one.
-    void refresh(const T* row, double weight) const {
-        add_to_moments(row, weight);
-        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
-            set_coordinates(coordinates, j, spread(s.moments, j, clock.weight + weight), s.centre, s.standardize);
+    void refresh(const T* row, double weight) {
+        moments.add_rows(&row, &weight, 1);
+        moments.set_all_coordinates(coordinates, clock.weight + weight, s.centre, s.standardize);
+        n_refreshed = clock.n_rows + 1;
+        clock.refresh_at = clock.n_rows + (clock.n_rows < 16 ? 1 : clock.n_rows / 16);
+    }
+
+    // Of sparse rows, each row refreshes the coordinates of its features: in three loops, of which the second has no memory but
+    // arrays, for vectors.
+    template <class Row>
+    SOFTMAX_INLINE void touch_and_follow(const Row& row, T* seen, T* stepped) {
+        const ptrdiff_t size = row.size;
+        double *const unit = s.moments, *const weight = unit + visits.longest_row,
+                      *const centre = weight + visits.longest_row, *const square = centre + visits.longest_row,
+                      *const gain = square + visits.longest_row, *const ratio = gain + visits.longest_row;
+        const double total = clock.weight + weight_of_row;
+        for (ptrdiff_t n = 0; n < size; ++n) {
+            Feature& f = s.features[row.column(n)];
+            add(f, row.values[n], weight_of_row);
+            move_centre_to_mean(f, f.weight > 0 ? 1 / f.weight : 0);
+            unit[n] = f.unit, weight[n] = f.weight, centre[n] = f.centre, square[n] = f.square;
+        }
+        const bool standardize = s.standardize;
+        for (ptrdiff_t n = 0; n < size; ++n) {
+            const Place there = place(spread_about(unit[n], weight[n], centre[n], square[n], total), false, standardize);
+            seen[n] = row.values[n] * T(there.inverse_scale);
+            stepped[n] = seen[n] * T(there.gain);
+            gain[n] = there.gain;
+            ratio[n] = there.penalty_ratio;
+        }
+        for (ptrdiff_t n = 0; n < size; ++n) bring_up_to_date(row.column(n), gain[n], ratio[n]);
     }
 
     double weight_of(ptrdiff_t i) const { return visits.sample_weight.data[i * visits.sample_weight.stride]; }
 
-    SOFTMAX_INLINE V penalised(ptrdiff_t j, V w, double penalty_step) const {
-        const double ratio = coordinates.penalty_ratio[j], step = penalty_step * coordinates.gain[j];
+    // The prox of the penalty of one feature.
+    SOFTMAX_INLINE V penalised(V w, double step, double ratio) const {
         if (visits.l1_ratio > 0) w = soft_threshold(w, V::broadcast(T(step * visits.l1_ratio * ratio)));
         return w * V::broadcast(T(1 / (1 + step * visits.l2_ratio * ratio * ratio)));
     }
@@ -186,16 +228,17 @@ class StreamRule {
     }
 
     // The average and the penalty of the visits since feature j was last touched.
-    SOFTMAX_INLINE void bring_up_to_date(ptrdiff_t j) {
-        const double gap = clock.penalty_step - s.penalty_stamps[j];
-        const double share = inverse_or_zero(clock.average_weight) * (clock.average_weight - s.average_stamps[j]);
+    SOFTMAX_INLINE void bring_up_to_date(ptrdiff_t j, double gain, double ratio) const {
+        Feature& f = s.features[j];
+        const double gap = clock.penalty_step - f.penalty_stamp;
+        const double share = inverse_or_zero(clock.average_weight) * (clock.average_weight - f.average_stamp);
         if (gap == 0 && share == 0) return;
-        s.average_stamps[j] = clock.average_weight;
-        s.penalty_stamps[j] = clock.penalty_step;
+        f.average_stamp = clock.average_weight;
+        f.penalty_stamp = clock.penalty_step;
         for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes) {
             const V w = V::load(visits.weights + at);
             averaged(w, share, at);
-            penalised(j, w, gap).store(visits.weights + at);
+            penalised(w, gap * gain, ratio).store(visits.weights + at);
         }
     }
 

@@ -6,7 +6,7 @@
 //     rule.close(n, n_next)         n rows have been visited and n_next will be next: whether and what `update` has to do
 //     rule.update(j, k, D)          apply the visits' product D to a vector of weights
 //     rule.end_block()              no rows will come: whether `update` has something left to do (dense)
-//     rule.touch(j, x, weight)      bring feature j up to date (sparse); returns where the row is seen and stepped
+//     rule.touch(row, seen, stepped)  bring its features up to date (sparse), and tell what a visit sees, and how steps scale it
 //     rule.change(j, k, D)          apply one visit's product D to a vector of weights (sparse)
 //     rule.visit(v, i, ...)         from the scores v[0] of row i to the change of the scores' weights, in v[2]
 #pragma once
@@ -71,12 +71,6 @@ void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
     if (rule.end_block()) block.transposed_product(update);
 }
 
-// What a visit sees of a value, and how its step scales it.
-template <class T>
-struct Seen {
-    T value, stepped;
-};
-
 template <int NV, class T, class I, class Rule>
 void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
     using V = Vec<T>;
@@ -90,12 +84,10 @@ void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
         rule.fetch(rows[s.order[t + 1 < s.n_visits ? t + 1 : t]]);
         rule.begin_visit(i);
         double norm = 0, stepped_norm = 0;
+        rule.touch(row, seen, stepped);
         for (ptrdiff_t n = 0; n < row.size; ++n) {
-            const Seen<T> there = rule.touch(row.column(n), row.values[n]);
-            seen[n] = there.value;
-            stepped[n] = there.stepped;
-            norm += double(there.value) * there.value;
-            stepped_norm += double(there.value) * there.stepped;
+            norm += double(seen[n]) * seen[n];
+            stepped_norm += double(seen[n]) * stepped[n];
         }
         const typename CsrRows<T, I>::Row scaled{seen, row.size, row.columns};
         forward<NV>(scaled, s.weights, s.n_padded, v[0], v.n_vectors);
