@@ -207,6 +207,11 @@ class Stream:
         return self.original
 
     @property
+    def dtype(self):
+        """Of the coefficients."""
+        return (self.original if self.iterates is None else self.iterates.model).weights.dtype
+
+    @property
     def is_bare(self):
         """Whether all there is of a model is the one to predict with."""
         return self.iterates is None
@@ -221,7 +226,11 @@ class Stream:
 
     def trainable(self, settings):
         """This stream, in memory that kernels can write to, with its own clock."""
-        stream = replace(self, averages=settings.average is not None, standardizes=settings.standardize)
+        averages = settings.average is not None
+        if self.iterates is not None and self.iterates.is_writeable():
+            if (self.averages, self.standardizes) == (averages, settings.standardize):
+                return self
+        stream = replace(self, averages=averages, standardizes=settings.standardize)
         if self.iterates is None:
             stream.moments, stream.clock = self.moments.copy(), replace(self.clock)
         elif not self.iterates.is_writeable():

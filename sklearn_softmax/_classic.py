@@ -73,6 +73,11 @@ class Stream:
         return self.model.predictor()
 
     @property
+    def dtype(self):
+        """Of the coefficients."""
+        return self.model.weights.dtype
+
+    @property
     def is_bare(self):
         """Whether all there is of a model is the one to predict with."""
         return self.model.average is None

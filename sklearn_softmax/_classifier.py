@@ -2,11 +2,12 @@
 
 from contextlib import contextmanager
 from numbers import Integral, Real
+from operator import is_
 from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, issparse
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -274,6 +275,11 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         tags.input_tags.sparse = True
         return tags
 
+    def __getstate__(self):
+        state = super().__getstate__().copy()
+        state.pop("_last_settings", None)
+        return state
+
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_stream")
 
@@ -320,7 +326,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         """
         with self._unchanged_on_error():
             goes_on = self.warm_start and hasattr(self, "_stream")
-            X, y = _validation.checked_X_y(self, X, y, dtype=self.coef_.dtype if goes_on else FLOATS, reset=not goes_on)
+            X, y = _validation.checked_X_y(self, X, y, dtype=self._dtype() if goes_on else FLOATS, reset=not goes_on)
             settings = self._settings()
             problem, classes = _validation.fit_problem(self, X, y, sample_weight, self.classes_ if goes_on else None)
             random_state = check_random_state(self.random_state)
@@ -342,7 +348,6 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
             self.best_validation_score_ = solution.best_validation_score
         return self
 
-    @fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from each row once, in order.
 
@@ -375,11 +380,9 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         """
         with self._unchanged_on_error():
             is_first = not hasattr(self, "_stream")
-            if not is_first:
-                self._validate_params()  # which the decorator leaves out then, though they may have been set since
+            settings = self._checked_settings()
             known = _validation.checked_classes(classes, None if is_first else self.classes_)
-            X, y = _validation.checked_X_y(self, X, y, dtype=FLOATS if is_first else self.coef_.dtype, reset=is_first)
-            settings = self._settings()
+            X, y = _validation.checked_X_y(self, X, y, dtype=FLOATS if is_first else self._dtype(), reset=is_first)
             if is_first:
                 stream = _solver.new_stream(settings, X.shape[1], len(known), X.dtype)
             else:
@@ -395,6 +398,15 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
             self.n_iter_ = 1
             vars(self).pop("optimality_gap_", None)  # it was that of another model
         return self
+
+    def _checked_settings(self):
+        """`_settings` of checked parameters, which are checked again only if one was set since."""
+        params = tuple(map(vars(self).__getitem__, self._parameter_constraints))
+        last = vars(self).get("_last_settings")
+        if last is None or not all(map(is_, params, last[0])):
+            self._validate_params()
+            self._last_settings = last = params, self._settings()
+        return last[1]
 
     def _settings(self):
         if self.learning_rate == "optimal" and self.alpha == 0:
@@ -439,6 +451,10 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         self.classes_ = classes
         self.t_ = 1.0 + stream.weight
         self.alpha_ = alpha
+
+    def _dtype(self):
+        """Of the coefficients."""
+        return self._stream.dtype if self._shown is None else self._shown.coef.dtype
 
     def _predictor(self):
         """The model that `coef_` and `intercept_` say, also if they were replaced."""
@@ -491,8 +507,9 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
 
     def _scores(self, X):
         """Raw predictions of shape (n_samples, n_classes); those of two classes are each other's negative."""
-        check_is_fitted(self)
-        X = _validation.checked_X(self, X, dtype=self.coef_.dtype, reset=False)
+        if not hasattr(self, "_stream"):
+            check_is_fitted(self)  # which takes its time to say no more than that
+        X = _validation.checked_X(self, X, dtype=self._dtype(), reset=False)
         return raw_prediction(X, self._predictor())
 
     def decision_function(self, X):
@@ -531,7 +548,9 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         if scores.ndim == 1:
             return expit(np.column_stack([-scores, scores]))
         with np.errstate(over="ignore"):  # a difference of two scores may be -inf, whose exp is right
-            return softmax(scores.astype(np.float64), axis=1).astype(scores.dtype)
+            proba = np.exp(scores - scores.max(axis=1, keepdims=True).astype(np.float64))
+        proba /= proba.sum(axis=1, keepdims=True)
+        return proba.astype(scores.dtype, copy=False)
 
     def predict_log_proba(self, X):
         """Logarithms of the probabilities: log-softmax of `decision_function`.

@@ -28,8 +28,8 @@ def aligned_zeros(n_features, n_padded, dtype):
 
 def _is_aligned(weights):
     """Whether a kernel can write to it."""
-    address = weights.__array_interface__["data"][0]
-    return weights.flags.c_contiguous and weights.flags.writeable and address % ALIGNMENT == 0
+    flags = weights.flags
+    return flags.c_contiguous and flags.writeable and weights.__array_interface__["data"][0] % ALIGNMENT == 0
 
 
 def _aligned(weights):

@@ -54,8 +54,20 @@ class Problem:
         return replace(self, sample_weight=self.sample_weight / self.sample_weight.mean())
 
 
+def _is_plain(estimator, X, dtype):
+    """Whether X needs neither a closer look nor a change; which takes microseconds to see, and most calls of a stream are that."""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype != dtype or not X.flags.c_contiguous or len(X) == 0:
+        return False
+    if X.shape[1] != estimator.n_features_in_ or hasattr(estimator, "feature_names_in_"):
+        return False
+    with np.errstate(all="ignore"):  # a sum that overflows says nothing
+        return bool(np.isfinite(np.add.reduce(X, axis=None)))
+
+
 def checked_X(estimator, X, *, dtype, reset, y="no_validation"):
     """X in the form that the kernels read, not copied if it has it already; y as scikit-learn checks it."""
+    if not reset and isinstance(y, str) and _is_plain(estimator, X, dtype):
+        return X
     checked = validate_data(estimator, X, y, reset=reset, dtype=dtype, order="C", accept_sparse="csr", accept_large_sparse=True)
     X = checked[0] if isinstance(checked, tuple) else checked
     if issparse(X):
@@ -85,6 +97,10 @@ def _canonical(X):
 
 
 def checked_X_y(estimator, X, y, *, dtype, reset):
+    """X as `checked_X`, and y as one label per row."""
+    is_plain = not reset and type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuUS"
+    if is_plain and _is_plain(estimator, X, dtype) and len(y) == len(X):
+        return X, y
     X, y = checked_X(estimator, X, dtype=dtype, reset=reset, y=y)
     check_classification_targets(y)
     return X, y
@@ -230,6 +246,9 @@ def stream_problem(estimator, X, y, sample_weight, classes, counts):
     by the counts that include it, so that it does not matter how a stream is cut into calls.
     """
     numbers = _numbers_of(y, classes, "y", "Pass every label that can occur as classes= on the first call to partial_fit.")
+    if sample_weight is None and estimator.class_weight is None:
+        ones = np.ones(X.shape[0])
+        return Problem(X, numbers, ones, ones), counts + np.bincount(numbers, minlength=len(classes))
     sample_weight = _checked_weight(sample_weight, X.shape[0])
     problem = Problem(X, numbers, sample_weight, sample_weight).take_positive()
     counts_after = counts + np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))

@@ -178,7 +178,7 @@ class Stream:
     def dense(self, X, y, sample_weight, order, settle):
         """Visit rows of X in blocks, the length of which depends on the number of the row with which they begin.
 
-        If coordinates follow from the rows, they are refreshed at the beginning of a block, when the rows have grown by a sixteenth
+        If coordinates follow from the rows, they are refreshed at the beginning of a block, if the rows have grown by a sixteenth
         or that row is more than four times the mean norm far out; and before such a row a block ends.
         """
         everything = np.ones(len(self.theta), dtype=bool)

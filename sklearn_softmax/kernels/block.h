@@ -14,7 +14,7 @@ constexpr int most_rows = 16;
 template <class T>
 class Block {
     using V = Vec<T>;
-    const ptrdiff_t n_features, stride, n_padded;
+    const ptrdiff_t n_features, stride, n_padded, capacity;
     T *const seen, *const stepped, *const scores, *const changes;
 
    public:
@@ -22,19 +22,22 @@ class Block {
     T products[most_rows][most_rows];  // M, below the diagonal
     double norm[most_rows], stepped_norm[most_rows];  // of a row as it is seen, and of it times its step
 
-    static size_t scratch_size(ptrdiff_t n_features, ptrdiff_t n_padded) {
-        return 2 * most_rows * (padded(n_features) + n_padded);
+    // No more rows than there will be visits: memory for one row costs less than for sixteen.
+    static ptrdiff_t rows_of(ptrdiff_t n_visits) { return n_visits < most_rows ? n_visits : most_rows; }
+    static size_t scratch_size(ptrdiff_t n_features, ptrdiff_t n_padded, ptrdiff_t n_visits) {
+        return 2 * rows_of(n_visits) * (padded(n_features) + n_padded);
     }
     static ptrdiff_t padded(ptrdiff_t n_features) { return (n_features + V::lanes - 1) / V::lanes * V::lanes; }
 
-    Block(ptrdiff_t features, ptrdiff_t classes_padded, T* scratch)
+    Block(ptrdiff_t features, ptrdiff_t classes_padded, ptrdiff_t n_visits, T* scratch)
         : n_features(features),
           stride(padded(features)),
           n_padded(classes_padded),
+          capacity(rows_of(n_visits)),
           seen(scratch),
-          stepped(seen + most_rows * stride),
-          scores(stepped + most_rows * stride),
-          changes(scores + most_rows * n_padded) {}
+          stepped(seen + capacity * stride),
+          scores(stepped + capacity * stride),
+          changes(scores + capacity * n_padded) {}
 
     // One more row, in coordinates; what they make of an outlier is cut off where its square would overflow.
     void load(const T* row, const softmax::Coordinates<T>& c) {

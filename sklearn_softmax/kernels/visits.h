@@ -39,8 +39,8 @@ struct Update {
 template <int NV, class T, class I, class Rule>
 void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
     using V = Vec<T>;
-    Block<T> block(s.rows.n_features, s.n_padded, s.scratch);
-    RowVectors<NV, T> v(s.scratch + Block<T>::scratch_size(s.rows.n_features, s.n_padded), int(s.n_padded / V::lanes));
+    Block<T> block(s.rows.n_features, s.n_padded, s.n_visits, s.scratch);
+    RowVectors<NV, T> v(s.scratch + Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits), int(s.n_padded / V::lanes));
     const Update<Rule, T> update{rule};
     const auto next_rows = [&](ptrdiff_t t) {
         const ptrdiff_t left = s.n_visits - t, ahead = left > 0 ? rule.rows_ahead() : 0;
@@ -110,7 +110,7 @@ SOFTMAX_INLINE void fetch_features(const T* weights, ptrdiff_t at, ptrdiff_t n_p
 template <class T, class I>
 size_t scratch_size(const softmax::Visits<T, I>& s) {
     const size_t of_rows =
-        s.rows.columns ? Block<T>::padded(2 * s.longest_row) : Block<T>::scratch_size(s.rows.n_features, s.n_padded);
+        s.rows.columns ? Block<T>::padded(2 * s.longest_row) : Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
     return of_rows + RowVectors<0, T>::count * s.n_padded;
 }
 
