@@ -20,6 +20,8 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import issparse
 
+from ._objective import proba_and_losses
+
 __all__ = ["NewtonSolution", "newton"]
 
 BLOCK = 1 << 16  # numbers
@@ -115,13 +117,10 @@ class _Problem:
         """The gradient of all but the L1 norm, and the mean loss; half a pass."""
         total, loss = np.zeros_like(point), 0.0
         for block in self.blocks:
-            relative = scores[block] - scores[block].max(axis=1, keepdims=True)
-            proba = np.exp(relative)
-            sums = proba.sum(axis=1)
-            proba /= sums[:, None]
+            proba, losses = proba_and_losses(scores[block], self.y[block])
             self.proba[block] = proba
+            loss += self.shares[block] @ losses
             each = np.arange(len(proba)), self.y[block]
-            loss += self.shares[block] @ (np.log(sums) - relative[each])
             proba[each] -= 1
             self._add_backward(self._columns(block), proba * self.shares[block, None], total)
         total[:-1] *= self.inverse_scale

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 from scipy.sparse import issparse
-from scipy.special import log_softmax, xlogy
+from scipy.special import xlogy
 
 from . import kernels
 
@@ -75,11 +75,10 @@ def raw_prediction(X, model):
 
 def proba_and_losses(scores, y):
     """softmax(scores_i), and -log softmax(scores_i)[y_i] in nats, of each row; float64."""
-    relative = scores - scores.max(axis=1, keepdims=True).astype(np.float64)
-    proba = np.exp(relative)
-    sums = proba.sum(axis=1)
-    proba /= sums[:, None]
-    return proba, np.log(sums) - relative[np.arange(len(y)), y]
+    proba = np.array(scores, dtype=np.float64, order="C")
+    losses = np.empty(len(proba))
+    kernels.softmax(proba, np.asarray(y, dtype=np.int32), losses)
+    return proba, losses
 
 
 @dataclass(frozen=True)
@@ -142,10 +141,6 @@ class Penalty:
         return float(np.sum(l1 * np.abs(rows) + rows * gradient)) if not excess.any() else np.inf
 
 
-def _unchanged(proba):
-    return proba
-
-
 @dataclass(frozen=True)
 class Objective:
     """F on given rows.
@@ -188,13 +183,12 @@ class Objective:
         """F, in nats."""
         return self.loss(model) + self.penalty(model.rows()[0])
 
-    def _loss_gradient(self, scores, of_proba=_unchanged):
-        """Of the mean loss, for W and for b, with probabilities ``of_proba(softmax(scores))``."""
-        of_rows, of_intercept = np.zeros((scores.shape[1], self.X.shape[1])), np.zeros(scores.shape[1])
+    def _loss_gradient(self, proba):
+        """Of the mean loss, for W and for b, with these probabilities (which may be others than the model's)."""
+        of_rows, of_intercept = np.zeros((proba.shape[1], self.X.shape[1])), np.zeros(proba.shape[1])
         shares = self._shares
-        for block in self._blocks(scores.shape[1]):
-            proba, _ = proba_and_losses(scores[block], self.y[block])
-            residual = of_proba(proba) * shares[block, None]
+        for block in self._blocks(proba.shape[1]):
+            residual = proba[block] * shares[block, None]
             residual[np.arange(len(residual)), self.y[block]] -= shares[block]
             of_rows += (self.X[block].T @ residual).T
             of_intercept += residual.sum(axis=0)
@@ -209,7 +203,7 @@ class Objective:
         of_intercept : ndarray of shape (n_classes,); zero if no intercept is fitted
         """
         rows, _ = model.rows()
-        of_rows, of_intercept = self._loss_gradient(self._scores(model))
+        of_rows, of_intercept = self._loss_gradient(proba_and_losses(self._scores(model), self.y)[0])
         of_rows += self.penalty.l2 * rows
         return of_rows, of_intercept if self.fit_intercept else np.zeros_like(of_intercept)
 
@@ -225,41 +219,38 @@ class Objective:
         exactly. The bound is as tight as the model is good; with L2 it is |grad F|^2 / (2 alpha). Without an L2 part the point is
         moved towards the labels until the conjugate is finite, at worst to where the bound says no more than min F >= 0.
 
-        Takes the memory of one array of shape (n_samples, n_classes).
+        Takes the memory of a few arrays of shape (n_samples, n_classes).
         """
         with np.errstate(all="ignore"):  # numbers at the end of their range give no bound
             gap = self._optimality_gap(model.rows()[0], self._scores(model))
         return float(gap) if np.isfinite(gap) else np.inf
 
     def _optimality_gap(self, rows, scores):
-        shift, loss, better_loss = self._best_shift(scores)
+        shift, loss = self._best_shift(scores)
         scores += shift
-        dual = self._balanced(scores) if self.fit_intercept else _unchanged
-        gradient, _ = self._loss_gradient(scores, dual)
-        gaps = [loss + self.penalty(rows)]  # no loss is negative
+        proba, losses = proba_and_losses(scores, self.y)
+        better_loss = self._shares @ losses
+        dual, divergence = self._balanced(scores, proba, losses) if self.fit_intercept else (proba, 0.0)
+        gradient, _ = self._loss_gradient(dual)
+        gaps = [loss + self.penalty(rows), loss - better_loss + divergence + self.penalty.gap(rows, gradient)]  # no loss is negative
         l1 = self.penalty.alpha * self.penalty.l1_ratio
-        largest = np.abs(self.penalty.standardised(gradient)).max()
-        shares = {1.0, min(1.0, l1 / max(largest, l1)) * (1 - 1e-15)} if l1 else {1.0}
-        for share in shares:
-            divergence = self._divergence(scores, dual, share)
+        if l1:
+            largest = np.abs(self.penalty.standardised(gradient)).max()
+            share = min(1.0, l1 / max(largest, l1)) * (1 - 1e-15)
+            dual *= share
+            dual[np.arange(len(dual)), self.y] += 1 - share
+            divergence = self._divergence(dual, scores, losses)
             gaps.append(loss - better_loss + divergence + self.penalty.gap(rows, share * gradient))
         return max(0.0, min(gaps))
 
-    def _divergence(self, scores, dual, share):
-        """Kullback and Leibler's, of the dual points, moved towards the labels by 1 - `share`, from the model; weighted mean."""
-        if share == 1 and dual is _unchanged:
-            return 0.0
-        mean = 0.0
-        for block in self._blocks(scores.shape[1]):
-            proba, _ = proba_and_losses(scores[block], self.y[block])
-            point = share * dual(proba)
-            point[np.arange(len(point)), self.y[block]] += 1 - share
-            # (a probability may be so small that it is 0, its logarithm is finite)
-            mean += self._shares[block] @ (xlogy(point, point) - point * log_softmax(scores[block], axis=1)).sum(axis=1)
-        return mean
+    def _divergence(self, dual, scores, losses):
+        """Kullback and Leibler's, of dual points from the model with these scores and losses; weighted mean."""
+        # (a probability may be so small that it is 0, its logarithm is finite)
+        log_of_sums = losses + scores[np.arange(len(scores)), self.y]
+        return float(self._shares @ (xlogy(dual, dual) - dual * (scores - log_of_sums[:, None])).sum(axis=1))
 
     def _best_shift(self, scores):
-        """What to add to the scores of each class so that the mean loss is least; and that loss without and with it.
+        """What to add to the scores of each class so that the mean loss is least; and the mean loss without it.
 
         A convex problem in n_classes numbers, solved by Newton's method within a trust region until the gradient is a
         thousandth of what it was: `_balanced` mends the rest.
@@ -282,7 +273,7 @@ class Objective:
         none = np.zeros(n_classes)
         loss, gradient, _ = derivatives(tuple(none))
         if not self.fit_intercept:
-            return none, loss, loss
+            return none, loss
         # the last class is held at 0, because a shift of all classes changes nothing
         best = minimize(
             lambda shift: derivatives((*shift, 0.0))[0],
@@ -292,24 +283,36 @@ class Objective:
             method="trust-exact",
             options={"gtol": max(1e-3 * np.linalg.norm(gradient), 1e-12), "maxiter": 30},
         )
-        return np.array((*best.x, 0.0)), loss, best.fun
+        return np.array((*best.x, 0.0)), loss
 
-    def _balanced(self, scores):
-        """A map from the model's distributions to near ones that together spend on each class exactly its share of the labels."""
-        due = np.bincount(self.y, weights=self._shares, minlength=scores.shape[1])
+    def _balanced(self, scores, proba, losses):
+        """Distributions near the model's that together spend on each class exactly its share of the labels, and how near they are.
+
+        Returns
+        -------
+        dual : ndarray of shape (n_samples, n_classes)
+        divergence : float
+            At least their divergence from the model, weighted mean.
+        """
+        due = np.bincount(self.y, weights=self._shares, minlength=proba.shape[1])
         present = due > 0
-
-        def of_present(proba):
-            proba = np.where(present, proba, 0.0)
-            return proba / proba.sum(axis=1, keepdims=True)
-
-        spent = np.zeros(scores.shape[1])
-        for block in self._blocks(scores.shape[1]):
-            spent += self._shares[block] @ of_present(proba_and_losses(scores[block], self.y[block])[0])
+        dual = proba
+        if not present.all():
+            dual = np.where(present, proba, 0.0)
+            dual /= dual.sum(axis=1, keepdims=True)
+        spent = self._shares @ dual
         # (1 - mix) spent + mix c = due for a distribution c: as little of c as keeps c from being negative
         ratio = np.max((spent - due)[present] / due[present], initial=0)
         mix = ratio / (1 + ratio)
         c = np.maximum(due - (1 - mix) * spent, 0)
-        if mix == 0 or not c.any():  # nothing to mend but rounding
-            return of_present
-        return lambda proba: (1 - mix) * of_present(proba) + mix * c / c.sum()
+        if mix > 0 and c.any():  # else there is nothing to mend but rounding
+            c /= c.sum()
+            dual = (1 - mix) * dual + mix * c
+        else:
+            mix = 0.0
+        if not present.all():
+            return dual, self._divergence(dual, scores, losses)
+        # the divergence is convex, and is 0 without the mixture: at most mix * (that of c)
+        log_of_sums = losses + scores[np.arange(len(scores)), self.y]
+        mean_log_proba = self._shares @ scores - self._shares @ log_of_sums
+        return dual, float(mix * (np.sum(xlogy(c, c)) - c @ mean_log_proba)) if mix else 0.0

@@ -127,6 +127,13 @@ def decision(
 ) -> None:
     """Write X (unit * weights) + intercept into `out`."""
 
+def softmax(
+    scores: NDArray[np.float64],  # INOUT  (n_samples, n_classes): probabilities instead
+    y: NDArray[np.int32],  # IN  class numbers
+    losses: NDArray[np.float64],  # OUT  (n_samples,): log losses in nats
+) -> None:
+    """Replace each row of scores by its softmax."""
+
 def available_instruction_sets() -> list[str]:
     """Those that this build has and this machine can run, best first."""
 

@@ -25,6 +25,8 @@ constexpr softmax::ClassicKernels<T, I> kernels_of() {
 
 namespace softmax {
 namespace SOFTMAX_INSTRUCTION_SET {
+void softmax(const Softmax& task);
+void softmax(const Softmax& task) { softmax_rows(task); }
 extern const PerType<ClassicKernels> classic;
 const PerType<ClassicKernels> classic = {kernels_of<float, int32_t>(), kernels_of<float, int64_t>(),
                                          kernels_of<double, int32_t>(), kernels_of<double, int64_t>()};

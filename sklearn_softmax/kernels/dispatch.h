@@ -9,6 +9,7 @@ namespace softmax {
     namespace set {                                   \
     extern const PerType<ClassicKernels> classic;     \
     extern const PerType<AutomaticKernels> automatic; \
+    void softmax(const Softmax&);                     \
     }
 
 SOFTMAX_DECLARE(baseline)
@@ -21,9 +22,9 @@ inline bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_
 inline const InstructionSet* instruction_set(int rank) {  // null after the last
     static const InstructionSet all[] = {
 #if defined(SOFTMAX_HAS_AVX2)
-        {"avx2", has_avx2, avx2::classic, avx2::automatic},
+        {"avx2", has_avx2, avx2::classic, avx2::automatic, avx2::softmax},
 #endif
-        {"baseline", always, baseline::classic, baseline::automatic},
+        {"baseline", always, baseline::classic, baseline::automatic, baseline::softmax},
     };
     return rank < int(sizeof all / sizeof all[0]) ? &all[rank] : nullptr;
 }
@@ -51,6 +52,8 @@ template <template <class, class> class Kernels>
 const Kernels<double, int64_t>& select(const PerType<Kernels>& all, double, int64_t) {
     return all.f64_i64;
 }
+
+inline void softmax_rows(const Softmax& task) { active()->softmax(task); }
 
 template <class T, class I>
 SweepResult sweep(const Sweep<T, I>& task) {

@@ -164,6 +164,15 @@ struct Decision {
     T* out;  // OUT (n_samples, n_classes)
 };
 
+// Rows of scores become rows of probabilities, and the log loss of each for its label.
+struct Softmax {
+    ptrdiff_t n_rows, n_classes;
+    const int32_t* y;  // IN
+    double* scores;  // INOUT (n_rows, n_classes)
+    double* losses;  // OUT (n_rows)
+    double* scratch;  // TEMP (n_classes, rounded up to 8 numbers)
+};
+
 template <class T, class I>
 struct ClassicKernels {
     SweepResult (*sweep)(const Sweep<T, I>&);
@@ -194,6 +203,7 @@ struct InstructionSet {
     bool (*is_supported)();
     const PerType<ClassicKernels>& classic;
     const PerType<AutomaticKernels>& automatic;
+    void (&softmax)(const Softmax&);
 };
 
 }  // namespace softmax

@@ -150,6 +150,15 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double root_mean_square
         double share
 
+    struct Softmax:
+        Py_ssize_t n_rows
+        Py_ssize_t n_classes
+        const int32_t* y
+        double* scores
+        double* losses
+        double* scratch
+
+    void run_softmax "softmax::softmax_rows"(const Softmax& task)
     SweepResult run_sweep "softmax::sweep"[T, I](const Sweep[T, I]& task)
     void run_decision "softmax::decision"[T, I](const Decision[T, I]& task)
     void run_accumulate "softmax::accumulate"[T, I](
@@ -538,6 +547,23 @@ def decision(
     task.out = &out[0, 0]
     with nogil:
         run_decision(task)
+
+
+def softmax(double[:, ::1] scores, const int32_t[::1] y, double[::1] losses):
+    cdef:
+        Softmax task
+        Scratch scratch = Scratch((scores.shape[1] + 8) * sizeof(double))
+
+    task.n_rows = scores.shape[0]
+    task.n_classes = scores.shape[1]
+    if task.n_rows == 0:
+        return
+    task.y = &y[0]
+    task.scores = &scores[0, 0]
+    task.losses = &losses[0]
+    task.scratch = <double*> scratch.start
+    with nogil:
+        run_softmax(task)
 
 
 cdef dict _instruction_sets():

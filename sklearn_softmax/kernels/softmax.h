@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "kernels.h"
 #include "simd.h"
 
 namespace {
@@ -101,6 +102,30 @@ SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
         number = number + next;
     }
     return own_relative == 0 ? log1p(sum_of_others) : log(sum) - own_relative;
+}
+
+// exp(scores - largest) / sum in place, and log(sum) - (score of y - largest).
+inline void softmax_rows(const softmax::Softmax& task) {
+    using V = Vec<double>;
+    const ptrdiff_t n_classes = task.n_classes, n_vectors = (n_classes + V::lanes - 1) / V::lanes;
+    double* const padded = task.scratch;
+    for (ptrdiff_t i = 0; i < task.n_rows; ++i) {
+        double* const scores = task.scores + i * n_classes;
+        for (ptrdiff_t k = 0; k < n_vectors * V::lanes; ++k) padded[k] = k < n_classes ? scores[k] : -HUGE_VAL;
+        V top = V::load(padded);
+        for (ptrdiff_t k = 1; k < n_vectors; ++k) top = max(top, V::load(padded + k * V::lanes));
+        const double largest_score = largest(top), own = padded[task.y[i]] - largest_score;
+        const V offset = V::broadcast(largest_score);
+        double sum = 0;
+        for (ptrdiff_t k = 0; k < n_vectors; ++k) {
+            const V e = exp_of_nonpositive(V::load(padded + k * V::lanes) - offset);
+            e.store(padded + k * V::lanes);
+            sum += total(e);
+        }
+        const double inverse = 1 / sum;
+        for (ptrdiff_t k = 0; k < n_classes; ++k) scores[k] = padded[k] * inverse;
+        task.losses[i] = log(sum) - own;
+    }
 }
 
 }  // namespace
