@@ -49,10 +49,20 @@ class Task:
     """One sweep, for the kernel and for the twin. Changes to attributes make another task."""
 
     def __init__(
-        self, n_classes, dtype, *, penalty="none", averaging="none", intercept=True, weights="uniform", n_visits=60, seed=0
+        self,
+        n_classes,
+        dtype,
+        *,
+        penalty="none",
+        averaging="none",
+        intercept=True,
+        weights="uniform",
+        n_visits=60,
+        n_features=9,
+        seed=0,
     ):
         rng = np.random.default_rng(seed)
-        n_samples, n_features = 25, 9
+        n_samples = 25
         self.n_classes, self.dtype, self.fit_intercept = n_classes, dtype, intercept
         self.X = (rng.normal(size=(n_samples, n_features)) * (rng.random((n_samples, n_features)) < 0.6)).astype(dtype)
         self.X[4] = 0
@@ -173,6 +183,21 @@ def test_sweep_equals_its_twin(n_classes, weights, intercept, averaging, penalty
 @pytest.mark.parametrize("n_classes", [5, 26, 33, 70, 130])
 def test_sweep_equals_its_twin_for_any_number_of_vectors(n_classes, averaging, penalty, dtype):
     Task(n_classes, dtype, penalty=penalty, averaging=averaging, weights="varied").check()
+
+
+@every_instruction_set
+@every_dtype
+@pytest.mark.parametrize("penalty", ["none", "L2", "L1"])
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("weights", ["uniform", "varied"])
+@pytest.mark.parametrize("n_classes, n_features", [(2, 9000), (10, 5000), (33, 1200), (130, 300)])
+def test_sweep_equals_its_twin_for_weights_so_large_that_it_goes_by_blocks(
+    n_classes, n_features, weights, intercept, penalty, dtype
+):
+    task = Task(n_classes, dtype, penalty=penalty, intercept=intercept, weights=weights, n_visits=40, n_features=n_features)
+    assert task.model().weights.nbytes > 1 << 17
+    task.eta /= n_features / 9
+    task.check(["dense"])
 
 
 @every_instruction_set

@@ -15,7 +15,7 @@ template <class T>
 class Block {
     using V = Vec<T>;
     const ptrdiff_t n_features, stride, n_padded, capacity;
-    T *const seen, *const stepped, *const scores, *const changes;
+    T *const seen, *const stepped, *const scores, *const changes;  // (rows, features) or (rows, classes)
 
    public:
     int n_rows = 0;
@@ -29,14 +29,15 @@ class Block {
     }
     static ptrdiff_t padded(ptrdiff_t n_features) { return (n_features + V::lanes - 1) / V::lanes * V::lanes; }
 
-    Block(ptrdiff_t features, ptrdiff_t classes_padded, ptrdiff_t n_visits, T* scratch)
+    // Without gains a row is stepped along as it is seen.
+    Block(ptrdiff_t features, ptrdiff_t classes_padded, ptrdiff_t n_visits, bool has_gains, T* scratch)
         : n_features(features),
           stride(padded(features)),
           n_padded(classes_padded),
           capacity(rows_of(n_visits)),
           seen(scratch),
-          stepped(seen + capacity * stride),
-          scores(stepped + capacity * stride),
+          stepped(has_gains ? seen + capacity * stride : seen),
+          scores(seen + 2 * capacity * stride),
           changes(scores + capacity * n_padded) {}
 
     // One more row, in coordinates; what they make of an outlier is cut off where its square would overflow.
@@ -47,9 +48,17 @@ class Block {
             T value = (row[j] - c.offset[j]) * c.inverse_scale[j];
             value = value > limit ? limit : value < -limit ? -limit : value;
             x[j] = value;
-            u[j] = value * c.gain[j];
         }
+        if (u != x)
+            for (ptrdiff_t j = 0; j < n_features; ++j) u[j] = x[j] * c.gain[j];
         norm[n_rows++] = dot(x, x);
+    }
+
+    // One more row as it is.
+    void load(const T* row) {
+        T* const x = seen + n_rows * stride;
+        for (ptrdiff_t j = 0; j < n_features; ++j) x[j] = row[j];
+        norm[n_rows++] = 0;  // nobody asks for it
     }
 
     void clear() { n_rows = 0; }
@@ -64,7 +73,7 @@ class Block {
         for (; t + 2 <= n_rows; t += 2) score_rows<2>(t, weights);
         for (; t < n_rows; ++t) score_rows<1>(t, weights);
         for (t = 0; t < n_rows; ++t) {
-            stepped_norm[t] = dot(seen + t * stride, stepped + t * stride);
+            stepped_norm[t] = stepped == seen ? norm[t] : dot(seen + t * stride, stepped + t * stride);
             int s = 0;
             for (; s + 4 <= t; s += 4) dots<4>(t, s);
             for (; s < t; ++s) dots<1>(t, s);

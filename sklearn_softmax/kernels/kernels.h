@@ -49,6 +49,7 @@ struct Sweep {
     T* correction;  // as weights, if averaging
     double* stamps;  // (n_features), if CSR and l1_ratio > 0
     double* history;  // (3, n_visits + 1), if stamps and averaging
+    T* block;  // as the scratch of Visits, if dense
 };
 
 struct SweepResult {

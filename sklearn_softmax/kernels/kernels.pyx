@@ -53,6 +53,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         T* correction
         double* stamps
         double* history
+        T* block
 
     struct SweepResult:
         double loss
@@ -232,6 +233,8 @@ def sweep(
         )
         Sweep[floating, index] task
         SweepResult result
+        Visits[floating, index] size
+        Scratch block
 
     if n_visits == 0:
         return 0.0, 0
@@ -265,6 +268,12 @@ def sweep(
     task.correction = <floating*> correction.start
     task.stamps = <double*> stamps.start
     task.history = <double*> history.start
+    size.rows = task.rows
+    size.n_padded = n_padded
+    size.n_visits = 0 if is_sparse else n_visits
+    size.longest_row = 0
+    block = Scratch(scratch_size(size) * sizeof(floating))
+    task.block = <floating*> block.start
     with nogil:
         result = run_sweep(task)
     model.averaged_weight = result.averaged_weight

@@ -31,6 +31,9 @@ class PointSagaRule {
     Waiting<T>* const waiting;
 
    public:
+    static constexpr bool has_gains = false;
+    static constexpr double scale = 1;
+
     explicit PointSagaRule(softmax::PointSaga<T, I>& saga)
         : s(saga),
           visits(saga.visits),

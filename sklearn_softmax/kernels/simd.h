@@ -161,6 +161,14 @@ SOFTMAX_INLINE Vec<T> soft_threshold(Vec<T> w, Vec<T> amount) {
     return max(w - amount, zero) + min(w + amount, zero);
 }
 
+SOFTMAX_INLINE void prefetch_for_read(const void* p) {
+#if defined(__GNUC__)
+    __builtin_prefetch(p, 0);
+#else
+    (void)p;
+#endif
+}
+
 SOFTMAX_INLINE void prefetch_for_write(const void* p) {
 #if defined(__GNUC__)
     __builtin_prefetch(p, 1);

@@ -39,6 +39,9 @@ class StreamRule {
     int n_added = 0;
 
    public:
+    static constexpr bool has_gains = true;
+    static constexpr double scale = 1;
+
     explicit StreamRule(softmax::Stream<T, I>& stream)
         : s(stream),
           visits(stream.visits),

@@ -1,6 +1,8 @@
 // The two ways through the rows that all sweeps of the automatic step share: dense rows in blocks, sparse rows one by one.
 //
 // A rule says what a visit is:
+//     rule.has_gains                whether a step along a feature may be longer than how the feature is seen
+//     rule.scale                    what the weights are multiplied with for scores
 //     rule.rows_ahead()             how many rows the open block may take (dense)
 //     rule.load(block, i)           put row i into the block, or say that it has to wait for the next one
 //     rule.close(n, n_next)         n rows have been visited and n_next will be next: whether and what `update` has to do
@@ -36,10 +38,41 @@ struct Update {
     SOFTMAX_INLINE void operator()(ptrdiff_t j, ptrdiff_t k, Vec<T> product) const { rule.update(j, k, product); }
 };
 
+// The beginning of a dense row (the rest of a long one comes by itself) and its line of the table, for a visit in the next block.
+template <class T, class I>
+SOFTMAX_INLINE void fetch_row(const softmax::Visits<T, I>& s, ptrdiff_t i) {
+    constexpr ptrdiff_t per_line = 64 / sizeof(T), most_lines = 4;
+    const T* const row = s.rows.values + i * s.rows.n_features;
+    for (ptrdiff_t j = 0; j < s.rows.n_features && j < most_lines * per_line; j += per_line) prefetch_for_read(row + j);
+    if (s.table)
+        for (ptrdiff_t k = 0; k < s.n_padded; k += per_line) prefetch_for_write(s.table + i * s.n_padded + k);
+}
+
+// The scores of row r of the block, after the visits of the rows before it.
+template <int NV, class T>
+SOFTMAX_INLINE void score(Block<T>& block, int r, double scale, const double* intercept, Vec<T>* scores, int vectors) {
+    using V = Vec<T>;
+    constexpr int tile = NV ? NV : 4;  // vectors that stay in registers
+    const int n_vectors = NV ? NV : vectors;
+    const T* const before = block.scores_of(r);
+    for (int start = 0; start < n_vectors; start += tile) {
+        const int n = NV ? NV : n_vectors - start < tile ? n_vectors - start : tile;
+        V sums[tile];
+        for (int k = 0; k < n; ++k) sums[k] = V::load(before + (start + k) * V::lanes);
+        for (int earlier = 0; earlier < r; ++earlier) {
+            const V product = V::broadcast(block.products[r][earlier]);
+            const T* const change = block.change_of(earlier) + start * V::lanes;
+            for (int k = 0; k < n; ++k) sums[k] = sums[k] - product * V::load(change + k * V::lanes);
+        }
+        for (int k = 0; k < n; ++k)
+            scores[start + k] = plus_intercept(V::broadcast(T(scale)) * sums[k], intercept + (start + k) * V::lanes);
+    }
+}
+
 template <int NV, class T, class I, class Rule>
 void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
     using V = Vec<T>;
-    Block<T> block(s.rows.n_features, s.n_padded, s.n_visits, s.scratch);
+    Block<T> block(s.rows.n_features, s.n_padded, s.n_visits, Rule::has_gains, s.scratch);
     RowVectors<NV, T> v(s.scratch + Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits), int(s.n_padded / V::lanes));
     const Update<Rule, T> update{rule};
     const auto next_rows = [&](ptrdiff_t t) {
@@ -54,13 +87,9 @@ void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
         }
         block.multiply(s.weights);
         for (int r = 0; r < block.n_rows; ++r) {
-            const T* const scores = block.scores_of(r);
-            for (int k = 0; k < v.n_vectors; ++k) {
-                V sum = plus_intercept(V::load(scores + k * V::lanes), s.intercept + k * V::lanes);
-                for (int earlier = 0; earlier < r; ++earlier)
-                    sum = sum - V::broadcast(block.products[r][earlier]) * V::load(block.change_of(earlier) + k * V::lanes);
-                v[0][k] = sum;
-            }
+            const ptrdiff_t ahead = t + r + most_rows;
+            if (ahead < s.n_visits) fetch_row(s, s.order[ahead]);
+            score<NV>(block, r, rule.scale, s.intercept, v[0], v.n_vectors);
             rule.visit(v, s.order[t + r], block.norm[r], block.stepped_norm[r]);
             for (int k = 0; k < v.n_vectors; ++k) v[2][k].store(block.change_of(r) + k * V::lanes);
         }
@@ -114,27 +143,39 @@ size_t scratch_size(const softmax::Visits<T, I>& s) {
     return of_rows + RowVectors<0, T>::count * s.n_padded;
 }
 
-// run(rule): visits all rows, with what is known at compile time.
+// f(Number<NV>): with the number of vectors of a row of weights, if it is small, else 0.
+template <class T, class F>
+SOFTMAX_INLINE void with_vectors(ptrdiff_t n_padded, const F& f) {
+    switch (n_padded / Vec<T>::lanes) {
+        case 1:
+            return f(Number<1>{});
+        case 2:
+            return f(Number<2>{});
+        case 3:
+            return f(Number<3>{});
+        case 4:
+            return f(Number<4>{});
+        case 5:
+            return f(Number<5>{});
+        case 6:
+            return f(Number<6>{});
+        case 7:
+            return f(Number<7>{});
+        case 8:
+            return f(Number<8>{});
+        default:
+            return f(Number<0>{});
+    }
+}
+
 template <class T, class I, class Rule>
 void visit_all(Rule& rule, const softmax::Visits<T, I>& s) {
-    const auto with = [&](auto number) {
+    with_vectors<T>(s.n_padded, [&](auto number) {
         constexpr int NV = decltype(number)::value;
         if constexpr (sizeof(I) == sizeof(int32_t))  // dense rows have no columns: one index type is enough for them
             if (!s.rows.columns) return visit_dense<NV>(rule, s);
         visit_sparse<NV>(rule, s);
-    };
-    switch (s.n_padded / Vec<T>::lanes) {
-        case 1:
-            return with(Number<1>{});
-        case 2:
-            return with(Number<2>{});
-        case 3:
-            return with(Number<3>{});
-        case 4:
-            return with(Number<4>{});
-        default:
-            return with(Number<0>{});
-    }
+    });
 }
 
 }  // namespace
