@@ -13,6 +13,9 @@ except (ImportError, AttributeError) as error:
     ) from error
 
 from ._classifier import SoftmaxSGDClassifier
+from ._versions import show_versions, use_wanted_instruction_set
 
-__all__ = ["SoftmaxSGDClassifier"]
+use_wanted_instruction_set()
+
+__all__ = ["SoftmaxSGDClassifier", "show_versions"]
 __version__ = _version("sklearn_softmax")

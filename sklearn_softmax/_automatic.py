@@ -227,9 +227,9 @@ class Stream:
     def trainable(self, settings):
         """This stream, in memory that kernels can write to, with its own clock."""
         averages = settings.average is not None
-        if self.iterates is not None and self.iterates.is_writeable():
-            if (self.averages, self.standardizes) == (averages, settings.standardize):
-                return self
+        is_same = (self.averages, self.standardizes) == (averages, settings.standardize)
+        if is_same and self.iterates is not None and self.iterates.is_writeable():
+            return self
         stream = replace(self, averages=averages, standardizes=settings.standardize)
         if self.iterates is None:
             stream.moments, stream.clock = self.moments.copy(), replace(self.clock)
@@ -266,7 +266,12 @@ class Stream:
         n_classes = len(self.class_counts)
         factor = self.clock.weight / problem.sample_weight.sum()
         self.moments = Moments.of(problem).times(factor)
-        share = self.moments.spreads(self.clock.weight)[3]
+        # a feature that does not vary here has its value for a deviation, or 1: else its coefficients would be lost
+        moments = self.moments
+        stands = moments.spreads(self.clock.weight)[1] == 0
+        moments.weight[stands] = self.clock.weight
+        moments.square[stands] = self.clock.weight * np.where(moments.centre == 0, 1, moments.centre**2)[stands]
+        share = moments.spreads(self.clock.weight)[3]
         self.clock.norm = self.clock.weight * (1 + share.sum())
         self.clock.curvature = self.clock.weight * (1 - 1 / n_classes) / n_classes  # the most that it can be: short steps
         self.clock.average_weight = self.clock.weight**4 / 4

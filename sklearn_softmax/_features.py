@@ -30,7 +30,16 @@ def inverse_or_zero(scale):
     return np.divide(1, scale, out=np.zeros_like(scale), where=scale > 1e-300)
 
 
-FIELDS = ("unit", "weight", "centre", "sum", "square", "penalty_stamp", "average_stamp", "unused")
+N_COLUMNS = 8
+
+
+def _column(index):
+    """A property: column `index` of the numbers."""
+
+    def column(moments):
+        return moments.numbers[:, index]
+
+    return property(column)
 
 
 @dataclass
@@ -51,9 +60,17 @@ class Moments:
 
     numbers: np.ndarray
 
+    unit = _column(0)
+    weight = _column(1)
+    centre = _column(2)
+    sum = _column(3)
+    square = _column(4)
+    penalty_stamp = _column(5)
+    average_stamp = _column(6)
+
     @classmethod
     def zeros(cls, n_features):
-        moments = cls(aligned_zeros(n_features, len(FIELDS), np.float64))
+        moments = cls(aligned_zeros(n_features, N_COLUMNS, np.float64))
         moments.unit[:] = 1
         return moments
 
@@ -92,10 +109,6 @@ class Moments:
         spreads = np.empty((4, len(self.numbers)))
         kernels.spreads(self.numbers, total_weight, spreads)
         return spreads
-
-
-for _column, _field in enumerate(FIELDS):
-    setattr(Moments, _field, property(lambda self, column=_column: self.numbers[:, column]))
 
 
 @dataclass

@@ -289,7 +289,7 @@ class Objective:
         return np.array((*best.x, 0.0)), loss
 
     def _balanced(self, scores, proba, losses):
-        """Distributions near the model's that together spend on each class exactly its share of the labels, and how near they are.
+        """Distributions near the model's that together spend on each class exactly its share of the labels, and how near.
 
         Returns
         -------

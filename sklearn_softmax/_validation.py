@@ -55,7 +55,7 @@ class Problem:
 
 
 def _is_plain(estimator, X, dtype):
-    """Whether X needs neither a closer look nor a change; which takes microseconds to see, and most calls of a stream are that."""
+    """Whether X needs neither a closer look nor a change: that takes microseconds to see, and is so in most calls of a stream."""
     if type(X) is not np.ndarray or X.ndim != 2 or X.dtype != dtype or not X.flags.c_contiguous or len(X) == 0:
         return False
     if X.shape[1] != estimator.n_features_in_ or hasattr(estimator, "feature_names_in_"):

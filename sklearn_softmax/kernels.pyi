@@ -137,5 +137,8 @@ def softmax(
 def available_instruction_sets() -> list[str]:
     """Those that this build has and this machine can run, best first."""
 
+def instruction_set_in_use() -> str:
+    """The name of the one whose kernels run."""
+
 def use_instruction_set(name: str) -> None:
     """Run the kernels of one of the available instruction sets from now on; at import it is the best."""

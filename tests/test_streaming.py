@@ -203,3 +203,84 @@ def test_a_first_chunk_may_have_one_class_only(make_data):
     first = y == 0
     model = SoftmaxSGDClassifier().partial_fit(X[first], y[first], [0, 1, 2])
     assert np.isfinite(model.coef_).all() and (model.predict(X) == 0).mean() > 0.5
+
+
+# ---------------------------------------------------------------------------------------------------------- plain calls
+
+BAD = {
+    "NaN": np.array([[0.0, np.nan, 1, 1, 1]]),
+    "infinity": np.array([[0.0, np.inf, 1, 1, 1]]),
+    "both infinities": np.array([[np.inf, -np.inf, 1, 1, 1]]),
+    "features": np.zeros((1, 4)),
+    "no rows": np.zeros((0, 5)),
+    "1-D": np.zeros(5),
+    "3-D": np.zeros((1, 5, 1)),
+    "complex": np.zeros((1, 5), dtype=complex),
+    "strings": np.array([["a"] * 5]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")  # of scikit-learn's sum of both infinities
+@pytest.mark.parametrize("bad", BAD)
+def test_a_bad_array_is_refused_in_the_words_of_the_first_call(bad, make_data, fitted):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier().partial_fit(X, y, [0, 1, 2])
+    before = fitted(model)
+    rows = BAD[bad]
+    with pytest.raises((ValueError, TypeError)) as later:
+        model.partial_fit(rows, y[: len(rows)])
+    as_list = rows.tolist() if bad != "no rows" else rows.reshape(0, 5).astype(object)
+    with pytest.raises((ValueError, TypeError)) as by_list:
+        model.partial_fit(as_list, y[: len(rows)])
+    if bad not in ("complex", "strings", "no rows"):  # of a list these are of another dtype
+        assert str(later.value) == str(by_list.value)
+    with pytest.raises((ValueError, TypeError)):
+        model.predict_proba(rows)
+    assert fitted(model) == before
+
+
+def test_large_values_whose_sum_overflows_are_accepted(make_data):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier().partial_fit(X, y, [0, 1, 2])
+    model.partial_fit(np.full((2, 5), 1.7e308), y[:2])
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_names_of_features_are_still_checked(make_data):
+    pandas = pytest.importorskip("pandas")
+    X, y = make_data()
+    names = [f"x{j}" for j in range(5)]
+    model = SoftmaxSGDClassifier().partial_fit(pandas.DataFrame(X, columns=names), y, [0, 1, 2])
+    with pytest.warns(UserWarning, match="valid feature names"):
+        model.predict(X)
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.partial_fit(pandas.DataFrame(X, columns=names[::-1]), y)
+
+
+@pytest.mark.parametrize("name, value, message", [("alpha", -1.0, "alpha"), ("eta0", 0.0, "eta0"), ("l1_ratio", 2, "l1_ratio")])
+def test_a_parameter_that_was_set_to_nonsense_is_refused_in_mid_stream(name, value, message, make_data, fitted):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier().partial_fit(X, y, [0, 1, 2])
+    before = fitted(model)
+    with pytest.raises(ValueError, match=message):
+        model.set_params(**{name: value}).partial_fit(X, y)
+    assert fitted(model) == before
+
+
+def test_a_parameter_may_change_in_mid_stream(make_data):
+    X, y = make_data()
+    one, other = (SoftmaxSGDClassifier(alpha=0.1).partial_fit(X, y, [0, 1, 2]) for _ in range(2))
+    one.set_params(alpha=10.0).partial_fit(X, y)
+    other.partial_fit(X, y)
+    assert one.alpha_ == 10.0 and np.abs(one.coef_).sum() < np.abs(other.coef_).sum()
+
+
+@pytest.mark.parametrize("ways", [("auto", "constant"), ("constant", "auto")])
+def test_the_kind_of_step_may_change_in_mid_stream(ways, make_data):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier(learning_rate=ways[0]).partial_fit(X, y, [0, 1, 2])
+    before = model.predict_proba(X)
+    model.set_params(learning_rate=ways[1], eta0=0.01).partial_fit(X[:1], y[:1])
+    assert model.t_ == 122 and np.abs(model.predict_proba(X) - before).max() < 0.05
+    model.partial_fit(X, y)
+    assert model.score(X, y) > 0.6

@@ -145,6 +145,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
 
     const InstructionSet* instruction_set(int rank)
     void use(const InstructionSet* set)
+    const InstructionSet* active()
     struct Spread:
         double mean
         double active_deviation
@@ -446,7 +447,9 @@ def stream(
     task.norms = &norms[0] if norms is not None else NULL
     task.follows = follows
     task.features = <Feature*> &features[0, 0]
-    moments = Scratch(n_moments(starts.shape[0] > 0, features.shape[0], task.visits.longest_row) * sizeof(double) if follows else 0)
+    moments = Scratch(
+        n_moments(starts.shape[0] > 0, features.shape[0], task.visits.longest_row) * sizeof(double) if follows else 0
+    )
     task.moments = <double*> moments.start
     if table is not None:
         residuals = table
@@ -587,6 +590,10 @@ cdef dict _instruction_sets():
         if candidate.is_supported():
             found[candidate.name.decode()] = rank
         rank += 1
+
+
+def instruction_set_in_use():
+    return active().name.decode()
 
 
 def available_instruction_sets():

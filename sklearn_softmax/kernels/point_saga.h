@@ -95,10 +95,16 @@ class PointSagaRule {
         }
     }
 
-    SOFTMAX_INLINE void change(ptrdiff_t j, ptrdiff_t k, V product) {
-        const ptrdiff_t at = j * visits.n_padded + k;
-        (V::load(visits.weights + at) - product).store(visits.weights + at);
-        (V::load(s.gradient + at) + V::broadcast(T(to_gradient)) * product).store(s.gradient + at);
+    template <int NV>
+    SOFTMAX_INLINE void change(ptrdiff_t j, T x, const V* changes, int vectors) const {
+        T *const w = visits.weights + j * visits.n_padded, *const gradient = s.gradient + j * visits.n_padded;
+        const V value = V::broadcast(x), of_gradient = V::broadcast(T(to_gradient * x));
+        const int n_vectors = NV ? NV : vectors;
+        for (int k = 0; k < n_vectors; ++k) {
+            const ptrdiff_t at = k * V::lanes;
+            (V::load(w + at) - value * changes[k]).store(w + at);
+            (V::load(gradient + at) + of_gradient * changes[k]).store(gradient + at);
+        }
     }
 
     void end() {
@@ -146,9 +152,11 @@ class PointSagaRule {
         const double step = s.step * (n_begun - waiting[j].stamp);
         if (step == 0) return;
         waiting[j].stamp = n_begun;
-        for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes)
-            drifted(V::load(visits.weights + at), V::load(s.gradient + at), waiting[j].penalty_ratio, step)
-                .store(visits.weights + at);
+        T *const w = visits.weights + j * visits.n_padded, *const gradient = s.gradient + j * visits.n_padded;
+        const ptrdiff_t n_padded = visits.n_padded;
+        const double ratio = waiting[j].penalty_ratio;
+        for (ptrdiff_t k = 0; k < n_padded; k += V::lanes)
+            drifted(V::load(w + k), V::load(gradient + k), ratio, step).store(w + k);
     }
 
     void drift_the_intercept(double step) const {

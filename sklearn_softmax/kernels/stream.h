@@ -102,7 +102,7 @@ class StreamRule {
         const ptrdiff_t at = j * visits.n_padded + k;
         V w = V::load(visits.weights + at) - product;
         if (penalty_gap > 0) w = penalised(w, penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j]);
-        if (average_share > 0) averaged(w, average_share, at);
+        if (average_share > 0) averaged(w, average_share, s.average + at);
         w.store(visits.weights + at);
     }
 
@@ -133,9 +133,12 @@ class StreamRule {
         }
     }
 
-    SOFTMAX_INLINE void change(ptrdiff_t j, ptrdiff_t k, V product) {
-        T* const w = visits.weights + j * visits.n_padded + k;
-        (V::load(w) - product).store(w);
+    template <int NV>
+    SOFTMAX_INLINE void change(ptrdiff_t j, T x, const V* changes, int vectors) const {
+        T* const w = visits.weights + j * visits.n_padded;
+        const V value = V::broadcast(x);
+        const int n_vectors = NV ? NV : vectors;
+        for (int k = 0; k < n_vectors; ++k) (V::load(w + k * V::lanes) - value * changes[k]).store(w + k * V::lanes);
     }
 
     void end() {
@@ -225,9 +228,9 @@ class StreamRule {
         return w * V::broadcast(T(1 / (1 + step * visits.l2_ratio * ratio * ratio)));
     }
 
-    SOFTMAX_INLINE void averaged(V w, double share, ptrdiff_t at) const {
-        const V mean = V::load(s.average + at);
-        (mean + V::broadcast(T(share)) * (w - mean)).store(s.average + at);
+    static SOFTMAX_INLINE void averaged(V w, double share, T* average) {
+        const V mean = V::load(average);
+        (mean + V::broadcast(T(share)) * (w - mean)).store(average);
     }
 
     // The average and the penalty of the visits since feature j was last touched.
@@ -238,10 +241,12 @@ class StreamRule {
         if (gap == 0 && share == 0) return;
         f.average_stamp = clock.average_weight;
         f.penalty_stamp = clock.penalty_step;
-        for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes) {
-            const V w = V::load(visits.weights + at);
-            averaged(w, share, at);
-            penalised(w, gap * gain, ratio).store(visits.weights + at);
+        T *const w = visits.weights + j * visits.n_padded, *const mean = s.average + j * visits.n_padded;
+        const ptrdiff_t n_padded = visits.n_padded;
+        for (ptrdiff_t k = 0; k < n_padded; k += V::lanes) {
+            const V before = V::load(w + k);
+            averaged(before, share, mean + k);
+            penalised(before, gap * gain, ratio).store(w + k);
         }
     }
 

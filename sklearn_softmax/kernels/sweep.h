@@ -180,8 +180,7 @@ softmax::SweepResult sweep_rows(const softmax::Sweep<T, I>& s) {
 template <class T, class I>
 softmax::SweepResult sweep(const softmax::Sweep<T, I>& s) {
     if constexpr (sizeof(I) == sizeof(int32_t))  // dense rows have no columns: one index type is enough for them
-        if (!s.rows.columns)
-            return is_for_blocks(s) ? sweep_by_blocks(s) : sweep_rows<T, I, DenseRows<T, I>>(s);
+        if (!s.rows.columns) return is_for_blocks(s) ? sweep_by_blocks(s) : sweep_rows<T, I, DenseRows<T, I>>(s);
     return sweep_rows<T, I, CsrRows<T, I>>(s);
 }
 

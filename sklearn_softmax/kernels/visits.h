@@ -9,7 +9,7 @@
 //     rule.update(j, k, D)          apply the visits' product D to a vector of weights
 //     rule.end_block()              no rows will come: whether `update` has something left to do (dense)
 //     rule.touch(row, seen, stepped)  bring its features up to date (sparse), and tell what a visit sees, and how steps scale it
-//     rule.change(j, k, D)          apply one visit's product D to a vector of weights (sparse)
+//     rule.change(j, x, c)          apply one visit's product x c to the weights of a feature (sparse)
 //     rule.visit(v, i, ...)         from the scores v[0] of row i to the change of the scores' weights, in v[2]
 #pragma once
 
@@ -41,7 +41,7 @@ struct Update {
 // The beginning of a dense row (the rest of a long one comes by itself) and its line of the table, for a visit in the next block.
 template <class T, class I>
 SOFTMAX_INLINE void fetch_row(const softmax::Visits<T, I>& s, ptrdiff_t i) {
-    constexpr ptrdiff_t per_line = 64 / sizeof(T), most_lines = 4;
+    constexpr ptrdiff_t per_line = 64 / sizeof(T), most_lines = 64;
     const T* const row = s.rows.values + i * s.rows.n_features;
     for (ptrdiff_t j = 0; j < s.rows.n_features && j < most_lines * per_line; j += per_line) prefetch_for_read(row + j);
     if (s.table)
@@ -73,7 +73,8 @@ template <int NV, class T, class I, class Rule>
 void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
     using V = Vec<T>;
     Block<T> block(s.rows.n_features, s.n_padded, s.n_visits, Rule::has_gains, s.scratch);
-    RowVectors<NV, T> v(s.scratch + Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits), int(s.n_padded / V::lanes));
+    RowVectors<NV, T> v(s.scratch + Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits),
+                        int(s.n_padded / V::lanes));
     const Update<Rule, T> update{rule};
     const auto next_rows = [&](ptrdiff_t t) {
         const ptrdiff_t left = s.n_visits - t, ahead = left > 0 ? rule.rows_ahead() : 0;
@@ -122,9 +123,7 @@ void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
         forward<NV>(scaled, s.weights, s.n_padded, v[0], v.n_vectors);
         for (int k = 0; k < v.n_vectors; ++k) v[0][k] = plus_intercept(v[0][k], s.intercept + k * V::lanes);
         rule.visit(v, i, norm, stepped_norm);
-        for (ptrdiff_t n = 0; n < row.size; ++n)
-            for (int k = 0; k < v.n_vectors; ++k)
-                rule.change(row.column(n), k * V::lanes, V::broadcast(stepped[n]) * v[2][k]);
+        for (ptrdiff_t n = 0; n < row.size; ++n) rule.template change<NV>(row.column(n), stepped[n], v[2], v.n_vectors);
     }
     rule.end();
 }
@@ -138,8 +137,8 @@ SOFTMAX_INLINE void fetch_features(const T* weights, ptrdiff_t at, ptrdiff_t n_p
 // Of the memory that one sweep needs, in numbers of T.
 template <class T, class I>
 size_t scratch_size(const softmax::Visits<T, I>& s) {
-    const size_t of_rows =
-        s.rows.columns ? Block<T>::padded(2 * s.longest_row) : Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
+    const size_t of_rows = s.rows.columns ? Block<T>::padded(2 * s.longest_row)
+                                          : Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
     return of_rows + RowVectors<0, T>::count * s.n_padded;
 }
 
