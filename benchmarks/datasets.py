@@ -1,4 +1,4 @@
-"""Synthetic data of the shapes that epoch.py runs; real sets, how they are split and scaled."""
+"""Synthetic data; real sets, how they are split and scaled."""
 
 import importlib.util
 from pathlib import Path
@@ -22,6 +22,7 @@ SHAPES = {
     "sparse-262kx50": (6000, 2**18, 50, 57),
     "sparse-262kx15": (6000, 2**18, 15, 136),
 }
+MNIST, MNIST_LIKE = "mnist_5k", "mnist-like"  # a real set, and what is made of it or of nothing
 
 OWN = {"breast_cancer": load_breast_cancer, "digits": load_digits, "iris": load_iris, "wine": load_wine}
 
@@ -48,6 +49,41 @@ def synthetic(name, rows_share=1.0, seed=0):
 def with_int32_indices(X):
     """SGDClassifier refuses int64 indices."""
     return csr_matrix((X.data, X.indices.astype(np.int32), X.indptr.astype(np.int32)), shape=X.shape)
+
+
+def ill_conditioned(n_samples=200_000, n_features=50, n_classes=7, condition=1e3, seed=0):
+    """Dense X whose covariance has this condition number, and y drawn from a softmax in which all its directions have a say."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.standard_normal((n_samples, n_features))
+    spreads = np.sqrt(np.geomspace(1, 1 / condition, n_features))
+    rotation = np.linalg.qr(rng.standard_normal((n_features, n_features)))[0]
+    scores = hidden @ rng.standard_normal((n_features, n_classes)) * (2 / np.sqrt(n_features))
+    return (hidden * spreads) @ rotation, np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
+
+
+def mnist_like(folder=None, n_samples=60_000, seed=0):
+    """X_train, X_test, y_train, y_test of 784 pixels from 0 to 1 and 10 classes.
+
+    Copies of the images of `MNIST` with some noise on the ink; held out are images of which there are no copies. Without a
+    `folder` that has it the images are blurred blots.
+    """
+    rng = np.random.default_rng(seed)
+    X, y = (real(folder, MNIST) if folder else None) or blots(rng)
+    X_train, X_test, y_train, y_test = split(X / max(X.max(), 1.0), y, len(y))
+    rows = np.resize(np.arange(len(y_train)), n_samples)
+    X_train = X_train[rows].astype(np.float64)
+    noise = rng.normal(scale=0.05, size=X_train.shape)
+    return np.clip(X_train + noise * (X_train > 0), 0, 1), X_test.astype(np.float64), y_train[rows], y_test
+
+
+def blots(rng, n_samples=5000, side=28, n_classes=10):
+    """Images of a few blots, those of a class mostly at the same places."""
+    y = np.resize(np.arange(n_classes), n_samples)
+    centres = rng.uniform(6, side - 6, size=(n_classes, 4, 2))[y] + rng.normal(scale=3, size=(n_samples, 4, 2))
+    pixel = np.arange(side)
+    rows, columns = (np.exp(-((centres[..., axis, None] - pixel) ** 2) / 6) for axis in (0, 1))
+    images = np.einsum("nbi,nbj->nij", rows, columns).reshape(n_samples, -1)
+    return np.where(images > 0.1, np.minimum(images, 1), 0), y
 
 
 def loader(folder):

@@ -45,17 +45,30 @@ def objective(X, y, coef, intercept, scales, alpha):
     return -log_proba[np.arange(len(y)), y].mean() + alpha / 2 * np.sum((coef * scales) ** 2)
 
 
-def optimum(X, y, scales, alpha):
-    """LogisticRegression on the columns divided by their scales, its coefficients and intercepts for X, and the objective.
+def scaled(X, scales):
+    """The columns of X whose scale is not 0, divided by it; dense ones are centred, too. And those columns, and their means.
 
-    Dense columns are centred as well: the intercept is free, so that the optimum is the same, and is found faster.
+    The intercept is free, so that centring changes no optimum; solvers find it faster.
     """
     used = np.flatnonzero(scales)
-    means = np.zeros(len(used)) if issparse(X) else X[:, used].mean(axis=0)
-    Z = (X[:, used] @ diags(1 / scales[used])).tocsr() if issparse(X) else (X[:, used] - means) / scales[used]
+    if issparse(X):
+        return (X[:, used] @ diags(1 / scales[used])).tocsr(), used, np.zeros(len(used))
+    means = X[:, used].mean(axis=0)
+    return (X[:, used] - means) / scales[used], used, means
+
+
+def optimum(X, y, scales, alpha, start=None, **settings):
+    """LogisticRegression on the scaled columns, its coefficients and intercepts for X, and the objective.
+
+    `start`, a model of the scaled columns, saves it a part of the way.
+    """
+    Z, used, means = scaled(X, scales)
+    model = newton_cg(alpha, len(y), warm_start=start is not None, **settings)
+    if start is not None:
+        model.coef_, model.intercept_ = start.coef_, start.intercept_
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a line search that can't get below rounding error
-        model = newton_cg(alpha, len(y)).fit(Z, y)
+        model.fit(Z, y)
     coef = np.zeros((len(model.coef_), X.shape[1]))
     coef[:, used] = model.coef_ / scales[used]
     intercept = model.intercept_ - coef[:, used] @ means

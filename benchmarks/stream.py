@@ -1,0 +1,125 @@
+"""Rows per second through `partial_fit`, in chunks of 1, 32 and 1000 rows, and rows per second of `predict_proba`, one at a time.
+
+The first call of `partial_fit`, which says the classes, is not timed. The estimators take turns, in one process.
+"""
+
+import argparse
+import csv
+import time
+import warnings
+from statistics import median
+
+import numpy as np
+import rivals
+from datasets import real, synthetic
+from scipy.sparse import issparse
+from threadpoolctl import threadpool_limits
+
+SETS = {"letter-like": "dense-16x26", "mnist-like": "dense-784x10", "small": "dense-4x3", "sparse": "sparse-262kx50"}
+REAL = "wordnet_gloss"
+CHUNKS = (1, 32, 1000)
+MODELS = {"ours": rivals.ours, "sgd": rivals.sgd, "mlp": rivals.mlp}
+MODELS |= {"river": rivals.RiverSoftmax, "vw": rivals.VowpalWabbit, "torch": rivals.TorchSoftmax}
+MOST_WEIGHTS = {"mlp": 1_000_000}  # one call takes most of a second
+DENSE_ONLY = ("torch",)
+
+
+def learning(model, X, y, chunk):
+    """A function that learns from the next chunk; after the last come the first ones again."""
+    pieces = [(X[start : start + chunk], y[start : start + chunk]) for start in range(0, len(y) - chunk + 1, chunk)]
+
+    def step(turn):
+        model.partial_fit(*pieces[turn % len(pieces)])
+
+    return step
+
+
+def predicting(model, X):
+    rows = [X[i : i + 1] for i in range(100)]
+    return lambda turn: model.predict_proba(rows[turn % len(rows)])
+
+
+def in_turn(model, X, y):
+    """Predict a row, then learn from it."""
+    learn, predict = learning(model, X[:100], y[:100], 1), predicting(model, X)
+
+    def step(turn):
+        predict(turn)
+        learn(turn)
+
+    return step
+
+
+def calls_per_second(step, at_least):
+    """Of process CPU time, in as many calls as take `at_least` seconds, and 5 at least; after one that is not timed."""
+    step(0)  # the first prediction after partial_fit may have to make the model that predicts
+    calls, started = 0, time.process_time()
+    while (spent := time.process_time() - started) < at_least or calls < 5:
+        step(calls)
+        calls += 1
+    return calls / spent
+
+
+def started_models(X, y):
+    """Each has seen the first 1000 rows."""
+    classes, models = np.arange(y.max() + 1), {}
+    for name, adapter in rivals.available(MODELS).items():
+        if X.shape[1] * len(classes) > MOST_WEIGHTS.get(name, np.inf) or (issparse(X) and name in DENSE_ONLY):
+            continue
+        models[name] = adapter()
+        models[name].partial_fit(X[:1000], y[:1000], classes=classes)
+    return models
+
+
+def measure(X, y, rounds, at_least):
+    """{(task, model): rows per second}, the median of the rounds."""
+    models, figures = started_models(X, y), {}
+    for _ in range(rounds):
+        for name, model in models.items():
+            tasks = {f"chunks of {chunk}": (learning(model, X, y, chunk), chunk) for chunk in CHUNKS}
+            tasks |= {"predict_proba": (predicting(model, X), 1), "both": (in_turn(model, X, y), 1)}
+            for task, (step, n_rows) in tasks.items():
+                figures.setdefault((task, name), []).append(n_rows * calls_per_second(step, at_least))
+    return {key: median(values) for key, values in figures.items()}
+
+
+def print_table(title, figures):
+    tasks, names = ([*dict.fromkeys(key)] for key in zip(*figures))
+    layout = "{:<16}" + " {:>12}" * len(names)
+    print(f"\n{title}\n" + layout.format("rows/s", *names))
+    for task in tasks:
+        print(layout.format(task, *(f"{figures[task, name]:.0f}" for name in names)), flush=True)
+
+
+def rows_of(name, folder, quick):
+    if name != REAL:
+        return synthetic(SETS[name], 0.2 if quick else 1.0)
+    X, y = real(folder, REAL)
+    return X[:5000], np.unique(y[:5000], return_inverse=True)[1]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sets", nargs="+", choices=[*SETS, REAL], metavar="NAME", help="only these")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--data", metavar="DIR", help=f"folder with load.py, which has the real set {REAL}")
+    parser.add_argument("--csv", metavar="FILE", help="write the tables there too")
+    parser.add_argument("--quick", action="store_true", help="one round of a few milliseconds: does it run?")
+    options = parser.parse_args()
+    rounds, at_least = (1, 0.005) if options.quick else (options.rounds, 0.2)
+
+    table = [["data", "task", "model", "rows_per_second"]]
+    warnings.simplefilter("ignore")  # rivals overflow; what counts here is time
+    with threadpool_limits(1):
+        for name in options.sets or [*SETS, *([REAL] if options.data else [])]:
+            X, y = rows_of(name, options.data, options.quick)
+            figures = measure(X, y, rounds, at_least)
+            print_table(f"{name}: {X.shape[1]} features, {y.max() + 1} classes", figures)
+            table += [[name, *key, f"{value:.0f}"] for key, value in figures.items()]
+    if options.csv:
+        with open(options.csv, "w", newline="") as file:
+            csv.writer(file).writerows(table)
+
+
+if __name__ == "__main__":
+    main()
