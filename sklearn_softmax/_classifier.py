@@ -382,7 +382,9 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
             is_first = not hasattr(self, "_stream")
             settings = self._checked_settings()
             known = _validation.checked_classes(classes, None if is_first else self.classes_)
-            X, y = _validation.checked_X_y(self, X, y, dtype=FLOATS if is_first else self._dtype(), reset=is_first)
+            X, y = _validation.checked_X_y(
+                self, X, y, dtype=FLOATS if is_first else self._dtype(), reset=is_first, are_labels_known=True
+            )
             if is_first:
                 stream = _solver.new_stream(settings, X.shape[1], len(known), X.dtype)
             else:

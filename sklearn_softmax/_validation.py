@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.utils import column_or_1d
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
@@ -96,10 +96,15 @@ def _canonical(X):
     return X
 
 
-def checked_X_y(estimator, X, y, *, dtype, reset):
-    """X as `checked_X`, and y as one label per row."""
-    is_plain = not reset and type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuUS"
-    if is_plain and _is_plain(estimator, X, dtype) and len(y) == len(X):
+def checked_X_y(estimator, X, y, *, dtype, reset, are_labels_known=False):
+    """X as `checked_X`, and y as one label per row.
+
+    Where labels are known beforehand, integers and strings need no look at whether they are labels at all: scikit-learn's warns
+    of chunks that are so small that most of their labels differ.
+    """
+    if are_labels_known and type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuUS":
+        X = checked_X(estimator, X, dtype=dtype, reset=reset)
+        check_consistent_length(X, y)
         return X, y
     X, y = checked_X(estimator, X, dtype=dtype, reset=reset, y=y)
     check_classification_targets(y)

@@ -90,4 +90,4 @@ def test_digits_example_prints_a_line_per_model(tmp_path):
     rows = {name: (float(loss), float(accuracy)) for name, loss, accuracy, _ in line.findall(done.stdout)}
     assert len(rows) == 5
     assert all(accuracy > 0.85 for _, accuracy in rows.values())
-    assert rows["SoftmaxSGDClassifier, scaled"][0] < rows["SGDClassifier(log_loss), scaled"][0]
+    assert rows["SoftmaxSGDClassifier, raw"][0] < rows["SGDClassifier(log_loss), scaled"][0]

@@ -239,6 +239,13 @@ def test_a_bad_array_is_refused_in_the_words_of_the_first_call(bad, make_data, f
     assert fitted(model) == before
 
 
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_a_small_chunk_of_many_classes_gives_no_warning(container):
+    X = np.eye(30)
+    model = SoftmaxSGDClassifier().partial_fit(container(X), np.arange(30), np.arange(30))
+    assert model.partial_fit(container(X[:25]), np.arange(25)).t_ == 56
+
+
 def test_large_values_whose_sum_overflows_are_accepted(make_data):
     X, y = make_data()
     model = SoftmaxSGDClassifier().partial_fit(X, y, [0, 1, 2])

@@ -22,10 +22,8 @@ def scaled(classifier):
 
 
 def searched():
-    """The best strength of the penalty and first step, by cross-validated log loss."""
-    grid = {"softmaxsgdclassifier__alpha": [1e-4, 1e-3, 1e-2], "softmaxsgdclassifier__eta0": [0.003, 0.01, 0.03, 0.1]}
-    classifier = SoftmaxSGDClassifier(learning_rate="constant", max_iter=50, tol=None, random_state=0)
-    return GridSearchCV(scaled(classifier), grid, scoring="neg_log_loss", cv=3)
+    """The best strength of the penalty, by cross-validated log loss."""
+    return GridSearchCV(SoftmaxSGDClassifier(random_state=0), {"alpha": [1e-5, 1e-4, 1e-3, 1e-2]}, scoring="neg_log_loss", cv=3)
 
 
 def streamed(X, y, chunk=100):
@@ -52,14 +50,14 @@ def main():
         print(f"{name:<42} {loss:8.3f} {accuracy:8.3f} {seconds:8.2f}")
         return model
 
-    report("SoftmaxSGDClassifier, scaled", scaled(SoftmaxSGDClassifier(max_iter=1000, random_state=0)).fit)
-    search = report("SoftmaxSGDClassifier, scaled, grid search", searched().fit)
+    fitted = report("SoftmaxSGDClassifier, raw", SoftmaxSGDClassifier(random_state=0).fit)
+    search = report("SoftmaxSGDClassifier, raw, grid search", searched().fit)
     report("SoftmaxSGDClassifier, one raw stream", streamed)
     report("LogisticRegression, scaled", scaled(LogisticRegression()).fit)
     report("SGDClassifier(log_loss), scaled", scaled(SGDClassifier(loss="log_loss", random_state=0)).fit)
 
-    best = {name.split("__")[1]: value for name, value in search.best_params_.items()}
-    print(f"\nThe grid search chose alpha={best['alpha']:g} and eta0={best['eta0']:g}.")
+    print(f"\nThe first fit took {fitted.n_iter_} epochs, and is at most {fitted.optimality_gap_:.1g} nats above its optimum.")
+    print(f"The grid search chose alpha={search.best_params_['alpha']:g}.")
 
 
 if __name__ == "__main__":
