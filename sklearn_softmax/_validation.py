@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
+from scipy.sparse import csr_array, csr_matrix, issparse
 from sklearn.model_selection import StratifiedShuffleSplit
 from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
@@ -56,18 +56,24 @@ class Problem:
 
 def _is_plain(estimator, X, dtype):
     """Whether X needs neither a closer look nor a change: that takes microseconds to see, and is so in most calls of a stream."""
-    if type(X) is not np.ndarray or X.ndim != 2 or X.dtype != dtype or not X.flags.c_contiguous or len(X) == 0:
+    if type(X) is np.ndarray:
+        values, is_right = X, X.ndim == 2 and X.flags.c_contiguous
+    elif isinstance(X, csr_matrix | csr_array):
+        values, is_right = X.data, X.ndim == 2
+    else:
+        return False
+    if not is_right or values.dtype != dtype or X.shape[0] == 0:
         return False
     if X.shape[1] != estimator.n_features_in_ or hasattr(estimator, "feature_names_in_"):
         return False
     with np.errstate(all="ignore"):  # a sum that overflows says nothing
-        return bool(np.isfinite(np.add.reduce(X, axis=None)))
+        return bool(np.isfinite(np.add.reduce(values, axis=None)))
 
 
 def checked_X(estimator, X, *, dtype, reset, y="no_validation"):
     """X in the form that the kernels read, not copied if it has it already; y as scikit-learn checks it."""
     if not reset and isinstance(y, str) and _is_plain(estimator, X, dtype):
-        return X
+        return _canonical(X) if issparse(X) else X
     checked = validate_data(estimator, X, y, reset=reset, dtype=dtype, order="C", accept_sparse="csr", accept_large_sparse=True)
     X = checked[0] if isinstance(checked, tuple) else checked
     if issparse(X):
