@@ -50,36 +50,36 @@ def in_turn(model, X, y):
     return step
 
 
-def calls_per_second(step, at_least):
-    """Of process CPU time, in as many calls as take `at_least` seconds, and 5 at least; after one that is not timed."""
+def calls_per_second(step, at_least, fewest):
+    """Of process CPU time, in as many calls as take `at_least` seconds, but no fewer; after one that is not timed."""
     step(0)  # the first prediction after partial_fit may have to make the model that predicts
     calls, started = 0, time.process_time()
-    while (spent := time.process_time() - started) < at_least or calls < 5:
+    while (spent := time.process_time() - started) < at_least or calls < fewest:
         step(calls)
         calls += 1
     return calls / spent
 
 
-def started_models(X, y):
-    """Each has seen the first 1000 rows."""
+def started_models(X, y, n_rows):
+    """Each has seen the first rows."""
     classes, models = np.arange(y.max() + 1), {}
     for name, adapter in rivals.available(MODELS).items():
         if X.shape[1] * len(classes) > MOST_WEIGHTS.get(name, np.inf) or (issparse(X) and name in DENSE_ONLY):
             continue
         models[name] = adapter()
-        models[name].partial_fit(X[:1000], y[:1000], classes=classes)
+        models[name].partial_fit(X[:n_rows], y[:n_rows], classes=classes)
     return models
 
 
-def measure(X, y, rounds, at_least):
+def measure(X, y, chunks, rounds, at_least, fewest):
     """{(task, model): rows per second}, the median of the rounds."""
-    models, figures = started_models(X, y), {}
+    models, figures = started_models(X, y, max(chunks)), {}
     for _ in range(rounds):
         for name, model in models.items():
-            tasks = {f"chunks of {chunk}": (learning(model, X, y, chunk), chunk) for chunk in CHUNKS}
+            tasks = {f"chunks of {chunk}": (learning(model, X, y, chunk), chunk) for chunk in chunks}
             tasks |= {"predict_proba": (predicting(model, X), 1), "both": (in_turn(model, X, y), 1)}
             for task, (step, n_rows) in tasks.items():
-                figures.setdefault((task, name), []).append(n_rows * calls_per_second(step, at_least))
+                figures.setdefault((task, name), []).append(n_rows * calls_per_second(step, at_least, fewest))
     return {key: median(values) for key, values in figures.items()}
 
 
@@ -106,14 +106,14 @@ def main():
     parser.add_argument("--csv", metavar="FILE", help="write the tables there too")
     parser.add_argument("--quick", action="store_true", help="one round of a few milliseconds: does it run?")
     options = parser.parse_args()
-    rounds, at_least = (1, 0.005) if options.quick else (options.rounds, 0.2)
+    effort = (CHUNKS[:2], 1, 0.005, 1) if options.quick else (CHUNKS, options.rounds, 0.2, 5)
 
     table = [["data", "task", "model", "rows_per_second"]]
     warnings.simplefilter("ignore")  # rivals overflow; what counts here is time
     with threadpool_limits(1):
         for name in options.sets or [*SETS, *([REAL] if options.data else [])]:
             X, y = rows_of(name, options.data, options.quick)
-            figures = measure(X, y, rounds, at_least)
+            figures = measure(X, y, *effort)
             print_table(f"{name}: {X.shape[1]} features, {y.max() + 1} classes", figures)
             table += [[name, *key, f"{value:.0f}"] for key, value in figures.items()]
     if options.csv:

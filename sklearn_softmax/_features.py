@@ -23,6 +23,8 @@ __all__ = ["Coordinates", "Moments", "solver_coordinates", "stream_coordinates"]
 # How far the penalty enters the solver's scale, and how much less a rare feature of sparse data counts: by experiment, and flat.
 PENALTY_IN_SCALE = 20.0
 RARITY_EXPONENT = 0.25
+# Of the mean of a dense column. What varies less is the rounding of x - offset.
+SMALLEST_RELATIVE_SCALE = 1e-12
 
 
 def inverse_or_zero(scale):
@@ -142,9 +144,10 @@ class Coordinates:
         """The model in the units of X whose weights in these coordinates are given; see `Model`."""
         model = Model.zeros(len(weights), n_classes, weights.dtype)
         largest = np.finfo(weights.dtype).max / 4  # which a feature of values next to 0 may exceed
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             rows = np.clip((weights[:, :n_classes] * self.inverse_scale[:, None]).T, -largest, largest)
-        model.set_rows(rows, intercept[:n_classes] - rows.astype(np.float64) @ self.offset)
+            intercept = intercept[:n_classes] - rows.astype(np.float64) @ self.offset
+        model.set_rows(rows, np.clip(np.nan_to_num(intercept), -largest, largest))
         return model
 
     def from_original(self, model):
@@ -185,6 +188,7 @@ def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
         scale = root_mean_square * share ** (RARITY_EXPONENT / 2)
     else:
         scale = np.sqrt(share) * (active_deviation if centre else root_mean_square)
+        scale = np.maximum(scale, SMALLEST_RELATIVE_SCALE * np.abs(mean))
         scale = np.hypot(scale, np.sqrt(PENALTY_IN_SCALE * alpha) * np.minimum(penalty_scale, 1e300))
     inverse_scale = inverse_or_zero(np.where(penalty_scale > 0, scale, 0))
     arrays = (mean if centre else np.zeros_like(mean), inverse_scale, np.ones_like(scale), penalty_scale * inverse_scale)
