@@ -12,8 +12,14 @@ sys.path[:] = [entry for entry in sys.path if Path(entry or os.curdir).resolve()
 # without it scikit-learn skips check_array_api_input; scipy reads it when it is imported
 os.environ["SCIPY_ARRAY_API"] = "1"
 
+import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+# CI repeats itself; elsewhere every run looks for other examples
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 def _exact(value):
