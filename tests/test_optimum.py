@@ -97,7 +97,7 @@ def test_scale_is_the_active_standard_deviation(make_data):
 
 
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
-@pytest.mark.parametrize("name, n_classes", [("iris", 2), ("wine", 2), ("wine", None), ("breast_cancer", None)])
+@pytest.mark.parametrize("name, n_classes", [("iris", 2), ("wine", 2), ("wine", None), ("breast_cancer", None), ("digits", 2)])
 def test_with_l1_the_model_is_that_of_logistic_regression(name, n_classes, l1_ratio):
     X, y = standardised(name, n_classes)
     ours, theirs = tight(standardize=False, l1_ratio=l1_ratio).fit(X, y), logistic_regression(X, y, l1_ratio=l1_ratio)
