@@ -374,7 +374,6 @@ class Epochs:
         self.n_visits = self.repeats.sum()
         self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
         model.weights[:], model.intercept[:] = model.average, model.intercept_average
-        self.gradient, self.intercept_gradient = np.zeros_like(model.weights), np.zeros_like(model.intercept)
         self.gradient = aligned_zeros(*model.weights.shape, model.weights.dtype)
         residual = self.table * (problem.sample_weight / n_samples)[:, None].astype(self.table.dtype)
         self.intercept_gradient = residual.sum(axis=0, dtype=np.float64)

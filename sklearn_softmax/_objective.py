@@ -233,9 +233,9 @@ class Objective:
         dual, divergence = self._balanced(scores, proba, losses) if self.fit_intercept else (proba, 0.0)
         gradient, _ = self._loss_gradient(dual)
         gaps = [
-            loss + self.penalty(rows),
+            loss + self.penalty(rows),  # no loss is negative
             loss - better_loss + divergence + self.penalty.gap(rows, gradient),
-        ]  # no loss is negative
+        ]
         l1 = self.penalty.alpha * self.penalty.l1_ratio
         if l1:
             largest = np.abs(self.penalty.standardised(gradient)).max()

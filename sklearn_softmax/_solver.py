@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _automatic, _classic
 from ._objective import Objective
 
-__all__ = ["Settings", "Solution", "fit", "new_stream"]
+__all__ = ["Settings", "Solution", "fit", "new_stream", "stream_for"]
 
 
 class Settings(NamedTuple):

@@ -4,8 +4,8 @@
 //     theta_j <- theta_j - A gain_j x_j g,   intercept <- intercept - A g,    g: the implicit residual, see implicit.h
 //
 // then the penalty's prox with the step A gain_j, and the average with the weight `weight * (weight seen)^3`. Both wait: in sparse
-// rows until a feature is touched, in dense rows until a block ends, at which the coordinates are refreshed, too. Where blocks end is
-// a matter of the stream alone, not of how it is cut into calls.
+// rows until a feature is touched, in dense rows until a block ends. Coordinates of dense rows are refreshed with a row that begins a
+// block, if the rows have grown by a sixteenth since. All that is a matter of the stream, not of how it is cut into calls.
 #pragma once
 
 #include "moments.h"
@@ -17,7 +17,7 @@ constexpr double share_of_norm = 0.1;
 // A row so many times the mean norm far out begins a block of its own: coordinates that know of it make it less of an outlier.
 constexpr double most_norms = 4;
 
-// A block takes a sixteenth of what came before it, so that coordinates are never older than that.
+// A block takes a sixteenth of what came before it, at most what fits.
 inline ptrdiff_t block_length(ptrdiff_t n_rows_before) {
     const ptrdiff_t length = n_rows_before / 16;
     return length < 1 ? 1 : length > most_rows ? most_rows : length;
