@@ -15,7 +15,7 @@ from . import kernels
 from ._features import Coordinates, Moments, inverse_or_zero, solver_coordinates, stream_coordinates
 from ._layout import Model, aligned_zeros
 from ._newton import newton
-from ._objective import Penalty, kernel_rows
+from ._objective import Penalty, kernel_rows, row_blocks
 
 __all__ = ["Epochs", "Stream"]
 
@@ -26,12 +26,13 @@ EPOCHS_OF_GROWTH = 2
 # A row is visited once more in an epoch, by shorter steps, for so many times the mean squared norm. (Without it, a few rows
 # far out in heavy tails, each of which moves the model much, decide how fast the rest converges.)
 NORM_PER_VISIT = 2.0
-# The gradient of the table is smaller than the true one, most often 2 to 10 times. That is computed when the table's is this part
-# of tol.
+# The gradient of the table is smaller than the true one, mostly by far: Newton's method takes over when it is this part of tol.
 TRIGGER = 0.1
 # Newton's method takes over after so many epochs: what is left then is slow for steps along single gradients.
 MOST_EPOCHS = 30
-# Without the table of residuals there is no estimate of the gradient: it is computed when the epochs have grown by this.
+# If the gradient of the table is below tol, or if there is no table, the true one is computed: after so many epochs, and when
+# they have grown by this factor since.
+FIRST_CHECK = 10
 GROWTH_BETWEEN_CHECKS = 1.5
 BLOCK = 1024  # features
 TINY = np.finfo(np.float64).tiny
@@ -314,7 +315,7 @@ class Epochs:
         self.is_warm = start is not None
         self.table = aligned_zeros(n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
         self.n_epochs = 0
-        self.next_check = 2
+        self.next_check = FIRST_CHECK if settings.variance_reduction else 2
         self.next_newton, self.has_stalled = MOST_EPOCHS, False
         self.step = 0.0  # of Point-SAGA
         self.curvature = None  # mean over the rows of sum over the classes of p (1 - p)
@@ -375,9 +376,13 @@ class Epochs:
         self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
         model.weights[:], model.intercept[:] = model.average, model.intercept_average
         self.gradient = aligned_zeros(*model.weights.shape, model.weights.dtype)
-        residual = self.table * (problem.sample_weight / n_samples)[:, None].astype(self.table.dtype)
-        self.intercept_gradient = residual.sum(axis=0, dtype=np.float64)
-        gradient = (problem.X.T @ residual) - np.outer(self.coordinates.offset, self.intercept_gradient)
+        shares = (problem.sample_weight / n_samples).astype(self.table.dtype)
+        gradient, self.intercept_gradient = np.zeros_like(self.gradient), np.zeros(self.table.shape[1])
+        for block in row_blocks(problem.X, self.table.shape[1]):
+            residual = self.table[block] * shares[block, None]
+            gradient += problem.X[block].T @ residual
+            self.intercept_gradient += residual.sum(axis=0, dtype=np.float64)
+        gradient -= np.outer(self.coordinates.offset, self.intercept_gradient)
         self.gradient[:] = gradient * self.coordinates.inverse_scale[:, None]
 
     def _unit_without_far_rows(self, norms):
@@ -436,13 +441,11 @@ class Epochs:
             return True if progress.n_epochs >= settings.n_iter_no_change else None
         if settings.tol is None or most_passes < 1:
             return None
-        if self.table is None:
-            if self.n_epochs < self.next_check:
+        if not self._is_turn_of_newton():
+            if self.n_epochs < self.next_check or not (self.table is None or self._may_be_within(settings.tol)):
                 return None
             self.next_check = int(np.ceil(self.n_epochs * GROWTH_BETWEEN_CHECKS))
             return True if self._newton(1).gradient <= settings.tol else None
-        if self.n_epochs < self.next_newton and (self.has_stalled or not self._may_be_within(TRIGGER * settings.tol)):
-            return None
         solution = self._newton(most_passes, end_of_pass)
         self.original = Model.zeros(*solution.rows.shape[::-1], self.problem.X.dtype)
         self.original.set_rows(solution.rows, solution.intercept)
@@ -452,6 +455,12 @@ class Epochs:
         self.has_stalled, self.next_newton = True, self.n_epochs + MOST_EPOCHS
         self.iterates.model.weights[:], self.iterates.model.intercept[:] = self.coordinates.from_original(self.original)
         return None
+
+    def _is_turn_of_newton(self):
+        """Whether epochs have become slow, or have come so near to the optimum that few passes of Newton's method are enough."""
+        if self.table is None:
+            return False
+        return self.n_epochs >= self.next_newton or (not self.has_stalled and self._may_be_within(TRIGGER * self.settings.tol))
 
     def _may_be_within(self, bound):
         """Whether no entry of the gradient of the table, measured as `_newton` does, exceeds `bound`."""

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import kernels
+
 __all__ = ["Model", "aligned_zeros"]
 
 ALIGNMENT = 64  # bytes: a cache line
-VECTOR = 32  # bytes: rows are padded to multiples of it
+NARROW = 32  # bytes: rows that are longer than this are padded to whole vectors of the machine
 
 
 def aligned_zeros(n_features, n_padded, dtype):
@@ -73,7 +75,8 @@ class Model:
     @classmethod
     def zeros(cls, n_features, n_classes, dtype):
         """A model that gives all classes the same probability."""
-        lanes = VECTOR // np.dtype(dtype).itemsize
+        itemsize = np.dtype(dtype).itemsize
+        lanes = (NARROW if n_classes * itemsize <= NARROW else max(NARROW, kernels.vector_bytes())) // itemsize
         n_padded = -(-n_classes // lanes) * lanes
         intercept = np.full(n_padded, -np.inf)
         intercept[:n_classes] = 0

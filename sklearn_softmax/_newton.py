@@ -20,11 +20,14 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import issparse
 
-from ._objective import proba_and_losses
+from . import kernels
+from ._layout import aligned_zeros
+from ._objective import kernel_rows, proba_and_losses, row_blocks
 
 __all__ = ["NewtonSolution", "newton"]
 
-BLOCK = 1 << 16  # numbers
+LANES = 8  # classes are padded to a multiple of it
+
 # A step has to achieve this share of the decrease that its slope promises (Armijo), or is halved, so many times at most.
 SUFFICIENT = 1e-4
 MOST_HALVINGS = 40
@@ -79,8 +82,9 @@ class _Problem:
 
     Attributes
     ----------
-    scores, proba : ndarray of shape (n_samples, n_classes)
-        Of the current point; `proba` is set by `gradient`.
+    proba : ndarray of shape (n_samples, n_classes)
+    losses : ndarray of shape (n_samples,)
+        Of the point of the last `gradient`.
     """
 
     def __init__(self, X, y, sample_weight, n_classes, *, l2, l1, offset, scale, unit):
@@ -91,19 +95,20 @@ class _Problem:
         self.l2 = np.append(l2, 0.0)[:, None]
         self.l1 = np.append(l1, 0.0)[:, None]
         self.is_signed = self.l1 > 0
+        self.has_signs = bool(self.is_signed.any())
         self.per_unit = np.append(scale * _inverse(unit), 1.0)[:, None]
-        self.proba = np.empty((len(y), n_classes))
-        # so few rows that what is made of them is small, or no larger than the weights
-        per_row = max(n_classes, X.size // max(1, len(y)))
-        n_rows = max(1, max(BLOCK, X.shape[1] * n_classes) // per_row)
-        self.blocks = [slice(start, start + n_rows) for start in range(0, len(y), n_rows)]
+        self.proba, self.losses = np.empty((len(y), n_classes)), np.empty(len(y))
+        if issparse(X):  # a step and its product, as the kernel wants them
+            self.padded = [aligned_zeros(len(self.l2), -(-n_classes // LANES) * LANES, np.float64) for _ in range(2)]
+        self.blocks = row_blocks(X, n_classes)
 
     def _columns(self, block):
         # Centred as blocks: exact, and no corrections elsewhere. Sparse columns have no offset.
         return self.X[block] if issparse(self.X) else self.X[block] - self.offset
 
-    def _forward(self, columns, point):
-        return columns @ (point[:-1] * self.inverse_scale) + point[-1]
+    def _weights(self, point):
+        """Those of the columns without their scale, which costs nothing here."""
+        return point[:-1] * self.inverse_scale
 
     def _add_backward(self, columns, residual, total):
         total[:-1] += columns.T @ residual
@@ -111,33 +116,56 @@ class _Problem:
 
     def scores_of(self, point):
         """The scores of a point, or the change of scores of a step; half a pass."""
-        return np.concatenate([self._forward(self._columns(block), point) for block in self.blocks])
+        weights = self._weights(point)
+        scores = np.empty_like(self.proba)
+        for block in self.blocks:
+            np.add(self._columns(block) @ weights, point[-1], out=scores[block])
+        return scores
 
     def gradient(self, point, scores):
         """The gradient of all but the L1 norm, and the mean loss; half a pass."""
-        total, loss = np.zeros_like(point), 0.0
+        total = np.zeros_like(point)
         for block in self.blocks:
-            proba, losses = proba_and_losses(scores[block], self.y[block])
-            self.proba[block] = proba
-            loss += self.shares[block] @ losses
-            each = np.arange(len(proba)), self.y[block]
-            proba[each] -= 1
-            self._add_backward(self._columns(block), proba * self.shares[block, None], total)
+            residual, self.losses[block] = proba_and_losses(scores[block], self.y[block])
+            self.proba[block] = residual
+            residual[np.arange(len(residual)), self.y[block]] -= 1
+            residual *= self.shares[block, None]
+            self._add_backward(self._columns(block), residual, total)
         total[:-1] *= self.inverse_scale
-        return total + self.l2 * point, float(loss)
+        total += self.l2 * point
+        return total, float(self.shares @ self.losses)
 
     def hessian_product(self, step):
         """The Hessian, at the point of the last `gradient`, times a step; one pass."""
-        total = np.zeros_like(step)
-        for block in self.blocks:
-            columns, proba = self._columns(block), self.proba[block]
-            change = self._forward(columns, step)
-            change -= np.einsum("ij,ij->i", proba, change)[:, None]
-            change *= proba
-            change *= self.shares[block, None]
-            self._add_backward(columns, change, total)
-        total[:-1] *= self.inverse_scale
-        return total + self.l2 * step
+        if issparse(self.X):
+            total = self._sparse_hessian_product(step)
+        else:
+            total, weights = np.zeros_like(step), self._weights(step)
+            for block in self.blocks:
+                columns, proba = self._columns(block), self.proba[block]
+                change = columns @ weights + step[-1]
+                change -= np.einsum("ij,ij->i", proba, change)[:, None]
+                change *= proba
+                change *= self.shares[block, None]
+                self._add_backward(columns, change, total)
+            total[:-1] *= self.inverse_scale
+        total += self.l2 * step
+        return total
+
+    def _sparse_hessian_product(self, step):
+        padded, product = self.padded
+        n_classes = step.shape[1]
+        padded[:, :n_classes] = step
+        product[:] = 0
+        kernels.hessian_product(
+            *kernel_rows(self.X),
+            inverse_scale=self.inverse_scale.ravel(),
+            shares=self.shares,
+            proba=self.proba,
+            step=padded,
+            out=product,
+        )
+        return product[:, :n_classes].copy()
 
     def class_hessians(self, fit_intercept):
         """The blocks of the Hessian on its diagonal, one per class; a little more than positive definite."""
@@ -155,6 +183,17 @@ class _Problem:
             diagonal += max(JITTER * diagonal.max(), SMALLEST)
         return hessians
 
+    def hessian_diagonal(self):
+        """Of sparse columns; one pass."""
+        diagonal = np.zeros((len(self.l2), self.proba.shape[1]))
+        for block in self.blocks:
+            squares = self.X[block].astype(np.float64)
+            squares.data **= 2
+            self._add_backward(squares, self.shares[block, None] * self.proba[block] * (1 - self.proba[block]), diagonal)
+        diagonal[:-1] *= self.inverse_scale**2
+        diagonal += self.l2
+        return np.maximum(diagonal, SMALLEST)
+
     def loss_change(self, scores, step_scores):
         """mean loss(scores + step_scores) - mean loss(scores), the latter being those of the last `gradient`; no pass.
 
@@ -164,14 +203,12 @@ class _Problem:
         is_small = np.abs(step_scores).max() < SMALL
         total = 0.0
         for block in self.blocks:
-            each = np.arange(len(self.y[block])), self.y[block]
-            change = step_scores[block] - step_scores[block][each][:, None]
             if is_small:
-                losses = np.log1p(np.einsum("ij,ij->i", self.proba[block], np.expm1(change)))
+                change = step_scores[block] - step_scores[block][np.arange(len(self.y[block])), self.y[block]][:, None]
+                change_of_losses = np.log1p(np.einsum("ij,ij->i", self.proba[block], np.expm1(change)))
             else:
-                before = scores[block] - scores[block][each][:, None]
-                losses = _log_sum_exp(before + change) - _log_sum_exp(before)
-            total += self.shares[block] @ losses
+                change_of_losses = proba_and_losses(scores[block] + step_scores[block], self.y[block])[1] - self.losses[block]
+            total += self.shares[block] @ change_of_losses
         return float(total)
 
     def penalty(self, point):
@@ -185,6 +222,8 @@ class _Problem:
 
     def subgradient(self, point, gradient):
         """The subgradient of F of least norm."""
+        if not self.has_signs:
+            return gradient
         at_zero = np.sign(gradient) * np.maximum(np.abs(gradient) - self.l1, 0)
         return np.where(point != 0, gradient + self.l1 * np.sign(point), at_zero)
 
@@ -193,53 +232,56 @@ class _Problem:
         return float(np.max(np.abs(subgradient) * self.per_unit))
 
 
-def _log_sum_exp(scores):
-    largest = scores.max(axis=1)
-    return largest + np.log(np.exp(scores - largest[:, None]).sum(axis=1))
-
-
 def _dot(a, b):
     return float(np.vdot(a, b))
 
 
 class _Preconditioner:
-    """The inverse of what the Hessian would be if the classes did not compete: a matrix of the features for each class.
+    """The inverse of what the Hessian would be if the classes did not compete.
 
-    The Hessian (1/S) sum_i s_i (diag(p_i) - p_i p_i^T) kron x_i x_i^T has blocks (1/S) sum_i s_i p_ia (1 - p_ia) x_i x_i^T on its
-    diagonal. What they leave out makes the Hessian blind to a shift of all classes alike, so that is left out here, too:
-    otherwise the blocks are worst just there, and conjugate gradients take several times as long.
+    The Hessian (1/S) sum_i s_i (diag(p_i) - p_i p_i^T) kron x_i x_i^T has a matrix of the features for each class on its
+    diagonal, (1/S) sum_i s_i p_ia (1 - p_ia) x_i x_i^T. These are inverted if the columns are dense, and only their diagonals
+    if they are sparse. What they leave out makes the Hessian blind to a shift of all classes alike, so that is left out here,
+    too: otherwise the matrices are worst just there, and conjugate gradients take several times as long.
 
-    Making it costs as much as `price` passes: n_classes n_samples n_features^2 multiplications against 4 n_classes n_samples
-    n_features. It gets worse as the model moves, and is made anew when the passes since the last time have cost as much: then
-    both together cost at most twice what either had to.
+    Making the matrices costs as much as `price` passes: n_classes n_samples n_features^2 multiplications against 4 n_classes
+    n_samples n_features. They get worse as the model moves, and are made anew when the passes since the last time have cost as
+    much: then both together cost at most twice what either had to. The diagonal costs one pass.
 
-    There is none for sparse columns, nor with L1: there it was measured to do more harm, by pinning the wrong entries, than good.
+    With L1 there is none: it was measured to do more harm, by pinning the wrong entries, than good.
     """
 
     def __init__(self, problem, fit_intercept):
         self.problem, self.fit_intercept = problem, fit_intercept
         size, n_classes = len(problem.l2), problem.proba.shape[1]
-        self.price = 1 + size // 4
-        is_possible = not issparse(problem.X) and not problem.is_signed.any() and size**2 * n_classes <= MOST_NUMBERS
+        self.is_diagonal = issparse(problem.X)
+        self.price = 1 if self.is_diagonal else 1 + size // 4
+        is_possible = not problem.has_signs and (self.is_diagonal or size**2 * n_classes <= MOST_NUMBERS)
         self.spent = CREDIT if is_possible else -np.inf
-        self.factors = None
+        self.inverse = None
 
     def update(self, most_passes):
         """Make it anew if that is due; returns the number of passes it took."""
         if self.price > min(self.spent, most_passes):
             return 0
         self.spent = 0
-        hessians = self.problem.class_hessians(self.fit_intercept)
-        self.factors = [cho_factor(hessian, overwrite_a=True, check_finite=False) for hessian in hessians]
+        if self.is_diagonal:
+            diagonal = self.problem.hessian_diagonal()
+            self.inverse = lambda residual: residual / diagonal
+        else:
+            hessians = self.problem.class_hessians(self.fit_intercept)
+            factors = [cho_factor(hessian, overwrite_a=True, check_finite=False) for hessian in hessians]
+            self.inverse = lambda residual: np.column_stack(
+                [cho_solve(factor, column, check_finite=False) for factor, column in zip(factors, residual.T)]
+            )
         return self.price
 
     def __call__(self, residual):
-        if self.factors is None:
+        if self.inverse is None:
             return residual
-        columns = (residual - residual.mean(axis=1, keepdims=True)).T
-        solved = [cho_solve(factor, column, check_finite=False) for factor, column in zip(self.factors, columns)]
-        solved = np.column_stack(solved)
-        return solved - solved.mean(axis=1, keepdims=True)
+        solved = self.inverse(residual - residual.mean(axis=1, keepdims=True))
+        solved -= solved.mean(axis=1, keepdims=True)
+        return solved
 
 
 def _newton_step(problem, precondition, point, subgradient, free, forcing, tol, most_passes):
@@ -249,7 +291,7 @@ def _newton_step(problem, precondition, point, subgradient, free, forcing, tol, 
     to the minimum along the line are pinned to zero if the model falls then, else only the first; and it goes on with those that
     are left.
     """
-    sign = np.where(point != 0, np.sign(point), -np.sign(subgradient))
+    sign = np.where(point != 0, np.sign(point), -np.sign(subgradient)) if problem.has_signs else None
     # residual = -(subgradient + Hessian step), also of entries that are not free
     step, residual = np.zeros_like(point), -subgradient
     direction, square_before, target, n_passes = None, None, None, 0
@@ -257,13 +299,17 @@ def _newton_step(problem, precondition, point, subgradient, free, forcing, tol, 
     def model(step, residual):
         return 0.5 * _dot(step, subgradient - residual)
 
+    def only_free(numbers):
+        return numbers if free.all() else np.where(free, numbers, 0)
+
     while n_passes < most_passes:
-        free_residual = np.where(free, residual, 0)
-        preconditioned = np.where(free, precondition(free_residual), 0)
-        at_end = free & problem.is_signed & (point + step == 0) & (sign * preconditioned < 0)
-        if at_end.any():
-            free, direction = free & ~at_end, None
-            continue
+        free_residual = only_free(residual)
+        preconditioned = only_free(precondition(free_residual))
+        if problem.has_signs:
+            at_end = free & problem.is_signed & (point + step == 0) & (sign * preconditioned < 0)
+            if at_end.any():
+                free, direction = free & ~at_end, None
+                continue
         square = _dot(free_residual, preconditioned)
         target = forcing**2 * square if target is None else target
         if n_passes and (square <= target or problem.size(free_residual) <= tol):
@@ -275,9 +321,11 @@ def _newton_step(problem, precondition, point, subgradient, free, forcing, tol, 
         n_passes += 1
         curvature = _dot(direction, product)
         length = square / curvature if curvature > 0 else np.inf
-        leaves = free & problem.is_signed & (sign * direction < 0)
-        end = np.divide(-(point + step), direction, out=np.full_like(step, np.inf), where=leaves)
-        first_end = end.min()
+        first_end = np.inf
+        if problem.has_signs:
+            leaves = free & problem.is_signed & (sign * direction < 0)
+            end = np.divide(-(point + step), direction, out=np.full_like(step, np.inf), where=leaves)
+            first_end = end.min()
         if length < first_end:
             step = step + length * direction
             residual = residual - length * product

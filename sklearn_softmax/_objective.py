@@ -11,18 +11,18 @@ With two classes the rows are -w/2 and w/2, and the L2 strength is doubled: ||w|
 so that F is the objective of binary logistic regression in the one row w that users see.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize
 from scipy.sparse import issparse
 from scipy.special import xlogy
 
 from . import kernels
 
-__all__ = ["Objective", "Penalty", "kernel_rows", "proba_and_losses", "raw_prediction"]
+__all__ = ["Objective", "Penalty", "kernel_rows", "proba_and_losses", "raw_prediction", "row_blocks"]
 
 BLOCK = 1 << 16  # numbers
 NO_INDICES = np.empty(0, dtype=np.int32)
@@ -33,6 +33,14 @@ def kernel_rows(X):
     if issparse(X):
         return X.data, X.indices, X.indptr
     return X.reshape(-1), NO_INDICES, NO_INDICES
+
+
+def row_blocks(X, n_classes):
+    """Slices of rows so few that arrays of shape (rows, n_classes) and copies of the rows are small, or no larger than W."""
+    n_samples, n_features = X.shape
+    per_row = max(n_classes, X.size // max(1, n_samples))
+    n_rows = max(1, max(BLOCK, n_features * n_classes) // per_row)
+    return [slice(start, start + n_rows) for start in range(0, n_samples, n_rows)]
 
 
 def _finite_raw_prediction(X, rows, intercept):
@@ -76,9 +84,14 @@ def raw_prediction(X, model):
 def proba_and_losses(scores, y):
     """softmax(scores_i), and -log softmax(scores_i)[y_i] in nats, of each row; float64."""
     proba = np.array(scores, dtype=np.float64, order="C")
-    losses = np.empty(len(proba))
-    kernels.softmax(proba, np.asarray(y, dtype=np.int32), losses)
-    return proba, losses
+    return proba, _softmax_in_place(proba, y)
+
+
+def _softmax_in_place(scores, y):
+    """Rows of scores, C-contiguous float64, become their softmax; returns the losses."""
+    losses = np.empty(len(scores))
+    kernels.softmax(scores, np.asarray(y, dtype=np.int32), losses)
+    return losses
 
 
 @dataclass(frozen=True)
@@ -132,6 +145,8 @@ class Penalty:
         """
         rows, gradient = rows * self.scale, self.standardised(gradient)
         l2, l1 = self.alpha * self.l2_ratio, self.alpha * self.l1_ratio
+        if not l1 and l2:
+            return float(np.square(l2 * rows + gradient).sum() / (2 * l2))
         excess = np.maximum(np.abs(gradient) - l1, 0)
         if l2:
             # (l2/2) (|W| - excess/l2)^2 + what the signs cost: a sum of terms that are not negative
@@ -164,19 +179,13 @@ class Objective:
     def _shares(self):
         return self.sample_weight / self.sample_weight.sum()
 
-    def _blocks(self, n_classes):
-        """Slices of rows so few that arrays of shape (rows, n_classes) and copies of the rows are small, or no larger than W."""
-        per_row = max(n_classes, self.X.size // max(1, len(self.y)))
-        n_rows = max(1, max(BLOCK, self.X.shape[1] * n_classes) // per_row)
-        return [slice(start, start + n_rows) for start in range(0, len(self.y), n_rows)]
-
     def _scores(self, model):
-        return np.asarray(raw_prediction(self.X, model), dtype=np.float64)
+        return np.ascontiguousarray(raw_prediction(self.X, model), dtype=np.float64)
 
     def loss(self, model):
         """(1/S) sum_i s_i loss_i, in nats."""
         scores = self._scores(model)
-        blocks = self._blocks(scores.shape[1])
+        blocks = row_blocks(self.X, scores.shape[1])
         return float(sum(self._shares[block] @ proba_and_losses(scores[block], self.y[block])[1] for block in blocks))
 
     def __call__(self, model):
@@ -187,7 +196,7 @@ class Objective:
         """Of the mean loss, for W and for b, with these probabilities (which may be others than the model's)."""
         of_rows, of_intercept = np.zeros((proba.shape[1], self.X.shape[1])), np.zeros(proba.shape[1])
         shares = self._shares
-        for block in self._blocks(proba.shape[1]):
+        for block in row_blocks(self.X, proba.shape[1]):
             residual = proba[block] * shares[block, None]
             residual[np.arange(len(residual)), self.y[block]] -= shares[block]
             of_rows += (self.X[block].T @ residual).T
@@ -226,9 +235,7 @@ class Objective:
         return float(gap) if np.isfinite(gap) else np.inf
 
     def _optimality_gap(self, rows, scores):
-        shift, loss = self._best_shift(scores)
-        scores += shift
-        proba, losses = proba_and_losses(scores, self.y)
+        loss, scores, proba, losses = self._with_best_intercept(scores)
         better_loss = self._shares @ losses
         dual, divergence = self._balanced(scores, proba, losses) if self.fit_intercept else (proba, 0.0)
         gradient, _ = self._loss_gradient(dual)
@@ -252,41 +259,35 @@ class Objective:
         log_of_sums = losses + scores[np.arange(len(scores)), self.y]
         return float(self._shares @ (xlogy(dual, dual) - dual * (scores - log_of_sums[:, None])).sum(axis=1))
 
-    def _best_shift(self, scores):
-        """What to add to the scores of each class so that the mean loss is least; and the mean loss without it.
+    def _with_best_intercept(self, scores):
+        """The mean loss; and scores (in place), probabilities and losses with intercepts that are about best for the weights.
 
-        A convex problem in n_classes numbers, solved by Newton's method within a trust region until the gradient is a
-        thousandth of what it was: `_balanced` mends the rest.
+        A convex problem in n_classes numbers: one step of Newton's method, if it helps. `_balanced` mends the rest.
         """
         n_classes = scores.shape[1]
-        frequency = np.bincount(self.y, weights=self._shares, minlength=n_classes)
+        proba, losses = np.empty_like(scores), np.empty(len(scores))
 
-        @lru_cache(maxsize=2)
-        def derivatives(shift):
-            value, spent, products = 0.0, np.zeros(n_classes), np.zeros((n_classes, n_classes))
-            for block in self._blocks(n_classes):
-                proba, losses = proba_and_losses(scores[block] + np.array(shift), self.y[block])
-                shares = self._shares[block]
-                value += shares @ losses
-                spent += shares @ proba
-                if self.fit_intercept:
-                    products += (proba * shares[:, None]).T @ proba
-            return value, spent - frequency, np.diag(spent) - products
+        def evaluate(shift):
+            np.add(scores, shift, out=proba)
+            losses[:] = _softmax_in_place(proba, self.y)
+            return float(self._shares @ losses)
 
-        none = np.zeros(n_classes)
-        loss, gradient, _ = derivatives(tuple(none))
+        loss = evaluate(0.0)
         if not self.fit_intercept:
-            return none, loss
-        # the last class is held at 0, because a shift of all classes changes nothing
-        best = minimize(
-            lambda shift: derivatives((*shift, 0.0))[0],
-            none[:-1],
-            jac=lambda shift: derivatives((*shift, 0.0))[1][:-1],
-            hess=lambda shift: derivatives((*shift, 0.0))[2][:-1, :-1],
-            method="trust-exact",
-            options={"gtol": max(1e-3 * np.linalg.norm(gradient), 1e-12), "maxiter": 30},
-        )
-        return np.array((*best.x, 0.0)), loss
+            return loss, scores, proba, losses
+        spent, products = self._shares @ proba, np.zeros((n_classes, n_classes))
+        for block in row_blocks(self.X, n_classes):
+            products += (proba[block] * self._shares[block, None]).T @ proba[block]
+        hessian, due = np.diag(spent) - products, np.bincount(self.y, weights=self._shares, minlength=n_classes)
+        shift = np.zeros(n_classes)
+        with suppress(np.linalg.LinAlgError):  # probabilities that are all 0 or 1 have no Hessian
+            # the last class is held at 0, because a shift of all classes changes nothing
+            shift[:-1] = np.linalg.solve(hessian[:-1, :-1], (due - spent)[:-1])
+        if not evaluate(shift) < loss:
+            shift[:] = 0
+            evaluate(shift)
+        scores += shift
+        return loss, scores, proba, losses
 
     def _balanced(self, scores, proba, losses):
         """Distributions near the model's that together spend on each class exactly its share of the labels, and how near.
@@ -310,7 +311,8 @@ class Objective:
         c = np.maximum(due - (1 - mix) * spent, 0)
         if mix > 0 and c.any():  # else there is nothing to mend but rounding
             c /= c.sum()
-            dual = (1 - mix) * dual + mix * c
+            dual *= 1 - mix
+            dual += mix * c
         else:
             mix = 0.0
         if not present.all():

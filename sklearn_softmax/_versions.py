@@ -27,7 +27,7 @@ def show_versions():
 
     The kernels are compiled for several instruction sets, and the best that the machine has is chosen at import. The environment
     variable ``SKLEARN_SOFTMAX_INSTRUCTION_SET``, set before the import, forces another: "baseline" runs everywhere, "avx2" is
-    for x86-64 machines with AVX2 and fused multiply-add.
+    for x86-64 machines with AVX2 and fused multiply-add, and "avx512" for those with AVX-512 (F, DQ, BW and VL), too.
 
     Raises
     ------

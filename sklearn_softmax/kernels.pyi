@@ -127,6 +127,19 @@ def decision(
 ) -> None:
     """Write X (unit * weights) + intercept into `out`."""
 
+def hessian_product(
+    values: NDArray[Any],  # IN  as in sweep, CSR
+    columns: NDArray[Any],  # IN
+    starts: NDArray[Any],  # IN
+    *,
+    inverse_scale: NDArray[np.float64],  # IN  (n_features,)
+    shares: NDArray[np.float64],  # IN  (n_samples,), sum to 1
+    proba: NDArray[np.float64],  # IN  (n_samples, n_classes)
+    step: NDArray[np.float64],  # IN  (n_features + 1, n_padded), where n_padded is a multiple of 8; the intercepts come last
+    out: NDArray[np.float64],  # INOUT  as step: the product is added
+) -> None:
+    """The Hessian of the mean loss for the columns ``x_j * inverse_scale_j``, times a step; see hessian.h."""
+
 def softmax(
     scores: NDArray[np.float64],  # INOUT  (n_samples, n_classes): probabilities instead
     y: NDArray[np.int32],  # IN  class numbers
@@ -139,6 +152,9 @@ def available_instruction_sets() -> list[str]:
 
 def instruction_set_in_use() -> str:
     """The name of the one whose kernels run."""
+
+def vector_bytes() -> int:
+    """The length of the vectors of the instruction set in use."""
 
 def use_instruction_set(name: str) -> None:
     """Run the kernels of one of the available instruction sets from now on; at import it is the best."""

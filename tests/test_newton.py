@@ -9,8 +9,9 @@ from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
+from test_kernels import every_dtype, every_instruction_set, instruction_set  # noqa: F401
 
-from sklearn_softmax import _newton
+from sklearn_softmax import _newton, _objective
 from sklearn_softmax._newton import newton
 
 LOADERS = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer}
@@ -126,7 +127,7 @@ def test_weights_are_repetitions(make_data, l1_ratio):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
 def test_sparse_is_dense(make_data, monkeypatch, dtype, index, l1_ratio):
-    monkeypatch.setattr(_newton, "BLOCK", 100)  # several blocks
+    monkeypatch.setattr(_objective, "BLOCK", 100)  # several blocks
     X, y = make_data()
     X = X.astype(dtype)
     sparse = csr_array(X)
@@ -153,7 +154,7 @@ def test_collinear_columns_of_very_different_scale():
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("max_passes", [1, 3, 12, 60])
 def test_gradient_and_objective_are_those_of_the_result(make_data, monkeypatch, max_passes, l1_ratio):
-    monkeypatch.setattr(_newton, "BLOCK", 100)
+    monkeypatch.setattr(_objective, "BLOCK", 100)
     X, y = make_data()
     X = X * [1, 10, 0.1, 1, 3] + 2
     weight = np.random.default_rng(1).uniform(0.1, 2, size=len(y))
@@ -223,24 +224,26 @@ def test_objective_falls_and_passes_are_bounded(l1_ratio):
 
 def test_passes_are_counted(make_data, monkeypatch):
     X, y = make_data(n_features=12)
-    halves = dict.fromkeys(("_forward", "_add_backward", "class_hessians"), 0)
+    counts = dict.fromkeys(("scores_of", "gradient", "hessian_product", "class_hessians", "hessian_diagonal"), 0)
 
     def counted(name, original):
         def method(*args):
-            halves[name] += 1
+            counts[name] += 1
             return original(*args)
 
         return method
 
-    for name in halves:
+    for name in counts:
         monkeypatch.setattr(_newton._Problem, name, counted(name, getattr(_newton._Problem, name)))
-    for l1_ratio in (0.0, 1.0):
-        halves.update(dict.fromkeys(halves, 0))
-        found = penalised(X, y, 0.001, l1_ratio)
-        price = 1 + 13 // 4
-        assert found.n_passes == halves["_forward"] + price * halves["class_hessians"]
-        assert halves["_forward"] == halves["_add_backward"]
-        assert (halves["class_hessians"] > 0) == (l1_ratio == 0)
+    for form, l1_ratio in [(X, 0.0), (X, 1.0), (csr_array(X), 0.0), (csr_array(X), 1.0)]:
+        counts.update(dict.fromkeys(counts, 0))
+        found = penalised(form, y, 0.001, l1_ratio)
+        made = counts["hessian_product"] + (1 + 13 // 4) * counts["class_hessians"] + counts["hessian_diagonal"]
+        assert found.n_passes == counts["scores_of"] + made
+        assert counts["scores_of"] == counts["gradient"]
+        is_dense = isinstance(form, np.ndarray)
+        assert (counts["class_hessians"] > 0) == (is_dense and l1_ratio == 0)
+        assert (counts["hessian_diagonal"] > 0) == (not is_dense and l1_ratio == 0)
 
 
 @pytest.fixture
@@ -262,6 +265,33 @@ def test_hessian_is_the_derivative_of_the_gradient(problem_and_points):
         of_class = np.zeros((6, 3))
         of_class[:, k] = step[:, k]
         np.testing.assert_allclose(hessian @ step[:, k], problem.hessian_product(of_class)[:, k], rtol=1e-7)
+
+
+@every_instruction_set
+@pytest.mark.parametrize("n_classes", [2, 3, 8, 9, 70])
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@every_dtype
+def test_sparse_hessian_is_the_dense_one(make_data, n_classes, index, dtype):
+    X, y = make_data(n_classes=n_classes, n_samples=300)
+    X = np.where(np.abs(X) > 0.5, X, 0).astype(dtype)
+    X[3] = 0  # a row without entries
+    sparse = csr_array(X)
+    sparse.indices, sparse.indptr = sparse.indices.astype(index), sparse.indptr.astype(index)
+    rng = np.random.default_rng(3)
+    weight, step = rng.uniform(0.1, 2, size=len(y)), rng.normal(size=(X.shape[1] + 1, n_classes))
+    strengths, scale = np.full(X.shape[1], 0.01), rng.uniform(0.5, 2, size=X.shape[1])
+    scale[1] = 0
+    products, diagonals = [], []
+    for form in (X, sparse):
+        settings = dict(l2=strengths, l1=0 * strengths, offset=0 * strengths, scale=scale, unit=scale)
+        problem = _newton._Problem(form, y, weight, n_classes, **settings)
+        problem.gradient(step, problem.scores_of(step))
+        products.append(problem.hessian_product(step))
+        diagonals.append(
+            problem.hessian_diagonal() if form is sparse else np.column_stack([np.diag(h) for h in problem.class_hessians(True)])
+        )
+    np.testing.assert_allclose(products[1], products[0], rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(diagonals[1], diagonals[0], rtol=0, atol=2e-10 * diagonals[0].max())  # the dense one has a jitter
 
 
 def test_change_of_a_tiny_step_is_not_lost_in_rounding(problem_and_points):

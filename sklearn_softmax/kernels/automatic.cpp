@@ -1,4 +1,5 @@
-// The sweeps of the automatic step, compiled once per instruction set: see meson.build.
+// The sweeps of the automatic step and of its end, compiled once per instruction set: see meson.build.
+#include "hessian.h"
 #include "point_saga.h"
 #include "stream.h"
 
@@ -6,7 +7,8 @@ namespace {
 
 template <class T, class I>
 constexpr softmax::AutomaticKernels<T, I> kernels_of() {
-    return {::accumulate<T, I>, ::spread, ::set_coordinates<T>, ::scratch_size<T, I>, ::stream<T, I>, ::point_saga<T, I>};
+    return {::accumulate<T, I>, ::spread,           ::set_coordinates<T>,   ::scratch_size<T, I>,
+            ::stream<T, I>,     ::point_saga<T, I>, ::hessian_product<T, I>};
 }
 
 }  // namespace

@@ -57,7 +57,8 @@ class ExplicitRule {
     }
 };
 
-constexpr size_t small_weights = 1 << 17;  // bytes: below, one pass for the update and the next row's scores is faster
+// Bytes: below, one pass for the update and the next row's scores is faster. (Wide vectors gain more from blocks.)
+constexpr size_t small_weights = SOFTMAX_VECTOR_BYTES < 64 ? 1 << 17 : 1 << 15;
 
 // Whether a sweep can go by blocks, and should.
 template <class T, class I>

@@ -165,6 +165,21 @@ struct Decision {
     T* out;  // OUT (n_samples, n_classes)
 };
 
+// The Hessian of the mean loss, at a point with these probabilities, times a step; see hessian.h.
+template <class T, class I>
+struct HessianProduct {
+    // IN
+    Rows<T, I> rows;  // CSR
+    ptrdiff_t n_samples, n_classes, n_padded;
+    const double *inverse_scale, *shares;  // (n_features), (n_samples)
+    const double* proba;  // (n_samples, n_classes)
+    const double* step;  // (n_features + 1, n_padded); the intercepts come last
+    // INOUT
+    double* out;  // as step
+    // TEMP, zero on entry
+    double* scratch;  // (2 n_padded + longest row)
+};
+
 // Rows of scores become rows of probabilities, and the log loss of each for its label.
 struct Softmax {
     ptrdiff_t n_rows, n_classes;
@@ -188,6 +203,7 @@ struct AutomaticKernels {
     size_t (*scratch_size)(const Visits<T, I>&);  // in numbers of T
     void (*stream)(Stream<T, I>&);
     void (*point_saga)(PointSaga<T, I>&);
+    void (*hessian_product)(const HessianProduct<T, I>&);
 };
 
 template <template <class, class> class Kernels>
@@ -201,6 +217,7 @@ struct PerType {
 // Everything that is compiled once per instruction set.
 struct InstructionSet {
     const char* name;
+    ptrdiff_t vector_bytes;
     bool (*is_supported)();
     const PerType<ClassicKernels>& classic;
     const PerType<AutomaticKernels>& automatic;

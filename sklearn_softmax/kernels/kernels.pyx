@@ -139,8 +139,21 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double loss
         double curvature
 
+    cppclass HessianProduct[T, I]:
+        Rows[T, I] rows
+        Py_ssize_t n_samples
+        Py_ssize_t n_classes
+        Py_ssize_t n_padded
+        const double* inverse_scale
+        const double* shares
+        const double* proba
+        const double* step
+        double* out
+        double* scratch
+
     struct InstructionSet:
         const char* name
+        Py_ssize_t vector_bytes
         bint (*is_supported)()
 
     const InstructionSet* instruction_set(int rank)
@@ -173,6 +186,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     size_t scratch_size "softmax::scratch_size"[T, I](const Visits[T, I]& visits)
     void run_stream "softmax::stream"[T, I](Stream[T, I]& task)
     void run_point_saga "softmax::point_saga"[T, I](PointSaga[T, I]& task)
+    void run_hessian_product "softmax::hessian_product"[T, I](const HessianProduct[T, I]& task)
 
 
 cdef Numbers numbers(const double[:] values) noexcept:
@@ -561,6 +575,35 @@ def decision(
         run_decision(task)
 
 
+def hessian_product(
+    const floating[::1] values,
+    const index[::1] columns,
+    const index[::1] starts,
+    *,
+    const double[::1] inverse_scale,
+    const double[::1] shares,
+    const double[:, ::1] proba,
+    const double[:, ::1] step,
+    double[:, ::1] out,
+):
+    cdef:
+        HessianProduct[floating, index] task
+        Scratch scratch = Scratch((2 * step.shape[1] + longest_row(starts)) * sizeof(double))
+
+    set_rows[floating, index](&task.rows, values, columns, starts, inverse_scale.shape[0])
+    task.n_samples = shares.shape[0]
+    task.n_classes = proba.shape[1]
+    task.n_padded = step.shape[1]
+    task.inverse_scale = &inverse_scale[0]
+    task.shares = &shares[0]
+    task.proba = &proba[0, 0]
+    task.step = &step[0, 0]
+    task.out = &out[0, 0]
+    task.scratch = <double*> scratch.start
+    with nogil:
+        run_hessian_product(task)
+
+
 def softmax(double[:, ::1] scores, const int32_t[::1] y, double[::1] losses):
     cdef:
         Softmax task
@@ -594,6 +637,10 @@ cdef dict _instruction_sets():
 
 def instruction_set_in_use():
     return active().name.decode()
+
+
+def vector_bytes():
+    return active().vector_bytes
 
 
 def available_instruction_sets():

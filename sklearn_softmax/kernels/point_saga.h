@@ -28,7 +28,8 @@ class PointSagaRule {
     const double to_gradient;  // from a change of the weights to one of the mean gradient
     double drift = 0;  // step * visits, of the block that comes next
     double n_begun = 0;
-    Waiting<T>* const waiting;
+    Waiting<T>* const waiting;  // sparse
+    T* const shrinkage;  // dense: what the L2 penalty does to each feature with that drift
 
    public:
     static constexpr bool has_gains = false;
@@ -39,7 +40,8 @@ class PointSagaRule {
           visits(saga.visits),
           coordinates(saga.visits.coordinates),
           to_gradient(1 / (saga.step * double(saga.visits.n_visits))),
-          waiting(reinterpret_cast<Waiting<T>*>(saga.waiting)) {
+          waiting(reinterpret_cast<Waiting<T>*>(saga.waiting)),
+          shrinkage(memory_for_features(saga.visits)) {
         if (visits.rows.columns)
             for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
                 waiting[j] = {0, coordinates.inverse_scale[j], coordinates.penalty_ratio[j]};
@@ -55,7 +57,11 @@ class PointSagaRule {
     }
 
     bool close(int, int n_next) {
-        drift = s.step * n_next;
+        const double next_drift = s.step * n_next;
+        if (next_drift != drift)
+            for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
+                shrinkage[j] = shrunk_by(coordinates.penalty_ratio[j], next_drift);
+        drift = next_drift;
         drift_the_intercept(drift);
         return true;
     }
@@ -67,7 +73,7 @@ class PointSagaRule {
         const V gradient = V::load(s.gradient + at) + V::broadcast(T(to_gradient)) * product;
         gradient.store(s.gradient + at);
         const V w = V::load(visits.weights + at) - product;
-        drifted(w, gradient, coordinates.penalty_ratio[j], drift).store(visits.weights + at);
+        drifted(w, gradient, coordinates.penalty_ratio[j], drift, shrinkage[j]).store(visits.weights + at);
     }
 
     // ------------------------------------------------------------------------------------------------------------ sparse
@@ -141,11 +147,14 @@ class PointSagaRule {
     }
 
    private:
-    SOFTMAX_INLINE V drifted(V w, V gradient, double ratio, double step) const {
-        const double strength = step * s.alpha;
+    SOFTMAX_INLINE T shrunk_by(double ratio, double step) const {
+        return T(1 / (1 + step * s.alpha * visits.l2_ratio * ratio * ratio));
+    }
+
+    SOFTMAX_INLINE V drifted(V w, V gradient, double ratio, double step, T shrinkage_of_feature) const {
         w = w - V::broadcast(T(step)) * gradient;
-        if (visits.l1_ratio > 0) w = soft_threshold(w, V::broadcast(T(strength * visits.l1_ratio * ratio)));
-        return w * V::broadcast(T(1 / (1 + strength * visits.l2_ratio * ratio * ratio)));
+        if (visits.l1_ratio > 0) w = soft_threshold(w, V::broadcast(T(step * s.alpha * visits.l1_ratio * ratio)));
+        return w * V::broadcast(shrinkage_of_feature);
     }
 
     SOFTMAX_INLINE void bring_up_to_date(ptrdiff_t j) const {
@@ -155,8 +164,9 @@ class PointSagaRule {
         T *const w = visits.weights + j * visits.n_padded, *const gradient = s.gradient + j * visits.n_padded;
         const ptrdiff_t n_padded = visits.n_padded;
         const double ratio = waiting[j].penalty_ratio;
+        const T shrunk = shrunk_by(ratio, step);
         for (ptrdiff_t k = 0; k < n_padded; k += V::lanes)
-            drifted(V::load(w + k), V::load(gradient + k), ratio, step).store(w + k);
+            drifted(V::load(w + k), V::load(gradient + k), ratio, step, shrunk).store(w + k);
     }
 
     void drift_the_intercept(double step) const {

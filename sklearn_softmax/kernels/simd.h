@@ -66,6 +66,36 @@ struct Vec {
     }
 };
 
+template <class Lanes>
+SOFTMAX_INLINE auto as_double(const Lanes& v) {
+    typedef double Doubles __attribute__((vector_size(sizeof v / sizeof v[0] * sizeof(double))));
+    return __builtin_convertvector(v, Doubles);
+}
+
+// As many numbers as a vector of double has lanes, in double.
+template <class T>
+SOFTMAX_INLINE Vec<double> widened(const T* p) {
+    typedef T Part __attribute__((vector_size(Vec<double>::lanes * sizeof(T))));
+    Part part;
+    __builtin_memcpy(&part, p, sizeof part);
+    return {as_double(part)};
+}
+
+// f of all lanes: halves are folded onto each other, so that few operations wait for one another.
+template <class Lanes, class F>
+SOFTMAX_INLINE auto folded(const Lanes& v, const F& f) {
+    if constexpr (sizeof v == 2 * sizeof v[0]) {
+        return f(v[0], v[1]);
+    } else {
+        typedef decltype(+v[0]) Lane;
+        typedef Lane Half __attribute__((vector_size(sizeof v / 2)));
+        Half low, high;
+        __builtin_memcpy(&low, &v, sizeof low);
+        __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
+        return folded(f(low, high), f);
+    }
+}
+
 #else  // a compiler without vector types: fixed-size arrays, which it can vectorise by itself
 #include <string.h>
 #define SOFTMAX_INLINE inline
@@ -130,29 +160,44 @@ struct Vec {
         });
     }
 };
-#endif
 
-// As many numbers as a vector of double has lanes, in double.
 template <class T>
 SOFTMAX_INLINE Vec<double> widened(const T* p) {
-    double numbers[Vec<double>::lanes];
-    for (int i = 0; i < Vec<double>::lanes; ++i) numbers[i] = p[i];
-    return Vec<double>::load(numbers);
+    return Vec<double>::each([=](int i) { return p[i]; });
+}
+
+template <class T, int N, class F>
+SOFTMAX_INLINE auto folded(const T (&v)[N], const F& f) {
+    if constexpr (N == 2) {
+        return f(v[0], v[1]);
+    } else {
+        decltype(f(v[0], v[0])) half[N / 2];
+        for (int i = 0; i < N / 2; ++i) half[i] = f(v[i], v[N / 2 + i]);
+        return folded(half, f);
+    }
+}
+#endif
+
+SOFTMAX_INLINE double as_double(double x) { return x; }
+SOFTMAX_INLINE double as_double(float x) { return x; }
+
+// As many numbers of double as a vector of T has lanes, in T.
+template <class T>
+SOFTMAX_INLINE Vec<T> narrowed(const double* p) {
+    T numbers[Vec<T>::lanes];
+    for (int i = 0; i < Vec<T>::lanes; ++i) numbers[i] = T(p[i]);
+    return Vec<T>::load(numbers);
 }
 
 template <class T>
 SOFTMAX_INLINE T largest(Vec<T> a) {
-    T r = a[0];
-    for (int i = 1; i < Vec<T>::lanes; ++i) r = a[i] > r ? a[i] : r;
-    return r;
+    return folded(a.v, [](auto x, auto y) { return x > y ? x : y; });
 }
 
 // Sums leave the vector in double, whatever T is.
 template <class T>
 SOFTMAX_INLINE double total(Vec<T> a) {
-    double r = a[0];
-    for (int i = 1; i < Vec<T>::lanes; ++i) r += a[i];
-    return r;
+    return folded(a.v, [](auto x, auto y) { return as_double(x) + as_double(y); });
 }
 
 template <class T>

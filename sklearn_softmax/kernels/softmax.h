@@ -79,16 +79,15 @@ SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
     for (int k = 1; k < n_vectors; ++k) top = max(top, scores[k]);
     const T largest_score = largest(top);
 
+    const int own_vector = int(y / V::lanes), own_lane = int(y % V::lanes);
+    const double own_relative = scores[own_vector][own_lane] - largest_score;
     const V offset = V::broadcast(largest_score);
     V number = class_numbers<T>();
-    V others = zero, own = zero, own_score = zero;
+    V others = zero;
     double sum_of_others = 0;
     for (int k = 0; k < n_vectors; ++k) {
-        const V relative = scores[k] - offset;
-        const V e = exp_of_nonpositive(relative);
+        const V e = exp_of_nonpositive(scores[k] - offset);
         others = others + where_equal(number, label, zero, e);
-        own = own + where_equal(number, label, e, zero);
-        own_score = own_score + where_equal(number, label, relative, zero);
         scores[k] = e;
         number = number + next;
         if (k % 8 == 7) {  // a lane adds up only a few numbers before the sum goes on in double
@@ -97,8 +96,7 @@ SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
         }
     }
     sum_of_others += total(others);
-    const double own_exp = total(own), own_relative = total(own_score);
-    const double sum = sum_of_others + own_exp;
+    const double sum = sum_of_others + scores[own_vector][own_lane];
     const T inverse_sum = T(1 / sum);
     const V inverse = V::broadcast(inverse_sum), own_residual = V::broadcast(-T(sum_of_others) * inverse_sum);
     number = class_numbers<T>();

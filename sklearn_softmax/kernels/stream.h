@@ -32,6 +32,7 @@ class StreamRule {
     const softmax::Coordinates<T>& coordinates;
     double weight_of_row = 0;
     double penalty_gap = 0, average_share = 0;  // of the block that has ended
+    T* const shrinkage;  // what the L2 penalty does to each feature of dense rows with that gap
 
     DenseMoments<T> moments;
     const T* added_rows[most_rows];  // that visits have still to add to the moments
@@ -47,6 +48,7 @@ class StreamRule {
           visits(stream.visits),
           clock(stream.clock),
           coordinates(stream.visits.coordinates),
+          shrinkage(memory_for_features(stream.visits)),
           moments(stream.features, stream.visits.rows.n_features,
                   stream.follows && !stream.visits.rows.columns ? stream.moments : nullptr) {}
 
@@ -87,6 +89,9 @@ class StreamRule {
         average_share = inverse_or_zero(clock.average_weight) * (clock.average_weight - clock.block_average_weight);
         clock.block_penalty_step = clock.penalty_step;
         clock.block_average_weight = clock.average_weight;
+        if (penalty_gap > 0)
+            for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
+                shrinkage[j] = shrunk_by(penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j]);
         average_the_intercept(average_share);
         return n_visited > 0 || penalty_gap > 0 || average_share > 0;
     }
@@ -101,7 +106,7 @@ class StreamRule {
     SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
         const ptrdiff_t at = j * visits.n_padded + k;
         V w = V::load(visits.weights + at) - product;
-        if (penalty_gap > 0) w = penalised(w, penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j]);
+        if (penalty_gap > 0) w = penalised(w, penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j], shrinkage[j]);
         if (average_share > 0) averaged(w, average_share, s.average + at);
         w.store(visits.weights + at);
     }
@@ -222,10 +227,14 @@ class StreamRule {
 
     double weight_of(ptrdiff_t i) const { return visits.sample_weight.data[i * visits.sample_weight.stride]; }
 
-    // The prox of the penalty of one feature.
-    SOFTMAX_INLINE V penalised(V w, double step, double ratio) const {
+    // The prox of the penalty of one feature: that of its L1 part, then that of its L2 part.
+    SOFTMAX_INLINE V penalised(V w, double step, double ratio, T shrinkage_of_feature) const {
         if (visits.l1_ratio > 0) w = soft_threshold(w, V::broadcast(T(step * visits.l1_ratio * ratio)));
-        return w * V::broadcast(T(1 / (1 + step * visits.l2_ratio * ratio * ratio)));
+        return w * V::broadcast(shrinkage_of_feature);
+    }
+
+    SOFTMAX_INLINE T shrunk_by(double step, double ratio) const {
+        return T(1 / (1 + step * visits.l2_ratio * ratio * ratio));
     }
 
     static SOFTMAX_INLINE void averaged(V w, double share, T* average) {
@@ -243,10 +252,11 @@ class StreamRule {
         f.penalty_stamp = clock.penalty_step;
         T *const w = visits.weights + j * visits.n_padded, *const mean = s.average + j * visits.n_padded;
         const ptrdiff_t n_padded = visits.n_padded;
+        const T shrunk = shrunk_by(gap * gain, ratio);
         for (ptrdiff_t k = 0; k < n_padded; k += V::lanes) {
             const V before = V::load(w + k);
             averaged(before, share, mean + k);
-            penalised(before, gap * gain, ratio).store(w + k);
+            penalised(before, gap * gain, ratio, shrunk).store(w + k);
         }
     }
 

@@ -21,14 +21,16 @@ namespace {
 // scores + intercept, in T
 template <class T>
 SOFTMAX_INLINE Vec<T> plus_intercept(Vec<T> scores, const double* intercept) {
-    T b[Vec<T>::lanes];
-    for (int lane = 0; lane < Vec<T>::lanes; ++lane) b[lane] = T(intercept[lane]);
-    return scores + Vec<T>::load(b);
+    return scores + narrowed<T>(intercept);
 }
 
 template <class T>
 SOFTMAX_INLINE void subtract(double* intercept, Vec<T> change) {
-    for (int lane = 0; lane < Vec<T>::lanes; ++lane) intercept[lane] -= change[lane];
+    using D = Vec<double>;
+    T lanes[Vec<T>::lanes];
+    change.store(lanes);
+    for (int lane = 0; lane < Vec<T>::lanes; lane += D::lanes)
+        (D::load(intercept + lane) - widened(lanes + lane)).store(intercept + lane);
 }
 
 // Of a type that does not depend on NV, so that the products are compiled once.
@@ -69,11 +71,18 @@ SOFTMAX_INLINE void score(Block<T>& block, int r, double scale, const double* in
     }
 }
 
+// A number for each feature of dense rows, for the rule; the rest of the scratch memory comes behind it.
+template <class T, class I>
+T* memory_for_features(const softmax::Visits<T, I>& s) {
+    return s.scratch;
+}
+
 template <int NV, class T, class I, class Rule>
 void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
     using V = Vec<T>;
-    Block<T> block(s.rows.n_features, s.n_padded, s.n_visits, Rule::has_gains, s.scratch);
-    RowVectors<NV, T> v(s.scratch + Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits),
+    T* const scratch = memory_for_features(s) + Block<T>::padded(s.rows.n_features);
+    Block<T> block(s.rows.n_features, s.n_padded, s.n_visits, Rule::has_gains, scratch);
+    RowVectors<NV, T> v(scratch + Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits),
                         int(s.n_padded / V::lanes));
     const Update<Rule, T> update{rule};
     const auto next_rows = [&](ptrdiff_t t) {
@@ -138,7 +147,8 @@ SOFTMAX_INLINE void fetch_features(const T* weights, ptrdiff_t at, ptrdiff_t n_p
 template <class T, class I>
 size_t scratch_size(const softmax::Visits<T, I>& s) {
     const size_t of_rows = s.rows.columns ? Block<T>::padded(2 * s.longest_row)
-                                          : Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
+                                          : Block<T>::padded(s.rows.n_features) +
+                                                Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
     return of_rows + RowVectors<0, T>::count * s.n_padded;
 }
 
