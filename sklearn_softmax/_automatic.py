@@ -72,6 +72,8 @@ class Iterates:
     features : Moments
         Its stamps, and its moments if the coordinates follow from them.
     clock : Clock
+    is_own : bool
+        Whether its memory is known to be such that kernels can write to it.
     """
 
     model: Model
@@ -80,6 +82,10 @@ class Iterates:
     is_centred: bool
     features: Moments
     clock: Clock
+    is_own: bool = True
+
+    def __getstate__(self):
+        return vars(self) | {"is_own": False}  # what is loaded may be a read-only memory map
 
     @classmethod
     def starting(cls, weights, intercept, n_classes, coordinates, is_sparse, is_centred, features, clock):
@@ -105,11 +111,12 @@ class Iterates:
             coordinates=self.coordinates.copy(),
             features=self.features.copy(),
             clock=replace(self.clock),
+            is_own=True,
         )
 
     def is_writeable(self):
-        """Whether kernels can write to it: a memory map may be read-only."""
-        return self.features.numbers.flags.writeable and self.model.is_aligned()
+        """Whether kernels can write to it."""
+        return self.is_own or (self.features.numbers.flags.writeable and self.model.is_aligned())
 
     def run(self, problem, penalty, settings, *, order=None, eta0, follows=False, settle=False, table=None, norms=None):
         """One pass of the stream rule, in the order of the rows if none is given."""

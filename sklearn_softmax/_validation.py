@@ -11,7 +11,12 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
+from . import kernels
+from ._objective import kernel_rows
+
 __all__ = ["Problem", "checked_X", "checked_X_y", "fit_problem", "split", "stream_problem", "validation_problem"]
+
+NOT_CSR = "X is not a valid CSR matrix: "
 
 
 @dataclass(frozen=True)
@@ -84,20 +89,19 @@ def checked_X(estimator, X, *, dtype, reset, y="no_validation"):
 def _canonical(X):
     """CSR with sorted, unique indices of one integer type and without zeros; a copy if that takes a change."""
     # a kernel would follow a wrong index anywhere
-    if X.indptr[0] != 0 or X.indptr[-1] > len(X.data) or len(X.data) != len(X.indices) or (np.diff(X.indptr) < 0).any():
-        raise ValueError("X is not a valid CSR matrix: its indptr does not rise from 0 to the number of stored values.")
-    if len(X.indices) and (X.indices.min() < 0 or X.indices.max() >= X.shape[1]):
-        raise ValueError(
-            f"X is not a valid CSR matrix: it has column indices from {X.indices.min()} to {X.indices.max()}, "
-            f"but {X.shape[1]} features."
-        )
+    if X.indptr[0] != 0 or X.indptr[-1] > len(X.data) or len(X.data) != len(X.indices):
+        raise ValueError(NOT_CSR + "its indptr does not rise from 0 to the number of stored values.")
     if X.indices.dtype != X.indptr.dtype:
         X = type(X)((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape)
-    if not X.has_canonical_format:
+    flaw = kernels.flaw_of_csr(*kernel_rows(X), n_features=X.shape[1])
+    if flaw == "starts":
+        raise ValueError(NOT_CSR + "its indptr does not rise from 0 to the number of stored values.")
+    if flaw == "columns":
+        low, high = X.indices.min(), X.indices.max()
+        raise ValueError(NOT_CSR + f"it has column indices from {low} to {high}, but {X.shape[1]} features.")
+    if flaw:
         X = X.copy()
         X.sum_duplicates()
-    if np.count_nonzero(X.data) < len(X.data):  # a zero is not there, explicit or not
-        X = X.copy()
         X.eliminate_zeros()
     return X
 
@@ -110,7 +114,8 @@ def checked_X_y(estimator, X, y, *, dtype, reset, are_labels_known=False):
     """
     if are_labels_known and type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuUS":
         X = checked_X(estimator, X, dtype=dtype, reset=reset)
-        check_consistent_length(X, y)
+        if len(y) != X.shape[0]:
+            check_consistent_length(X, y)  # which takes its time to say no more than that
         return X, y
     X, y = checked_X(estimator, X, dtype=dtype, reset=reset, y=y)
     check_classification_targets(y)

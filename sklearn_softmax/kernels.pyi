@@ -87,6 +87,17 @@ def point_saga(
         Sum of sample_weight * sum over the classes of p (1 - p), likewise.
     """
 
+def flaw_of_csr(
+    values: NDArray[Any],  # IN  as in sweep
+    columns: NDArray[Any],  # IN
+    starts: NDArray[Any],  # IN  between 0 and len(values), if they rise
+    *,
+    n_features: int,
+) -> str | None:
+    """What keeps kernels from reading a CSR matrix: its "starts" fall, its "columns" are out of range, or it has "entries" that
+    are zero or not in order, each column once. This one may be given any numbers.
+    """
+
 def accumulate(
     values: NDArray[Any],  # IN  as in sweep
     columns: NDArray[Any],  # IN

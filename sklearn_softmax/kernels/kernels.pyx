@@ -322,6 +322,24 @@ cdef void set_coordinates(Coordinates[floating]* task, coordinates, const floati
     task.penalty_ratio = &penalty_ratio[0]
 
 
+def flaw_of_csr(
+    const floating[::1] values, const index[::1] columns, const index[::1] starts, *, Py_ssize_t n_features
+):
+    cdef:
+        Py_ssize_t i, n
+        bint is_sorted = True, has_zeros = False
+
+    for i in range(starts.shape[0] - 1):
+        if starts[i] > starts[i + 1]:
+            return "starts"
+        for n in range(starts[i], starts[i + 1]):
+            if columns[n] < 0 or columns[n] >= n_features:
+                return "columns"
+            is_sorted &= n == starts[i] or columns[n - 1] < columns[n]
+            has_zeros |= values[n] == 0
+    return "entries" if has_zeros or not is_sorted else None
+
+
 def accumulate(
     const floating[::1] values,
     const index[::1] columns,
