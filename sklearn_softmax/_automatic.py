@@ -6,7 +6,7 @@ which features are alike, whatever their units. In `fit` it is compared with the
 takes the noise out of it; and Newton's method adds the last digits. See kernels/stream.h, kernels/point_saga.h and _newton.py.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -118,7 +118,9 @@ class Iterates:
         """Whether kernels can write to it."""
         return self.is_own or (self.features.numbers.flags.writeable and self.model.is_aligned())
 
-    def run(self, problem, penalty, settings, *, order=None, eta0, follows=False, settle=False, table=None, norms=None):
+    def run(
+        self, problem, penalty, settings, *, order=None, eta0, follows=False, settle=False, table=None, norms=None, record=None
+    ):
         """One pass of the stream rule, in the order of the rows if none is given."""
         kernels.stream(
             *kernel_rows(problem.X),
@@ -131,10 +133,12 @@ class Iterates:
             centre=self.is_centred,
             standardize=settings.standardize,
             average_from=settings.average or 0.0,
+            averages=settings.average is not None,
             settle=settle,
             follows=follows,
             table=table,
             norms=norms,
+            record=record,
             state=self,
         )
 
@@ -174,6 +178,8 @@ class Stream:
         Whether that is the average of the iterates.
     standardizes : bool
         Whether the penalty has a scale for each feature.
+    record : ndarray of shape (4,)
+        The progressive loss; see Record in kernels/kernels.h.
     """
 
     class_counts: np.ndarray
@@ -183,6 +189,7 @@ class Stream:
     original: Model | None = None
     averages: bool = True
     standardizes: bool = True
+    record: np.ndarray = field(default_factory=lambda: np.zeros(4))
 
     @classmethod
     def empty(cls, n_features, n_classes, dtype):
@@ -194,7 +201,9 @@ class Stream:
         """A stream with the model and the clock of one of another kind."""
         original = other.predictor()
         stream = cls.empty(len(original.weights), original.n_classes, original.weights.dtype)
-        return replace(stream, class_counts=other.class_counts, clock=Clock(weight=other.weight), original=original)
+        return replace(
+            stream, class_counts=other.class_counts, clock=Clock(weight=other.weight), original=original, record=other.record
+        )
 
     @property
     def weight(self):
@@ -238,7 +247,8 @@ class Stream:
         is_same = (self.averages, self.standardizes) == (averages, settings.standardize)
         if is_same and self.iterates is not None and self.iterates.is_writeable():
             return self
-        stream = replace(self, averages=averages, standardizes=settings.standardize)
+        record = np.require(self.record, requirements="W")
+        stream = replace(self, averages=averages, standardizes=settings.standardize, record=record)
         if self.iterates is None:
             stream.moments, stream.clock = self.moments.copy(), replace(self.clock)
         elif not self.iterates.is_writeable():
@@ -253,7 +263,7 @@ class Stream:
             self._enter(problem, *kind, settings)
         penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
         self.original = None
-        self.iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, follows=True)
+        self.iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, follows=True, record=self.record)
 
     def _enter(self, problem, is_sparse, is_centred, settings):
         """Go on in the coordinates that suit a container."""

@@ -1,7 +1,7 @@
 """The classic schedules: plain explicit steps of a given size, in the units of X, as SGDClassifier takes them."""
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -45,6 +45,9 @@ class Stream:
 
     step_divisor : float
         What all steps are divided by, because longer ones made the model overflow.
+
+    record : ndarray of shape (4,)
+        The progressive loss; see Record in kernels/kernels.h.
     """
 
     model: Model
@@ -53,6 +56,7 @@ class Stream:
     squared_norm: float = 0.0
     norm_weight: float = 0.0
     step_divisor: float = 1.0
+    record: np.ndarray = field(default_factory=lambda: np.zeros(4))
 
     @classmethod
     def empty(cls, n_features, n_classes, dtype):
@@ -61,7 +65,7 @@ class Stream:
     @classmethod
     def succeeding(cls, other):
         """A stream with the model and the clock of one of another kind."""
-        return cls(other.predictor(), other.class_counts, other.weight)
+        return cls(other.predictor(), other.class_counts, other.weight, record=other.record)
 
     @property
     def scale(self):
@@ -88,7 +92,8 @@ class Stream:
 
     def trainable(self, settings):
         """This stream, in memory that kernels can write to."""
-        return replace(self, model=self.model.trainable(average=settings.average is not None))
+        model = self.model.trainable(average=settings.average is not None)
+        return replace(self, model=model, record=np.require(self.record, requirements="W"))
 
     def advance(self, problem, settings):
         """Learn from each row once, in order."""
@@ -103,7 +108,7 @@ class Stream:
             eta0 = default_eta0(settings.learning_rate, squared_norms / norm_weights)
             self.norm_weight, self.squared_norm = float(norm_weights[-1]), float(squared_norms[-1])
         eta = step_sizes(settings.learning_rate, t, eta0=eta0, power_t=settings.power_t, alpha=alpha)
-        _Sweeper(problem, settings, self).run(np.arange(problem.n_samples), t, eta, alpha)
+        _Sweeper(problem, settings, self).run(np.arange(problem.n_samples), t, eta, alpha, self.record)
         self.weight = float(seen[-1])
 
 
@@ -130,8 +135,8 @@ class _Sweeper:
         )
         self.has_warned = False
 
-    def run(self, order, t, eta, alpha):
-        """Visit the rows in `order` at the times `t`; returns the sum of weight * log loss.
+    def run(self, order, t, eta, alpha, record=None):
+        """Visit the rows in `order` at the times `t`; returns the sum of weight * log loss, and adds to the `record` of a stream.
 
         `alpha` is a number or an array of one number per visit.
         """
@@ -141,7 +146,7 @@ class _Sweeper:
         alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(order))
         may_overflow = self._may_overflow(order, eta)
         if may_overflow:
-            before = model.copy()
+            before, record_before = model.copy(), None if record is None else record.copy()
             kept = self._has_finite_scores(order)
             if not kept.all():
                 self._warn_of_rows_left_out(np.sum(~kept))
@@ -160,6 +165,7 @@ class _Sweeper:
                 fit_intercept=settings.fit_intercept,
                 may_overflow=may_overflow,
                 average_from=average_from,
+                record=record,
                 model=model,
             )
             if not may_overflow or (
@@ -167,6 +173,8 @@ class _Sweeper:
             ):
                 return loss
             model.assign(before)
+            if record is not None:
+                record[:] = record_before
             divisor = 10.0 ** (2**division)
             self._warn_of_overflow(t, n_visited, divisor)
             stream.step_divisor = min(stream.step_divisor * divisor, LARGEST_DIVISOR)

@@ -161,6 +161,13 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         An upper bound, in nats per example, of how far the objective of the fitted model is above its minimum. Only after
         `fit`.
 
+    progressive_loss_ : float
+        The weighted mean log loss, in nats, of all rows given to `partial_fit`, each predicted just before it was learnt from: what
+        a stream says of itself without held-out rows. Only after `partial_fit`.
+
+    recent_progressive_loss_ : float
+        The same, where a row counts 1/e as much once rows of a total weight of 1000 have come after it.
+
     validation_scores_ : ndarray of shape (n_iter_,) or None
         Minus the validation log loss of each epoch. None without `early_stopping`.
 
@@ -506,6 +513,20 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
     @property
     def scale_(self):
         return self._attribute("scale_").scale
+
+    @property
+    def progressive_loss_(self):
+        return self._mean_of_record("progressive_loss_", 0)
+
+    @property
+    def recent_progressive_loss_(self):
+        return self._mean_of_record("recent_progressive_loss_", 2)
+
+    def _mean_of_record(self, name, first):
+        loss, weight = self._attribute(name).record[first : first + 2].tolist()
+        if not weight:
+            raise AttributeError(f"this {type(self).__name__} has no {name} before partial_fit")
+        return loss / weight
 
     def _scores(self, X):
         """Raw predictions of shape (n_samples, n_classes); those of two classes are each other's negative."""

@@ -25,6 +25,7 @@ def sweep(
     fit_intercept: bool,
     may_overflow: bool,  # look for scores that are not finite, and stop before them
     average_from: int,  # the first visit whose model enters the average
+    record: NDArray[np.float64] | None,  # INOUT  as in stream
     model: Any,  # INOUT  Model, in the dtype of values
 ) -> tuple[float, int]:
     """Visit rows in order, one step each.
@@ -51,10 +52,12 @@ def stream(
     centre: bool,  # how coordinates follow from moments
     standardize: bool,  # the same
     average_from: float,  # the weight seen before averaging begins
+    averages: bool,  # whether the record is that of the average
     settle: bool,  # at the end, bring the penalty and the average of all features up to date
     follows: bool,  # whether the coordinates follow from the moments of the rows; else both stay as they are
     table: NDArray[Any] | None,  # OUT  (n_samples, n_padded): the implicit residual of each row that is visited
     norms: NDArray[np.float64] | None,  # OUT  (n_samples,): 1 + |row|^2 in the coordinates
+    record: NDArray[np.float64] | None,  # INOUT  (4,): the progressive loss, see Record in kernels.h
     state: Any,  # INOUT  Iterates, in the dtype of values
 ) -> None:
     """Visit rows in order by the stream rule of stream.h: one implicit step each. The loss is added to that of the clock."""

@@ -202,9 +202,9 @@ class Stream:
 
     def end_block(self, everything):
         self.block_end = self.n_rows
-        self.penalise(everything, self.penalty_step - self.block_penalty_step)
         self.average(everything, self.block_average_weight)
         self.average_intercept(self.block_average_weight)
+        self.penalise(everything, self.penalty_step - self.block_penalty_step)
         self.block_penalty_step, self.block_average_weight = self.penalty_step, self.average_weight
 
     def is_far(self, x):

@@ -108,6 +108,7 @@ class Task:
             fit_intercept=self.fit_intercept,
             may_overflow=may_overflow,
             average_from=self.average_from,
+            record=None,
             model=model,
         )
         return model, loss, n_visited
@@ -281,7 +282,7 @@ def test_csr_without_any_nonzero(dtype):
     X = csr_array(task.X)
     loss, n_visited = kernels.sweep(
         X.data, X.indices, X.indptr, y=task.y, sample_weight=task.sample_weight, order=task.order, eta=task.eta, alpha=task.alpha,
-        l2_ratio=task.l2_ratio, l1_ratio=task.l1_ratio, fit_intercept=True, may_overflow=False, average_from=0, model=model,
+        l2_ratio=task.l2_ratio, l1_ratio=task.l1_ratio, fit_intercept=True, may_overflow=False, average_from=0, record=None, model=model,
     )  # fmt: skip
     task.check_against(expected, model, loss, n_visited)
 
@@ -316,7 +317,7 @@ def test_input_may_be_read_only(container):
     model = task.model()
     loss, n_visited = kernels.sweep(
         values, columns, starts, y=y, sample_weight=sample_weight, order=order, eta=eta, alpha=alpha, l2_ratio=task.l2_ratio,
-        l1_ratio=task.l1_ratio, fit_intercept=True, may_overflow=False, average_from=0, model=model,
+        l1_ratio=task.l1_ratio, fit_intercept=True, may_overflow=False, average_from=0, record=None, model=model,
     )  # fmt: skip
     task.check_against(expected, model, loss, n_visited)
 
@@ -420,7 +421,7 @@ def visit(W, b, x, y):
     one, row = np.ones(1), np.zeros(1, dtype=np.intp)
     loss, _ = kernels.sweep(
         *kernel_rows(x[None].astype(W.dtype)), y=np.array([y], dtype=np.int32), sample_weight=one, order=row, eta=one,
-        alpha=one, l2_ratio=0, l1_ratio=0, fit_intercept=True, may_overflow=False, average_from=1, model=model,
+        alpha=one, l2_ratio=0, l1_ratio=0, fit_intercept=True, may_overflow=False, average_from=1, record=None, model=model,
     )  # fmt: skip
     after = model.rows()
     return W - after[0], b - after[1], loss

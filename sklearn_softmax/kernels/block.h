@@ -15,7 +15,8 @@ template <class T>
 class Block {
     using V = Vec<T>;
     const ptrdiff_t n_features, stride, n_padded, capacity;
-    T *const seen, *const stepped, *const scores, *const changes;  // (rows, features) or (rows, classes)
+    T *const seen, *const stepped, *const scores, *const changes, *const predictions;  // (rows, features) or (rows, classes)
+    int n_predicted = 0;
 
    public:
     int n_rows = 0;
@@ -25,7 +26,7 @@ class Block {
     // No more rows than there will be visits: memory for one row costs less than for sixteen.
     static ptrdiff_t rows_of(ptrdiff_t n_visits) { return n_visits < most_rows ? n_visits : most_rows; }
     static size_t scratch_size(ptrdiff_t n_features, ptrdiff_t n_padded, ptrdiff_t n_visits) {
-        return 2 * rows_of(n_visits) * (padded(n_features) + n_padded);
+        return rows_of(n_visits) * (2 * padded(n_features) + 3 * n_padded);
     }
     static ptrdiff_t padded(ptrdiff_t n_features) { return (n_features + V::lanes - 1) / V::lanes * V::lanes; }
 
@@ -38,7 +39,8 @@ class Block {
           seen(scratch),
           stepped(has_gains ? seen + capacity * stride : seen),
           scores(seen + 2 * capacity * stride),
-          changes(scores + capacity * n_padded) {}
+          changes(scores + capacity * n_padded),
+          predictions(changes + capacity * n_padded) {}
 
     // One more row, in coordinates; what they make of an outlier is cut off where its square would overflow.
     void load(const T* row, const softmax::Coordinates<T>& c) {
@@ -61,18 +63,17 @@ class Block {
         norm[n_rows++] = 0;  // nobody asks for it
     }
 
-    void clear() { n_rows = 0; }
+    void clear() { n_rows = n_predicted = 0; }
     void drop_last() { --n_rows; }
     const T* scores_of(int t) const { return scores + t * n_padded; }
     T* change_of(int t) { return changes + t * n_padded; }
+    const T* prediction_of(int t) const { return predictions + t * n_padded; }
 
     // Z, M, and the norms of steps.
     SOFTMAX_SHARED void multiply(const T* weights) {
+        score_all(0, weights, scores);
         int t = 0;
-        for (; t + 4 <= n_rows; t += 4) score_rows<4>(t, weights);
-        for (; t + 2 <= n_rows; t += 2) score_rows<2>(t, weights);
-        for (; t < n_rows; ++t) score_rows<1>(t, weights);
-        for (t = 0; t < n_rows; ++t) {
+        for (; t < n_rows; ++t) {
             stepped_norm[t] = stepped == seen ? norm[t] : dot(seen + t * stride, stepped + t * stride);
         }
         // two rows at a time: half the loads
@@ -85,6 +86,12 @@ class Block {
             for (int s = 0; s < t; ++s) dots<1, 1>(t, s);
     }
 
+    // The scores under another model, of the rows that do not have them yet.
+    SOFTMAX_SHARED void predict(const T* weights) {
+        score_all(n_predicted, weights, predictions);
+        n_predicted = n_rows;
+    }
+
     // each(j, k, D): D = (X^T C)_j, for the vector of classes that starts at k. Every pair of j and k comes once.
     template <class Each>
     SOFTMAX_SHARED void transposed_product(const Each& each) const {
@@ -95,16 +102,22 @@ class Block {
     }
 
    private:
+    void score_all(int t, const T* weights, T* out) const {
+        for (; t + 4 <= n_rows; t += 4) score_rows<4>(t, weights, out);
+        for (; t + 2 <= n_rows; t += 2) score_rows<2>(t, weights, out);
+        for (; t < n_rows; ++t) score_rows<1>(t, weights, out);
+    }
+
     template <int R>
-    void score_rows(int t, const T* weights) {
+    void score_rows(int t, const T* weights, T* out) const {
         ptrdiff_t k = 0;
-        for (; k + 3 * V::lanes <= n_padded; k += 3 * V::lanes) score_tile<R, 3>(t, k, weights);
-        for (; k + 2 * V::lanes <= n_padded; k += 2 * V::lanes) score_tile<R, 2>(t, k, weights);
-        for (; k < n_padded; k += V::lanes) score_tile<R, 1>(t, k, weights);
+        for (; k + 3 * V::lanes <= n_padded; k += 3 * V::lanes) score_tile<R, 3>(t, k, weights, out);
+        for (; k + 2 * V::lanes <= n_padded; k += 2 * V::lanes) score_tile<R, 2>(t, k, weights, out);
+        for (; k < n_padded; k += V::lanes) score_tile<R, 1>(t, k, weights, out);
     }
 
     template <int R, int N>
-    void score_tile(int t, ptrdiff_t k, const T* weights) {
+    void score_tile(int t, ptrdiff_t k, const T* weights, T* out) const {
         constexpr int chains = R * N >= 8 ? 1 : 8 / (R * N);  // independent sums, to hide an fma's latency
         V sums[chains][R][N];
         for (auto& chain : sums)
@@ -119,7 +132,7 @@ class Block {
         for (int r = 0; r < R; ++r)
             for (int n = 0; n < N; ++n) {
                 for (int c = 1; c < chains; ++c) sums[0][r][n] = sums[0][r][n] + sums[c][r][n];
-                sums[0][r][n].store(scores + (t + r) * n_padded + k + n * V::lanes);
+                sums[0][r][n].store(out + (t + r) * n_padded + k + n * V::lanes);
             }
     }
 

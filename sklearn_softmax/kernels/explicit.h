@@ -4,6 +4,7 @@
 // 1 + step alpha l2_ratio; at the end of the block the scale goes back into the weights.
 #pragma once
 
+#include "record.h"
 #include "visits.h"
 
 namespace {
@@ -17,6 +18,8 @@ class ExplicitRule {
 
    public:
     static constexpr bool has_gains = false;
+    static constexpr Predictor predictor() { return Predictor::none; }
+    static constexpr const T* average() { return nullptr; }
     double scale, loss = 0;
 
     explicit ExplicitRule(const softmax::Sweep<T, I>& sweep) : s(sweep), scale(sweep.unit) {}
@@ -45,7 +48,9 @@ class ExplicitRule {
     SOFTMAX_INLINE void visit(RowVectors<NV, T>& v, ptrdiff_t i, double, double) {
         const double weight = s.sample_weight.data[i * s.sample_weight.stride];
         const double step = s.eta.data[t * s.eta.stride] * weight;
-        loss += weight * residual<NV>(v[0], v.n_vectors, s.y[i]);
+        const double loss_of_row = residual<NV>(v[0], v.n_vectors, s.y[i]);
+        loss += weight * loss_of_row;
+        if (s.record) add_loss(*s.record, weight, loss_of_row);
         const V length = V::broadcast(T(step / scale));
         for (int k = 0; k < v.n_vectors; ++k) {
             v[2][k] = length * v[0][k];

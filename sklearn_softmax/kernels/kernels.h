@@ -21,6 +21,12 @@ struct Numbers {
     ptrdiff_t stride;
 };
 
+// What a stream has cost so far: the log loss of each row under the model to predict with, just before it was learnt from.
+struct Record {
+    double loss, weight;  // sum of weight * log loss, and of the weights
+    double recent_loss, recent_weight;  // the same, where older rows count less; see record.h
+};
+
 // One pass over `order`. Visit t takes the row i = order[t] with the step eta[t] * sample_weight[i].
 template <class T, class I>
 struct Sweep {
@@ -44,8 +50,9 @@ struct Sweep {
     T* average;  // as weights; null: no averaging
     double* intercept_average;  // as intercept
     double averaged_weight;  // the weight that the average has seen so far
+    Record* record;  // null: not wanted
     // TEMP, zero on entry
-    T* scores;  // (n_padded)
+    T* scores;  // (3, n_padded)
     T* correction;  // as weights, if averaging
     double* stamps;  // (n_features), if CSR and l1_ratio > 0
     double* history;  // (3, n_visits + 1), if stamps and averaging
@@ -127,14 +134,16 @@ struct Stream {
     bool follows;  // whether coordinates follow from the moments of the rows; else both stay as they are
     bool centre, standardize;  // how they follow
     double average_from;  // the weight seen before averaging begins
+    bool averages;  // whether the model to predict with is the average
     bool settle;  // at the end, bring the penalty and the average of all features up to date
     // INOUT
     Feature* features;
     T* average;  // as weights
     double* intercept_average;
     Clock clock;
+    Record* record;  // null: not wanted
     // TEMP
-    double* moments;  // (5, n_features padded) of dense rows that coordinates follow; (6, longest_row) of sparse ones
+    double* moments;  // (5, n_features padded) of dense rows that coordinates follow; (11, longest_row) of sparse ones
     // OUT
     double* norms;  // (n_samples): 1 + |row|^2 of each row; null: not wanted
 };

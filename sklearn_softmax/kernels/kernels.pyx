@@ -28,6 +28,9 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         const double* data
         Py_ssize_t stride
 
+    struct Record:
+        pass
+
     cppclass Sweep[T, I]:
         Rows[T, I] rows
         const int32_t* y
@@ -49,6 +52,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         T* average
         double* intercept_average
         double averaged_weight
+        Record* record
         T* scores
         T* correction
         double* stamps
@@ -120,11 +124,13 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         bint centre
         bint standardize
         double average_from
+        bint averages
         bint settle
         Feature* features
         T* average
         double* intercept_average
         Clock clock
+        Record* record
         double* moments
         double* norms
 
@@ -227,6 +233,7 @@ def sweep(
     bint fit_intercept,
     bint may_overflow,
     Py_ssize_t average_from,
+    double[::1] record,
     model,
 ):
     cdef:
@@ -240,7 +247,7 @@ def sweep(
         Py_ssize_t n_padded = weights.shape[1]
         Py_ssize_t n_visits = order.shape[0]
         size_t n_bytes_of_weights = n_features * n_padded * sizeof(floating)
-        Scratch scores = Scratch(n_padded * sizeof(floating))
+        Scratch scores = Scratch(3 * n_padded * sizeof(floating))
         Scratch correction = Scratch(n_bytes_of_weights if is_averaging else 0)
         Scratch stamps = Scratch(n_features * sizeof(double) if is_sparse and l1_ratio > 0 else 0)
         Scratch history = Scratch(
@@ -279,6 +286,7 @@ def sweep(
         task.average = &average[0, 0]
         task.intercept_average = &intercept_average[0]
         task.averaged_weight = model.averaged_weight
+    task.record = <Record*> &record[0] if record is not None else NULL
     task.scores = <floating*> scores.start
     task.correction = <floating*> correction.start
     task.stamps = <double*> stamps.start
@@ -393,7 +401,7 @@ def set_stream_coordinates(
 
 cdef Py_ssize_t n_moments(bint is_sparse, Py_ssize_t n_features, Py_ssize_t longest) noexcept:
     """Numbers of double that the moments of a stream need for a moment; see Stream in kernels.h."""
-    return 6 * longest if is_sparse else 5 * (n_features + 8)
+    return 11 * longest if is_sparse else 5 * (n_features + 8)
 
 
 cdef Py_ssize_t longest_row(const index[::1] starts) noexcept:
@@ -450,10 +458,12 @@ def stream(
     bint centre,
     bint standardize,
     double average_from,
+    bint averages,
     bint settle,
     bint follows,
     table,
     double[::1] norms,
+    double[::1] record,
     state,
 ):
     cdef:
@@ -475,8 +485,10 @@ def stream(
     task.centre = centre
     task.standardize = standardize
     task.average_from = average_from
+    task.averages = averages
     task.settle = settle
     task.norms = &norms[0] if norms is not None else NULL
+    task.record = <Record*> &record[0] if record is not None else NULL
     task.follows = follows
     task.features = <Feature*> &features[0, 0]
     moments = Scratch(

@@ -76,6 +76,15 @@ class LazyModel {
 
     double total_averaged_weight() const { return averaged_weight + pending_weight; }
 
+    // The scores of the average, without its intercept, are the products of a row with these arrays, times these numbers.
+    struct Shares {
+        double of_average, of_weights, of_correction;
+    };
+    Shares shares() const {
+        const double total = total_averaged_weight();
+        return {unit * averaged_weight / total, coverage / total, pending_weight > 0 ? -1 / total : 0};
+    }
+
     // The penalty's part of a visit, and the average's. Returns whether that took a settling.
     bool advance(double penalty_step, double average_weight) {
         if constexpr (LazyThreshold) threshold += penalty_step * l1_ratio / scale;

@@ -33,6 +33,9 @@ class PointSagaRule {
 
    public:
     static constexpr bool has_gains = false;
+    static constexpr Predictor predictor() { return Predictor::none; }
+    static constexpr const T* average() { return nullptr; }
+    static constexpr const T* before() { return nullptr; }
     static constexpr double scale = 1;
 
     explicit PointSagaRule(softmax::PointSaga<T, I>& saga)
@@ -93,12 +96,13 @@ class PointSagaRule {
     }
 
     template <class Row>
-    SOFTMAX_INLINE void touch(const Row& row, T* seen, T* stepped) {
-        for (ptrdiff_t n = 0; n < row.size; ++n) {
-            const ptrdiff_t j = row.column(n);
-            bring_up_to_date(j);
-            seen[n] = stepped[n] = row.values[n] * waiting[j].inverse_scale;
-        }
+    SOFTMAX_INLINE void see(const Row& row, T* seen, T* stepped) const {
+        for (ptrdiff_t n = 0; n < row.size; ++n) seen[n] = stepped[n] = row.values[n] * waiting[row.column(n)].inverse_scale;
+    }
+
+    template <class Row>
+    SOFTMAX_INLINE void bring_up_to_date(const Row& row) const {
+        for (ptrdiff_t n = 0; n < row.size; ++n) catch_up(row.column(n));
     }
 
     template <int NV>
@@ -114,7 +118,7 @@ class PointSagaRule {
     }
 
     void end() {
-        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) bring_up_to_date(j);
+        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) catch_up(j);
     }
 
     // -------------------------------------------------------------------------------------------------------------- both
@@ -157,7 +161,7 @@ class PointSagaRule {
         return w * V::broadcast(shrinkage_of_feature);
     }
 
-    SOFTMAX_INLINE void bring_up_to_date(ptrdiff_t j) const {
+    SOFTMAX_INLINE void catch_up(ptrdiff_t j) const {
         const double step = s.step * (n_begun - waiting[j].stamp);
         if (step == 0) return;
         waiting[j].stamp = n_begun;

@@ -3,12 +3,13 @@
 //     A = eta0 weight / (D/10 + sqrt(H)),   D = mean of 1 + |row|^2,   H = sum of weight * mean over the classes of p (1 - p)
 //     theta_j <- theta_j - A gain_j x_j g,   intercept <- intercept - A g,    g: the implicit residual, see implicit.h
 //
-// then the penalty's prox with the step A gain_j, and the average with the weight `weight * (weight seen)^3`. Both wait: in sparse
+// then the average, with the weight `weight * (weight seen)^3`, and the penalty's prox with the step A gain_j. Both wait: in sparse
 // rows until a feature is touched, in dense rows until a block ends. Coordinates of dense rows are refreshed with a row that begins a
 // block, if the rows have grown by a sixteenth since. All that is a matter of the stream, not of how it is cut into calls.
 #pragma once
 
 #include "moments.h"
+#include "record.h"
 #include "visits.h"
 
 namespace {
@@ -41,6 +42,11 @@ class StreamRule {
 
    public:
     static constexpr bool has_gains = true;
+    const T* average() const { return s.average; }
+    Predictor predictor() const {
+        if (!s.record) return Predictor::none;
+        return s.averages && clock.average_weight > 0 ? Predictor::average : Predictor::iterate;
+    }
     static constexpr double scale = 1;
 
     explicit StreamRule(softmax::Stream<T, I>& stream)
@@ -66,7 +72,15 @@ class StreamRule {
         if (begins) {
             clock.block_end = n_rows + block_length(n_rows);
             clock.block_limit = most_norms * clock.norm * inverse_or_zero(clock.weight);
-            if (s.follows && n_rows >= clock.refresh_at) refresh(row, weight);
+            if (s.follows && n_rows >= clock.refresh_at) {
+                if (s.record) {  // the prediction does not know of the row
+                    block.load(row, coordinates);
+                    block.predict(predictor() == Predictor::average ? s.average : visits.weights);
+                    block.drop_last();
+                    was_predicted = true;
+                }
+                refresh(row, weight);
+            }
         }
         block.load(row, coordinates);
         if (!s.follows || n_rows < n_refreshed) return true;
@@ -106,8 +120,8 @@ class StreamRule {
     SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
         const ptrdiff_t at = j * visits.n_padded + k;
         V w = V::load(visits.weights + at) - product;
-        if (penalty_gap > 0) w = penalised(w, penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j], shrinkage[j]);
         if (average_share > 0) averaged(w, average_share, s.average + at);
+        if (penalty_gap > 0) w = penalised(w, penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j], shrinkage[j]);
         w.store(visits.weights + at);
     }
 
@@ -124,17 +138,28 @@ class StreamRule {
 
     void begin_visit(ptrdiff_t i) { weight_of_row = weight_of(i); }
 
+    double* gains() const { return s.moments + 8 * visits.longest_row; }
+    double* ratios() const { return s.moments + 9 * visits.longest_row; }
+    T* before() const { return reinterpret_cast<T*>(s.moments + 10 * visits.longest_row); }
+
     template <class Row>
-    SOFTMAX_INLINE void touch(const Row& row, T* seen, T* stepped) {
-        if (s.follows) {
-            touch_and_follow(row, seen, stepped);
-            return;
-        }
+    SOFTMAX_INLINE void see(const Row& row, T* seen, T* stepped) {
+        if (s.follows) return follow_and_see(row, seen, stepped);
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             const ptrdiff_t j = row.column(n);
-            bring_up_to_date(j, coordinates.gain[j], coordinates.penalty_ratio[j]);
             seen[n] = row.values[n] * coordinates.inverse_scale[j];
             stepped[n] = seen[n] * coordinates.gain[j];
+        }
+    }
+
+    template <class Row>
+    SOFTMAX_INLINE void bring_up_to_date(const Row& row) const {
+        for (ptrdiff_t n = 0; n < row.size; ++n) {
+            const ptrdiff_t j = row.column(n);
+            if (s.follows)
+                catch_up(j, gains()[n], ratios()[n]);
+            else
+                catch_up(j, coordinates.gain[j], coordinates.penalty_ratio[j]);
         }
     }
 
@@ -150,7 +175,7 @@ class StreamRule {
         if (!s.settle) return;
         for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
             if (s.follows) set_coordinates(coordinates, j, spread(s.features[j], clock.weight), false, s.standardize);
-            bring_up_to_date(j, coordinates.gain[j], coordinates.penalty_ratio[j]);
+            catch_up(j, coordinates.gain[j], coordinates.penalty_ratio[j]);
         }
     }
 
@@ -166,6 +191,10 @@ class StreamRule {
             v[2][k] = V::broadcast(0);
         }
         const double loss = residual<NV>(v[1], n_vectors, y);
+        if (s.record) {
+            finish_prediction<NV>(v);
+            add_loss(*s.record, weight, residual<NV>(v[3], n_vectors, y));
+        }
         ++clock.n_rows;
         clock.loss += weight * loss;
         if (s.norms) s.norms[i] = 1 + norm;
@@ -189,6 +218,26 @@ class StreamRule {
     }
 
    private:
+    bool was_predicted = false;  // whether the row that comes next has been, before coordinates were refreshed
+
+    // In: v[3], the products of the row and the predictor as it stands. Out: the scores of the predictor. The average is what it
+    // would be if the open block ended here. (The averages of sparse features do not wait for a block.)
+    template <int NV>
+    void finish_prediction(RowVectors<NV, T>& v) {
+        const bool is_average = predictor() == Predictor::average;
+        const double* const intercept = is_average ? s.intercept_average : visits.intercept;
+        const double waiting = visits.rows.columns ? 0 : clock.average_weight - clock.block_average_weight;
+        const T share =
+            T(is_average ? waiting * inverse_or_zero(clock.average_weight) : !(visits.rows.columns || was_predicted));
+        const V lowest = V::broadcast(sizeof(T) == 8 ? T(-1e300) : T(-1e37));  // below: a lane of no class
+        for (int k = 0; k < v.n_vectors; ++k) {
+            const V then = plus_intercept(v[3][k], intercept + k * V::lanes), now = v[0][k];
+            const V mixed = share == 1 ? now : then + V::broadcast(share) * (now - then);
+            v[3][k] = where_less(now, lowest, now, share == 0 ? then : mixed);
+        }
+        was_predicted = false;
+    }
+
     ptrdiff_t n_refreshed = 0;  // rows that the last refresh in this call knew
 
     // The coordinates that follow from the rows so far and this one.
@@ -199,30 +248,51 @@ class StreamRule {
         clock.refresh_at = clock.n_rows + (clock.n_rows < 16 ? 1 : clock.n_rows / 16);
     }
 
-    // Of sparse rows, each row refreshes the coordinates of its features: in three loops, of which the second has no memory but
+    // The moments of a row's features, an array of each.
+    struct Scratch {
+        double *unit, *weight, *centre, *square;
+        SOFTMAX_INLINE void set(ptrdiff_t n, const Feature& f) const {
+            unit[n] = f.unit, weight[n] = f.weight, centre[n] = f.centre, square[n] = f.square;
+        }
+        SOFTMAX_INLINE Spread spread(ptrdiff_t n, double total) const {
+            return spread_about(unit[n], weight[n], centre[n], square[n], total);
+        }
+    };
+    Scratch scratch(ptrdiff_t first) const {
+        double* const at = s.moments + first * visits.longest_row;
+        return {at, at + visits.longest_row, at + 2 * visits.longest_row, at + 3 * visits.longest_row};
+    }
+
+    // Of sparse rows, each row refreshes the coordinates of its features: in loops of which all but the first have no memory but
     // arrays, for vectors.
     template <class Row>
-    SOFTMAX_INLINE void touch_and_follow(const Row& row, T* seen, T* stepped) {
+    SOFTMAX_INLINE void follow_and_see(const Row& row, T* seen, T* stepped) {
         const ptrdiff_t size = row.size;
-        double *const unit = s.moments, *const weight = unit + visits.longest_row,
-                      *const centre = weight + visits.longest_row, *const square = centre + visits.longest_row,
-                      *const gain = square + visits.longest_row, *const ratio = gain + visits.longest_row;
-        const double total = clock.weight + weight_of_row;
+        const Scratch old = scratch(0), now = scratch(4);
+        double *const gain = gains(), *const ratio = ratios();
+        T* const seen_before = before();
+        const double total = clock.weight + weight_of_row, total_before = clock.weight;
         for (ptrdiff_t n = 0; n < size; ++n) {
             Feature& f = s.features[row.column(n)];
+            move_centre_to_mean(f, f.weight > 0 ? 1 / f.weight : 0);
+            old.set(n, f);
             add(f, row.values[n], weight_of_row);
             move_centre_to_mean(f, f.weight > 0 ? 1 / f.weight : 0);
-            unit[n] = f.unit, weight[n] = f.weight, centre[n] = f.centre, square[n] = f.square;
+            now.set(n, f);
         }
         const bool standardize = s.standardize;
         for (ptrdiff_t n = 0; n < size; ++n) {
-            const Place there = place(spread_about(unit[n], weight[n], centre[n], square[n], total), false, standardize);
+            const Place there = place(now.spread(n, total), false, standardize);
             seen[n] = row.values[n] * T(there.inverse_scale);
             stepped[n] = seen[n] * T(there.gain);
             gain[n] = there.gain;
             ratio[n] = there.penalty_ratio;
         }
-        for (ptrdiff_t n = 0; n < size; ++n) bring_up_to_date(row.column(n), gain[n], ratio[n]);
+        if (s.record)
+            for (ptrdiff_t n = 0; n < size; ++n) {
+                const Place there = place(old.spread(n, total_before > 0 ? total_before : 1), false, standardize);
+                seen_before[n] = row.values[n] * T(there.inverse_scale);
+            }
     }
 
     double weight_of(ptrdiff_t i) const { return visits.sample_weight.data[i * visits.sample_weight.stride]; }
@@ -243,7 +313,7 @@ class StreamRule {
     }
 
     // The average and the penalty of the visits since feature j was last touched.
-    SOFTMAX_INLINE void bring_up_to_date(ptrdiff_t j, double gain, double ratio) const {
+    SOFTMAX_INLINE void catch_up(ptrdiff_t j, double gain, double ratio) const {
         Feature& f = s.features[j];
         const double gap = clock.penalty_step - f.penalty_stamp;
         const double share = inverse_or_zero(clock.average_weight) * (clock.average_weight - f.average_stamp);

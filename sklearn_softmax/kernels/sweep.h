@@ -11,6 +11,7 @@
 
 #include "explicit.h"
 #include "lazy.h"
+#include "record.h"
 #include "rows.h"
 #include "softmax.h"
 
@@ -41,7 +42,10 @@ class Sweeper {
 
     softmax::SweepResult run() {
         V registers[NV ? NV : 1];
+        V predictions_in_registers[NV ? NV : 1], products_in_registers[NV ? NV : 1];
         V* const scores = NV ? registers : reinterpret_cast<V*>(s.scores);
+        V* const predictions = NV ? predictions_in_registers : reinterpret_cast<V*>(s.scores + stride);
+        V* const products = NV ? products_in_registers : reinterpret_cast<V*>(s.scores + 2 * stride);
         double loss = 0;
         ptrdiff_t t = 0;
         if constexpr (scores_ahead) forward<NV>(rows[s.order[0]], s.weights, stride, scores, n_vectors);
@@ -57,7 +61,13 @@ class Sweeper {
             add_intercept(scores);
             if (s.may_overflow && !is_finite(scores)) break;
             const double weight = s.sample_weight.data[i * s.sample_weight.stride];
-            loss += weight * residual<NV>(scores, n_vectors, s.y[i]);
+            const double loss_of_row = residual<NV>(scores, n_vectors, s.y[i]);
+            loss += weight * loss_of_row;
+            if (s.record) {
+                bool predicts = false;
+                if constexpr (Average) predicts = lazy.total_averaged_weight() > 0;
+                add_loss(*s.record, weight, predicts ? loss_of_average(row, s.y[i], predictions, products) : loss_of_row);
+            }
 
             const double step = s.eta.data[t * s.eta.stride] * weight;
             const double penalty_step = s.alpha.data[t * s.alpha.stride] * step;
@@ -81,11 +91,24 @@ class Sweeper {
     }
 
     SOFTMAX_INLINE void add_intercept(V* scores) const {
-        for (int k = 0; k < n_vectors; ++k) {
-            T b[V::lanes];
-            for (int lane = 0; lane < V::lanes; ++lane) b[lane] = T(s.intercept[k * V::lanes + lane]);
-            scores[k] = V::broadcast(T(lazy.scale)) * scores[k] + V::load(b);
-        }
+        for (int k = 0; k < n_vectors; ++k)
+            scores[k] = V::broadcast(T(lazy.scale)) * scores[k] + narrowed<T>(s.intercept + k * V::lanes);
+    }
+
+    // The log loss of a row under the average.
+    template <class Row>
+    double loss_of_average(const Row& row, int32_t y, V* scores, V* products) const {
+        for (int k = 0; k < n_vectors; ++k) scores[k] = narrowed<T>(s.intercept_average + k * V::lanes);
+        const auto add_products = [&](const T* weights, double share) {
+            if (share == 0) return;
+            forward<NV>(row, weights, stride, products, n_vectors);
+            for (int k = 0; k < n_vectors; ++k) scores[k] = scores[k] + V::broadcast(T(share)) * products[k];
+        };
+        const auto shares = lazy.shares();
+        add_products(s.average, shares.of_average);
+        add_products(s.weights, shares.of_weights);
+        add_products(s.correction, shares.of_correction);
+        return residual<NV>(scores, n_vectors, y);
     }
 
     // so that differences of two scores are finite too

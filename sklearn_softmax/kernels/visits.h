@@ -8,8 +8,11 @@
 //     rule.close(n, n_next)         n rows have been visited and n_next will be next: whether and what `update` has to do
 //     rule.update(j, k, D)          apply the visits' product D to a vector of weights
 //     rule.end_block()              no rows will come: whether `update` has something left to do (dense)
-//     rule.touch(row, seen, stepped)  bring its features up to date (sparse), and tell what a visit sees, and how steps scale it
+//     rule.see(row, seen, stepped)  what a visit sees of a row, and how steps scale it (sparse)
+//     rule.before()                 how it was seen before, for the predictor (sparse)
+//     rule.bring_up_to_date(row)    what is due to its features (sparse)
 //     rule.change(j, x, c)          apply one visit's product x c to the weights of a feature (sparse)
+//     rule.predictor()              the model whose products with the row a visit wants in v[3], if any
 //     rule.visit(v, i, ...)         from the scores v[0] of row i to the change of the scores' weights, in v[2]
 #pragma once
 
@@ -17,6 +20,8 @@
 #include "implicit.h"
 
 namespace {
+
+enum class Predictor { none, iterate, average };
 
 // scores + intercept, in T
 template <class T>
@@ -96,10 +101,13 @@ void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
         while (block.n_rows < most && rule.load(block, s.order[t + block.n_rows])) {
         }
         block.multiply(s.weights);
+        if (rule.predictor() == Predictor::average) block.predict(rule.average());
         for (int r = 0; r < block.n_rows; ++r) {
             const ptrdiff_t ahead = t + r + most_rows;
             if (ahead < s.n_visits) fetch_row(s, s.order[ahead]);
             score<NV>(block, r, rule.scale, s.intercept, v[0], v.n_vectors);
+            if (rule.predictor() != Predictor::none)
+                for (int k = 0; k < v.n_vectors; ++k) v[3][k] = V::load(block.prediction_of(r) + k * V::lanes);
             rule.visit(v, s.order[t + r], block.norm[r], block.stepped_norm[r]);
             for (int k = 0; k < v.n_vectors; ++k) v[2][k].store(block.change_of(r) + k * V::lanes);
         }
@@ -123,7 +131,14 @@ void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
         rule.fetch(rows[s.order[t + 1 < s.n_visits ? t + 1 : t]]);
         rule.begin_visit(i);
         double norm = 0, stepped_norm = 0;
-        rule.touch(row, seen, stepped);
+        rule.see(row, seen, stepped);
+        const auto predict = [&](const T* weights) {
+            const typename CsrRows<T, I>::Row before{rule.before(), row.size, row.columns};
+            forward<NV>(before, weights, s.n_padded, v[3], v.n_vectors);
+        };
+        if (rule.predictor() == Predictor::iterate) predict(s.weights);
+        rule.bring_up_to_date(row);
+        if (rule.predictor() == Predictor::average) predict(rule.average());
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             norm += double(seen[n]) * seen[n];
             stepped_norm += double(seen[n]) * stepped[n];
