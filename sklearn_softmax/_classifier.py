@@ -338,7 +338,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         -----
         Callbacks that were set with ``set_callbacks`` (scikit-learn >= 1.9, experimental there) are told of each epoch, with the
         model at its end, and stop `fit` as its own rules do if one of them returns True. A step of Newton's method takes several
-        epochs: there is a model after the last of them. `partial_fit` has no callbacks.
+        epochs: there is a model after the last of them. `partial_fit` has no callbacks. They are stored with the estimator;
+        ``set_callbacks()`` removes them, for files that other versions of scikit-learn shall load.
         """
         callbacks = FitCallbacks(self, self.max_iter)  # out here: on an error they are still torn down
         with self._unchanged_on_error():
