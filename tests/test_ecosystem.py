@@ -37,7 +37,9 @@ from sklearn.utils.fixes import parse_version
 
 from sklearn_softmax import SoftmaxSGDClassifier
 
-HAS_TEMPERATURE = parse_version(sklearn.__version__) >= parse_version("1.8")
+of_sklearn = parse_version(sklearn.__version__)
+HAS_TEMPERATURE = of_sklearn >= parse_version("1.8")
+READS_ANY_FRAME = of_sklearn >= parse_version("1.9")
 
 
 @pytest.fixture(scope="module")
@@ -319,9 +321,16 @@ def test_parameters_of_fit_go_through_a_pipeline_by_the_name_of_the_step(iris, f
 # Containers ----------------------------------------------------------------------------------------------------------------
 
 
+def frames_of(library):
+    module = pytest.importorskip(library)
+    if library == "polars" and not READS_ANY_FRAME and parse_version(module.__version__) >= parse_version("1.40"):
+        pytest.skip("scikit-learn < 1.9 learns names of columns by a protocol that polars >= 1.40 deprecates, and 2 has dropped")
+    return module
+
+
 @pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
 def test_frames_give_the_model_of_their_values_and_the_names_of_their_columns(library, iris, fitted):
-    module = pytest.importorskip(library)
+    module = frames_of(library)
     X, y = iris
     make = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "table"}[library]
 
@@ -353,7 +362,7 @@ def test_labels_may_be_a_series(library, iris, fitted):
 
 @pytest.mark.parametrize("library", ["pandas", "polars"])
 def test_names_that_transformers_give_reach_the_model(library, iris):
-    pytest.importorskip(library)
+    frames_of(library)
     X, y = iris
     with sklearn.config_context(transform_output=library):
         pipeline = make_pipeline(StandardScaler(), quick()).fit(X, y)

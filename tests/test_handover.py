@@ -183,6 +183,7 @@ def test_the_objective_is_that_of_the_logistic_regression(C, l1_ratio, alpha, ma
     assert {name: params[name] for name in expected} == expected
 
 
+@pytest.mark.filterwarnings("ignore:Setting penalty=None:UserWarning")  # 1.8 says so where nobody does
 def test_without_a_penalty_there_is_none(make_data):
     X, y = make_data()
     ways = [{"penalty": None}] if in_words(0.0) == {"penalty": "l2"} else [{"C": np.inf}]
