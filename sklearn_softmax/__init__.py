@@ -1,7 +1,5 @@
 """Softmax (multinomial logistic) regression by stochastic gradient descent, for scikit-learn."""
 
-from importlib.metadata import version as _version
-
 try:
     from . import kernels as _kernels
 
@@ -13,9 +11,8 @@ except (ImportError, AttributeError) as error:
     ) from error
 
 from ._classifier import SoftmaxSGDClassifier
-from ._versions import show_versions, use_wanted_instruction_set
+from ._versions import __version__, show_versions, use_wanted_instruction_set
 
 use_wanted_instruction_set()
 
-__all__ = ["SoftmaxSGDClassifier", "show_versions"]
-__version__ = _version("sklearn_softmax")
+__all__ = ["SoftmaxSGDClassifier", "__version__", "show_versions"]

@@ -6,6 +6,7 @@ which features are alike, whatever their units. In `fit` it is compared with the
 takes the noise out of it; and Newton's method adds the last digits. See kernels/stream.h, kernels/point_saga.h and _newton.py.
 """
 
+import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -36,6 +37,8 @@ FIRST_CHECK = 10
 GROWTH_BETWEEN_CHECKS = 1.5
 BLOCK = 1024  # features
 TINY = np.finfo(np.float64).tiny
+# The scales of features are not taken from fewer rows than this without a warning.
+FEW_ROWS = 20
 # A row is far from the others if its squared norm is so many times the median.
 FAR = 100.0
 
@@ -269,7 +272,7 @@ class Stream:
         """Go on in the coordinates that suit a container."""
         original, clock = self.predictor(), self.clock
         if clock.weight > 0 and not self.moments.weight.any():
-            self._suppose_that_all_rows_were_like(problem)
+            self.suppose_that_all_rows_were_like(problem)
         n_features = len(self.moments.weight)
         coordinates = Coordinates.empty(n_features, original.weights.dtype)
         if clock.weight > 0:
@@ -279,9 +282,16 @@ class Stream:
             weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, self.moments, clock
         )
 
-    def _suppose_that_all_rows_were_like(self, problem):
+    def suppose_that_all_rows_were_like(self, problem):
         """Statistics of rows that are gone, for a model that came from elsewhere with a clock and without them."""
         n_classes = len(self.class_counts)
+        if problem.n_samples < FEW_ROWS:
+            warnings.warn(
+                f"The model came from elsewhere, without the scales of the features. They are taken from {problem.n_samples} "
+                f"row(s), and what it had learnt may be lost. Let the first chunk have {FEW_ROWS} rows or more (or pass X to "
+                "from_logistic_regression).",
+                stacklevel=2,
+            )
         factor = self.clock.weight / problem.sample_weight.sum()
         self.moments = Moments.of(problem).times(factor)
         # a feature that does not vary here has its value for a deviation, or 1: else its coefficients would be lost
@@ -464,8 +474,7 @@ class Epochs:
             self.next_check = int(np.ceil(self.n_epochs * GROWTH_BETWEEN_CHECKS))
             return True if self._newton(1).gradient <= settings.tol else None
         solution = self._newton(most_passes, end_of_pass)
-        self.original = Model.zeros(*solution.rows.shape[::-1], self.problem.X.dtype)
-        self.original.set_rows(solution.rows, solution.intercept)
+        self._become(solution)
         if solution.gradient <= settings.tol or solution.n_passes + 2 > most_passes:
             return solution.gradient <= settings.tol
         # no step decreases the objective any more, which takes a worse model than that of rounding: epochs may
@@ -501,10 +510,11 @@ class Epochs:
         """Newton's method from the model as it is; with one pass, no more than the gradient."""
         n_reported = 0
 
-        def on_step(objective, n_passes):
+        def on_step(solution):
             nonlocal n_reported
-            end_of_pass(objective, n_passes - n_reported)
-            n_reported = n_passes
+            n_new, n_reported = solution.n_passes - n_reported, solution.n_passes
+            self._become(solution)
+            return end_of_pass(solution.objective, n_new)
 
         rows, intercept = self.model().rows()
         solution = newton(
@@ -524,8 +534,13 @@ class Epochs:
             on_step=on_step,
         )
         if most_passes > 1 and solution.n_passes > n_reported:  # of a step that was not completed
-            end_of_pass(solution.objective, solution.n_passes - n_reported)
+            on_step(solution)
         return solution
+
+    def _become(self, solution):
+        """Predict with what Newton's method found."""
+        self.original = Model.zeros(*solution.rows.shape[::-1], self.problem.X.dtype)
+        self.original.set_rows(solution.rows, solution.intercept)
 
     def model(self):
         """The model to predict with, in the units of X."""

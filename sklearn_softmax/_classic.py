@@ -90,6 +90,9 @@ class Stream:
         """This stream, going on from another model."""
         return replace(self, model=model)
 
+    def suppose_that_all_rows_were_like(self, problem):
+        """Nothing of rows that are gone matters but their number."""
+
     def trainable(self, settings):
         """This stream, in memory that kernels can write to."""
         model = self.model.trainable(average=settings.average is not None)
@@ -292,7 +295,6 @@ class Epochs:
 
     def stream(self, class_counts):
         """A stream that goes on as after one pass."""
-        stream = self.sweeper.stream
-        stream.class_counts = class_counts
-        stream.model.averaged_weight = min(stream.model.averaged_weight, stream.weight)
-        return stream
+        stream, model = self.sweeper.stream, self.sweeper.model
+        model = replace(model, averaged_weight=min(model.averaged_weight, stream.weight))
+        return replace(stream, class_counts=class_counts, model=model)

@@ -12,15 +12,19 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import _solver, _validation
-from ._compat import Interval, StrOptions, fit_context, uses_sparse_arrays
+from . import _handover, _solver, _validation
+from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
 from ._layout import Model
 from ._objective import raw_prediction
 from ._schedule import SCHEDULES
+from ._versions import __version__, warn_of_other_version
 
 __all__ = ["SoftmaxSGDClassifier"]
 
 FLOATS = (np.float64, np.float32)
+VERSION = "_sklearn_softmax_version"  # in stored models
+DEFAULT_N_SAMPLES = 1000  # that a model from elsewhere counts for
+OF_INPUT = ("classes_", "n_features_in_", "feature_names_in_")
 
 
 class Shown(NamedTuple):
@@ -31,7 +35,7 @@ class Shown(NamedTuple):
     replaces: bool  # training goes on from them
 
 
-class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
+class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) regression by per-example stochastic gradient descent.
 
     The model is ``P(y = a | x) = softmax(W x + b)_a``, and what is minimised is
@@ -162,8 +166,8 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         `fit`.
 
     progressive_loss_ : float
-        The weighted mean log loss, in nats, of all rows given to `partial_fit`, each predicted just before it was learnt from: what
-        a stream says of itself without held-out rows. Only after `partial_fit`.
+        The weighted mean log loss, in nats, of all rows given to `partial_fit`, each predicted just before it was learnt from:
+        what a stream says of itself without held-out rows. Only after `partial_fit`.
 
     recent_progressive_loss_ : float
         The same, where a row counts 1/e as much once rows of a total weight of 1000 have come after it.
@@ -285,7 +289,13 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
     def __getstate__(self):
         state = super().__getstate__().copy()
         state.pop("_last_settings", None)
+        state[VERSION] = __version__
         return state
+
+    def __setstate__(self, state):
+        state = dict(state)
+        warn_of_other_version(type(self).__name__, state.pop(VERSION, "(unknown)"))
+        super().__setstate__(state)
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_stream")
@@ -330,8 +340,17 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         ConvergenceWarning
             If `max_iter` is reached, with a bound of the distance from the optimum; or if steps had to be shortened because the
             model overflowed.
+
+        Notes
+        -----
+        Callbacks that were set with ``set_callbacks`` (scikit-learn >= 1.9, experimental there) are told of each epoch, with the
+        model at its end, and stop `fit` as its own rules do if one of them returns True. A step of Newton's method takes several
+        epochs: there is a model after the last of them. `partial_fit` has no callbacks. They are stored with the estimator;
+        ``set_callbacks()`` removes them, for files that other versions of scikit-learn shall load.
         """
+        callbacks = FitCallbacks(self, self.max_iter)  # out here: on an error they are still torn down
         with self._unchanged_on_error():
+            X_given, y_given = X, y
             goes_on = self.warm_start and hasattr(self, "_stream")
             X, y = _validation.checked_X_y(self, X, y, dtype=self._dtype() if goes_on else FLOATS, reset=not goes_on)
             settings = self._settings()
@@ -345,14 +364,25 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
                 problem, validation = problem.take(train), problem.take(held_out)
             class_counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
             start = self._predictor().copy() if goes_on else None
-            solution = _solver.fit(problem, settings, start, class_counts, validation, random_state)
 
-            self._set_stream(solution.stream, solution.alpha, classes)
-            self.n_iter_ = solution.n_iter
-            self.loss_curve_ = np.array(solution.loss_curve)
-            self.optimality_gap_ = solution.optimality_gap
-            self.validation_scores_ = np.array(solution.validation_scores) if self.early_stopping else None
-            self.best_validation_score_ = solution.best_validation_score
+            def attributes(solution):
+                return self._attributes(
+                    solution.stream,
+                    solution.alpha,
+                    classes,
+                    n_iter_=solution.n_iter,
+                    loss_curve_=np.array(solution.loss_curve),
+                    optimality_gap_=solution.optimality_gap,
+                    validation_scores_=np.array(solution.validation_scores) if self.early_stopping else None,
+                    best_validation_score_=solution.best_validation_score,
+                )
+
+            if callbacks:
+                callbacks.begin(X_given, y_given, sample_weight, attributes)
+            solution = _solver.fit(problem, settings, start, class_counts, validation, random_state, callbacks or None)
+            vars(self).update(attributes(solution))
+            if callbacks:
+                callbacks.end(solution)
         return self
 
     def partial_fit(self, X, y, classes=None, sample_weight=None):
@@ -403,8 +433,8 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
             if problem.n_samples:
                 stream.advance(problem, settings)
             stream.class_counts = counts
-            self._set_stream(stream, settings.alpha_at(stream.weight) if stream.weight else np.nan, known)
-            self.n_iter_ = 1
+            alpha = settings.alpha_at(stream.weight) if stream.weight else np.nan
+            vars(self).update(self._attributes(stream, alpha, known, n_iter_=1))
             vars(self).pop("optimality_gap_", None)  # it was that of another model
         return self
 
@@ -455,11 +485,10 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
             vars(self).update(before)
             raise
 
-    def _set_stream(self, stream, alpha, classes):
-        self._stream, self._shown = stream, None
-        self.classes_ = classes
-        self.t_ = 1.0 + stream.weight
-        self.alpha_ = alpha
+    @staticmethod
+    def _attributes(stream, alpha, classes, **more):
+        """What makes an estimator a fitted one."""
+        return dict(_stream=stream, _shown=None, classes_=classes, t_=1.0 + stream.weight, alpha_=alpha, **more)
 
     def _dtype(self):
         """Of the coefficients."""
@@ -610,6 +639,115 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         """
         scores = self.decision_function(X)
         return self.classes_[(scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)]
+
+    def to_logistic_regression(self):
+        """Hand the model over to scikit-learn: a fitted `LogisticRegression` with the same predictions.
+
+        All that reads one (ONNX converters, SHAP, model cards) then reads this model.
+
+        Returns
+        -------
+        lr : LogisticRegression
+            With copies of `coef_`, `intercept_`, `classes_` and the names of features, in the same dtype. Its parameters
+            `C` (``1 / (alpha_ * S)``, where S is the total weight of the rows), `l1_ratio`, `fit_intercept` and `class_weight`
+            say the same objective; with `standardize`, on the columns divided by `scale_`. Predictions of float32 models are the
+            same up to rounding.
+
+        See Also
+        --------
+        from_logistic_regression : The other way.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_iris
+        >>> from sklearn_softmax import SoftmaxSGDClassifier
+        >>> X, y = load_iris(return_X_y=True)
+        >>> SoftmaxSGDClassifier(random_state=0).fit(X, y).to_logistic_regression()
+        LogisticRegression()
+        """
+        check_is_fitted(self)
+        weight = self._stream.weight
+        return _handover.fitted_logistic_regression(
+            self.coef_,
+            self.intercept_,
+            strength=1.0 if self.alpha == "1/n_samples" or weight == 0 else self.alpha_ * weight,
+            l1_ratio=self.l1_ratio,
+            n_iter=self.n_iter_,
+            attributes={name: value for name, value in vars(self).items() if name in OF_INPUT},
+            fit_intercept=self.fit_intercept,
+            class_weight=self.class_weight,
+        )
+
+    @classmethod
+    def from_logistic_regression(cls, lr, X=None, *, n_samples=None, **params):
+        """Go on from scikit-learn's `LogisticRegression`: a fitted estimator with the same predictions, to stream more rows into.
+
+        Parameters
+        ----------
+        lr : LogisticRegression or LogisticRegressionCV
+            Fitted, of two classes or multinomial.
+
+        X : {array-like, sparse} of shape (n_rows, n_features) or None, default=None
+            Rows like those that `lr` was fitted on, for the scales of features, which `lr` does not know; they are not kept.
+            None: the first chunk of `partial_fit` is taken for typical. It should then have 20 rows or more: those of a single
+            row may spoil the model, which gives a warning.
+
+        n_samples : float or None, default=None
+            For how many rows the model counts. `partial_fit` goes on as if it had learnt from so many: the more, the shorter its
+            steps, and the longer the old model is remembered. The number of rows that `lr` was fitted on is right if the stream
+            is more of the same; fewer let it follow a change sooner. None is the number of rows of X, or 1000 without X.
+
+        **params : dict
+            Parameters of the estimator. Those that are not given are such that the objective is that of `lr`: ``alpha = 1 / (C *
+            n_samples)``, or "1/n_samples" if C is 1; ``standardize=False``; `l1_ratio`, `fit_intercept` and `class_weight`.
+
+        Returns
+        -------
+        estimator : SoftmaxSGDClassifier
+            Fitted.
+
+        Raises
+        ------
+        NotFittedError
+            If `lr` is not fitted.
+        TypeError
+            If it is something else.
+        ValueError
+            If it consists of one binary model per class, whose probabilities no softmax model has; or if a parameter is wrong.
+
+        See Also
+        --------
+        to_logistic_regression : The other way.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.linear_model import LogisticRegression
+        >>> from sklearn_softmax import SoftmaxSGDClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> X = X / 16
+        >>> lr = LogisticRegression().fit(X[:500], y[:500])
+        >>> clf = SoftmaxSGDClassifier.from_logistic_regression(lr, X[:500])
+        >>> bool((clf.predict(X) == lr.predict(X)).all())
+        True
+        >>> clf = clf.partial_fit(X[500:], y[500:])
+        >>> clf.score(X, y) > lr.score(X, y)
+        True
+        """
+        _handover.check(lr, n_samples)
+        model, estimator = _handover.model_of(lr), cls()
+        vars(estimator).update({name: value for name, value in vars(lr).items() if name in OF_INPUT})
+        problem = None if X is None else _validation.unlabelled_problem(estimator, X, model.weights.dtype)
+        if n_samples is None:
+            n_samples = DEFAULT_N_SAMPLES if problem is None else problem.n_samples
+        estimator.set_params(**{**_handover.params_of(lr, n_samples), **params})
+        settings = estimator._checked_settings()
+        stream = _solver.stream_with(settings, model, float(n_samples))
+        if problem is not None:
+            stream.suppose_that_all_rows_were_like(problem)
+        alpha, n_iter = settings.alpha_at(stream.weight), int(np.max(lr.n_iter_))
+        vars(estimator).update(estimator._attributes(stream, alpha, lr.classes_, n_iter_=n_iter))
+        return estimator
 
     def sparsify(self):
         """Make `coef_` a sparse matrix, which saves memory if L1 has made most coefficients zero.

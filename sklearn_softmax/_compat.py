@@ -1,12 +1,113 @@
 """What differs between versions of scikit-learn, and everything private that is used of it."""
 
+from copy import deepcopy
+
+import numpy as np
 from sklearn import get_config
-from sklearn.base import _fit_context as fit_context
+from sklearn.base import _fit_context as fit_context  # from 1.9 on with all that `with_callbacks` does
+from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import Interval, StrOptions
 
-__all__ = ["Interval", "StrOptions", "fit_context", "uses_sparse_arrays"]
+try:
+    from sklearn.callback import CallbackSupportMixin
+except ImportError:  # scikit-learn < 1.9
+
+    class CallbackSupportMixin:  # type: ignore[no-redef]
+        """In place of scikit-learn's: there are no callbacks to set."""
+
+
+__all__ = [
+    "CallbackSupportMixin",
+    "FitCallbacks",
+    "Interval",
+    "StrOptions",
+    "fit_context",
+    "is_one_vs_rest",
+    "new_logistic_regression",
+    "penalty_of",
+    "units_of_log_odds",
+    "uses_sparse_arrays",
+]
+
+
+class FitCallbacks:
+    """Tells scikit-learn's callbacks of `fit` (a task) and of its passes over the rows (its subtasks, named "epoch").
+
+    Parameters
+    ----------
+    estimator : CallbackSupportMixin
+        If it has no callbacks, or scikit-learn has none, this is false and shall not be used.
+    max_passes : int
+    """
+
+    def __init__(self, estimator, max_passes):
+        self.estimator, self.fit_task, self.epoch = estimator, None, None
+        if getattr(estimator, "_skl_callbacks", None):
+            self.fit_task = estimator._init_callback_context(max_subtasks=max_passes)
+
+    def __bool__(self):
+        return self.fit_task is not None
+
+    def begin(self, X, y, sample_weight, attributes):
+        """`fit` begins. X and y as users gave them: scorers know names of features, and labels.
+
+        ``attributes(solution)`` are those of an estimator with that solution.
+        """
+        metadata = None if sample_weight is None else {"sample_weight": sample_weight}
+        self.what = dict(estimator=self.estimator, X=X, y=y, metadata=metadata)
+        self.attributes = attributes
+        self.fit_task.call_on_fit_task_begin(**self.what)
+
+    def begin_pass(self):
+        self.epoch = self.fit_task.subcontext(task_name="epoch").call_on_fit_task_begin(**self.what)
+
+    def end_passes(self, n_passes, so_far):
+        stops = False
+        for n_left in reversed(range(n_passes)):  # there is a new model after the last only
+            if self.epoch is None:
+                self.begin_pass()
+            model = {} if n_left else {"reconstruction_attributes": lambda: self.attributes(so_far())}
+            stops |= self.epoch.call_on_fit_task_end(**self.what, **model)
+            self.epoch = None
+        return stops
+
+    def end(self, solution):
+        """`fit` ends with this."""
+        self.fit_task.call_on_fit_task_end(**self.what, reconstruction_attributes=lambda: self.attributes(deepcopy(solution)))
 
 
 def uses_sparse_arrays():
     """Whether scikit-learn is configured to return sparse arrays (>= 1.9), not sparse matrices."""
     return get_config().get("sparse_interface") == "sparray"
+
+
+def new_logistic_regression(*, C, l1_ratio, **params):
+    """A `LogisticRegression` with this penalty, and a solver that knows it."""
+    if l1_ratio == 0:
+        return LogisticRegression(C=C, **params)
+    names_penalty = LogisticRegression().get_params().get("penalty") == "l2"  # scikit-learn < 1.8
+    more = {"penalty": "elasticnet"} if names_penalty else {}
+    return LogisticRegression(C=C, l1_ratio=l1_ratio, solver="saga", **more, **params)
+
+
+def penalty_of(lr):
+    """(C, l1_ratio) of a fitted `LogisticRegression` or `LogisticRegressionCV`; C is infinite if it has no penalty."""
+    is_cv = hasattr(lr, "C_")
+    C, l1_ratio = (np.ravel(lr.C_)[0], np.ravel(lr.l1_ratio_)[0]) if is_cv else (lr.C, lr.l1_ratio)
+    penalty = getattr(lr, "penalty", "deprecated")  # from 1.8 on C and l1_ratio say all
+    l1_ratio = {"l1": 1.0, "l2": 0.0}.get(penalty, l1_ratio)
+    return (np.inf, 0.0) if penalty is None else (float(C), float(l1_ratio or 0.0))
+
+
+def is_one_vs_rest(lr):
+    """Whether a fitted `LogisticRegression` is one binary model per class, which it can be in scikit-learn < 1.8."""
+    multi_class = getattr(lr, "multi_class", "deprecated")
+    return len(lr.classes_) > 2 and (multi_class == "ovr" or lr.solver == "liblinear")
+
+
+def units_of_log_odds(lr):
+    """2 if a fitted `LogisticRegression` of two classes is the softmax of (-score, score), else 1: the score is the log-odds.
+
+    The former, ``multi_class="multinomial"``, exists in scikit-learn < 1.8.
+    """
+    return 2 if len(lr.classes_) == 2 and getattr(lr, "multi_class", "deprecated") == "multinomial" else 1

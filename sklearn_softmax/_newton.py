@@ -400,7 +400,7 @@ def newton(X, y, sample_weight, rows, intercept, *, l2, l1, offset, scale, unit,
     max_passes : int
         Stop before more passes than this, at least 1. A pass is a product with X and one with its transpose.
     on_step : callable or None, default=None
-        Called as ``on_step(objective, n_passes)`` after every Newton step.
+        Called with the `NewtonSolution` so far after every Newton step; stops if it returns True.
 
     Returns
     -------
@@ -427,6 +427,13 @@ def newton(X, y, sample_weight, rows, intercept, *, l2, l1, offset, scale, unit,
             gradient, loss = problem.gradient(point, scores)
             return np.where(may_move, problem.subgradient(point, gradient), 0), loss
 
+        def solution():
+            rows = (point[:-1] * problem.inverse_scale).T
+            intercept = point[-1] - rows @ offset
+            if fit_intercept:
+                intercept -= intercept.mean()
+            return NewtonSolution(rows, intercept, n_passes, problem.size(subgradient), objective)
+
         scores = problem.scores_of(point)
         subgradient, loss = subgradient_at(point, scores)
         objective, n_passes = loss + problem.penalty(point), 1
@@ -450,10 +457,6 @@ def newton(X, y, sample_weight, rows, intercept, *, l2, l1, offset, scale, unit,
             subgradient, loss = subgradient_at(point, scores)
             objective = min(objective, loss + problem.penalty(point))  # it fell, but maybe by less than its rounding
             forcing = _next_forcing(forcing, np.linalg.norm(subgradient) / norm)
-            if on_step is not None:
-                on_step(objective, n_passes)
-    rows = (point[:-1] * problem.inverse_scale).T
-    intercept = point[-1] - rows @ offset
-    if fit_intercept:
-        intercept -= intercept.mean()
-    return NewtonSolution(rows, intercept, n_passes, problem.size(subgradient), objective)
+            if on_step is not None and on_step(solution()):
+                break
+        return solution()

@@ -6,7 +6,8 @@ own rule is content, is the business of the method: `_automatic` or `_classic`. 
 
 import time
 import warnings
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _automatic, _classic
 from ._objective import Objective
 
-__all__ = ["Settings", "Solution", "fit", "new_stream", "stream_for"]
+__all__ = ["Settings", "Solution", "fit", "new_stream", "stream_for", "stream_with"]
 
 
 class Settings(NamedTuple):
@@ -54,12 +55,15 @@ class Solution:
     stream: Any = None
     loss_curve: list = field(default_factory=list)
     validation_scores: list = field(default_factory=list)
-    best_validation_score: float | None = None
     optimality_gap: float = np.inf
 
     @property
     def n_iter(self):
         return len(self.loss_curve)
+
+    @property
+    def best_validation_score(self):
+        return max(self.validation_scores, default=None)
 
 
 def _methods(settings):
@@ -77,6 +81,11 @@ def stream_for(settings, stream):
     return stream if isinstance(stream, wanted) else wanted.succeeding(stream)
 
 
+def stream_with(settings, model, weight):
+    """A stream with a model that came from elsewhere, and the clock that it would have after rows of total weight `weight`."""
+    return stream_for(settings, _classic.Stream(model, np.zeros(model.n_classes), weight))
+
+
 class _NoProgress:
     """Counts epochs in a row that do not improve on the best by `tol`."""
 
@@ -92,7 +101,18 @@ class _NoProgress:
         return is_best
 
 
-def fit(problem, settings, start, class_counts, validation=None, random_state=None):
+class Unwatched:
+    """Watches `fit`, and does nothing. Others do something in these two methods."""
+
+    def begin_pass(self):
+        """A pass over the rows begins."""
+
+    def end_passes(self, n_passes, so_far):
+        """So many have ended; ``so_far()`` is the `Solution` now, a copy. Returns whether to stop."""
+        return False
+
+
+def fit(problem, settings, start, class_counts, validation=None, random_state=None, watcher=None):
     """Epochs of steps until the stopping rule says stop.
 
     Parameters
@@ -109,28 +129,39 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     random_state : RandomState
         For the order of the rows.
 
+    watcher : like Unwatched, or None
+        Is told of each epoch, and of each step of a method that takes several passes.
+
     Returns
     -------
     Solution
     """
+    watcher = watcher or Unwatched()
     alpha = settings.alpha_at(float(problem.sample_weight.sum()))
     solution = Solution(alpha)
     method = _methods(settings).Epochs(problem, settings, alpha, start, len(class_counts), random_state)
     if validation is not None:
         held_out = Objective(validation.X, validation.y, validation.sample_weight, method.penalty)
-    progress, best_model, verdict = _NoProgress(settings.tol), None, None
+    progress, best_model, verdict, is_stopped = _NoProgress(settings.tol), None, None, False
     started = time.perf_counter()
+
+    def so_far():
+        return deepcopy(replace(solution, stream=method.stream(class_counts)))
 
     def end_of_pass(objective, n_passes=1):
         # the objective of a step that takes several passes is known after the last
+        nonlocal is_stopped
         solution.loss_curve += [objective] * n_passes
         if settings.verbose:
             seconds = time.perf_counter() - started
             print(f"Epoch {solution.n_iter}: objective {objective:.6g}{score}, {seconds:.2f} s")
+        is_stopped = watcher.end_passes(n_passes, so_far)
+        return is_stopped
 
     try:
-        while verdict is None and solution.n_iter < settings.max_iter:
+        while verdict is None and not is_stopped and solution.n_iter < settings.max_iter:
             score = ""
+            watcher.begin_pass()
             objective = method.run()
             monitored = objective
             if validation is not None:
@@ -141,6 +172,8 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
             is_best = progress.add(monitored)
             if validation is not None and is_best:
                 best_model = method.snapshot()
+            if is_stopped:
+                break
             score = ""
             verdict = method.verdict(
                 progress, watches=validation is not None, most_passes=settings.max_iter - solution.n_iter, end_of_pass=end_of_pass
@@ -151,11 +184,10 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
 
     if best_model is not None:
         method.restore(best_model)
-        solution.best_validation_score = -progress.best
     solution.stream = method.stream(class_counts)
     objective = Objective(problem.X, problem.y, problem.sample_weight, method.penalty, settings.fit_intercept)
     solution.optimality_gap = objective.optimality_gap(method.model())
-    if not verdict and settings.tol is not None:
+    if not verdict and not is_stopped and settings.tol is not None:
         warnings.warn(
             f"max_iter={settings.max_iter} was reached: after {solution.n_iter} epochs the objective is at most "
             f"{solution.optimality_gap:.2g} nats/example above its minimum (tol={settings.tol}). Raise max_iter, or tol.",

@@ -14,7 +14,16 @@ from sklearn.utils.validation import validate_data
 from . import kernels
 from ._objective import kernel_rows
 
-__all__ = ["Problem", "checked_X", "checked_X_y", "fit_problem", "split", "stream_problem", "validation_problem"]
+__all__ = [
+    "Problem",
+    "checked_X",
+    "checked_X_y",
+    "fit_problem",
+    "split",
+    "stream_problem",
+    "unlabelled_problem",
+    "validation_problem",
+]
 
 NOT_CSR = "X is not a valid CSR matrix: "
 
@@ -170,6 +179,13 @@ def _weights_of_classes(class_weight, classes, counts):
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(f"class_weight={class_weight!r} must not contain negative, infinite or NaN weights.")
     return weights
+
+
+def unlabelled_problem(estimator, X, dtype):
+    """Rows of which the labels do not matter -> Problem."""
+    X = checked_X(estimator, X, dtype=dtype, reset=False)
+    ones = np.ones(X.shape[0])
+    return Problem(X, np.zeros(X.shape[0], dtype=np.int32), ones, ones)
 
 
 def fit_problem(estimator, X, y, sample_weight, known_classes):

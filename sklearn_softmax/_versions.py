@@ -2,13 +2,37 @@
 
 import os
 import platform
+import warnings
 from importlib.metadata import version
+
+from sklearn.exceptions import InconsistentVersionWarning
 
 from . import kernels
 
-__all__ = ["show_versions", "use_wanted_instruction_set"]
+__all__ = ["__version__", "show_versions", "use_wanted_instruction_set", "warn_of_other_version"]
 
+__version__ = version("sklearn_softmax")
 VARIABLE = "SKLEARN_SOFTMAX_INSTRUCTION_SET"
+
+
+class _OtherVersionWarning(InconsistentVersionWarning):
+    """scikit-learn's of stored models, so that one filter is enough for both, in words that name our versions."""
+
+    def __init__(self, estimator_name, stored):
+        self.estimator_name, self.stored = estimator_name, stored
+
+    def __str__(self):
+        return (
+            f"This {self.estimator_name} was stored by sklearn_softmax {self.stored} and is loaded by {__version__}, which may "
+            "predict or train otherwise. Fit it again; or load it with the version that stored it and go on from its "
+            "to_logistic_regression()."
+        )
+
+
+def warn_of_other_version(estimator_name, stored):
+    """Warn of a model that was stored by another version than this one."""
+    if stored != __version__:
+        warnings.warn(_OtherVersionWarning(estimator_name, stored), stacklevel=3)
 
 
 def use_wanted_instruction_set():

@@ -461,8 +461,8 @@ def residual_by_stream(scores, y, eta0):
     table = aligned_zeros(1, weights.shape[1], np.float64)
     kernels.stream(
         *kernel_rows(np.ones((1, 1))), y=np.array([y], dtype=np.int32), sample_weight=np.ones(1), order=np.zeros(1, int),
-        eta0=eta0, penalty=Penalty(0.0, 0.0, n_classes), fit_intercept=True, centre=False, standardize=False, average_from=0.0, averages=True,
-        settle=True, follows=False, table=table, norms=None, record=None, state=state,
+        eta0=eta0, penalty=Penalty(0.0, 0.0, n_classes), fit_intercept=True, centre=False, standardize=False, average_from=0.0,
+        averages=True, settle=True, follows=False, table=table, norms=None, record=None, state=state,
     )  # fmt: skip
     p = reference.softmax(scores)
     return table[0, :n_classes], 2 * eta0 / (0.1 * 2 + np.sqrt(np.mean(p * (1 - p))))

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import FunctionType
 
 import pytest
 from numpydoc.docscrape import ClassDoc
@@ -20,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 OWN_METHODS = sorted(
-    name for name, member in vars(SoftmaxSGDClassifier).items() if inspect.isfunction(member) and not name.startswith("_")
+    name
+    for name, member in vars(SoftmaxSGDClassifier).items()
+    if isinstance(member, (FunctionType, classmethod)) and not name.startswith("_")
 )
 PUBLIC = ["SoftmaxSGDClassifier", *(f"SoftmaxSGDClassifier.{name}" for name in OWN_METHODS)]
 ALLOWED = {

@@ -1,5 +1,9 @@
-"""The estimator inside scikit-learn's own tools."""
+"""The estimator inside scikit-learn's own tools, and in other libraries' containers: each does with it what it is there for.
 
+Callbacks, hand-over and stored models have files of their own.
+"""
+
+import joblib
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -10,18 +14,32 @@ from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_iris
 from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import RFE, SelectFromModel
 from sklearn.frozen import FrozenEstimator
-from sklearn.inspection import permutation_importance
+from sklearn.inspection import DecisionBoundaryDisplay, permutation_importance
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import get_scorer
-from sklearn.model_selection import GridSearchCV, HalvingGridSearchCV, TunedThresholdClassifierCV, cross_validate, learning_curve
+from sklearn.metrics import balanced_accuracy_score, get_scorer, log_loss
+from sklearn.model_selection import (
+    GridSearchCV,
+    HalvingGridSearchCV,
+    LearningCurveDisplay,
+    StratifiedKFold,
+    TunedThresholdClassifierCV,
+    cross_validate,
+    train_test_split,
+)
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.multioutput import MultiOutputClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.utils.fixes import parse_version
 
 from sklearn_softmax import SoftmaxSGDClassifier
+
+of_sklearn = parse_version(sklearn.__version__)
+HAS_TEMPERATURE = of_sklearn >= parse_version("1.8")
+READS_ANY_FRAME = of_sklearn >= parse_version("1.9")
 
 
 @pytest.fixture(scope="module")
@@ -33,23 +51,7 @@ def quick(**params):
     return SoftmaxSGDClassifier(**{"max_iter": 20, "tol": None, "random_state": 0, **params})
 
 
-META = {
-    "OneVsRest": OneVsRestClassifier(quick()),
-    "Bagging": BaggingClassifier(quick(), n_estimators=3, random_state=0),
-    "Voting": VotingClassifier([("ours", quick()), ("theirs", LogisticRegression(max_iter=1000))], voting="soft"),
-    "Stacking": StackingClassifier([("ours", quick())], final_estimator=quick(), cv=3),
-    "sigmoid": CalibratedClassifierCV(quick(), cv=3),
-    "isotonic": CalibratedClassifierCV(quick(), method="isotonic", cv=3),
-    "RFE": RFE(quick(), n_features_to_select=2),
-}
-
-
-@pytest.mark.parametrize("name", META)
-def test_meta_estimators_accept_it(name, iris):
-    X, y = iris
-    meta = clone(META[name]).fit(X, y)
-    np.testing.assert_allclose(meta.predict_proba(X).sum(axis=1), 1)
-    assert meta.score(X, y) > 0.6  # a smoke test
+# Pipelines and searches ----------------------------------------------------------------------------------------------------
 
 
 def test_a_pipeline_is_the_scaler_and_then_the_model(iris, fitted):
@@ -58,16 +60,98 @@ def test_a_pipeline_is_the_scaler_and_then_the_model(iris, fitted):
     assert fitted(pipeline[-1]) == fitted(quick().fit(StandardScaler().fit_transform(X), y))
 
 
+def test_columns_of_several_kinds_can_be_transformed(iris, fitted):
+    pandas = pytest.importorskip("pandas")
+    X, y = iris
+    is_long = X[:, 0] > 5.5
+    frame = pandas.DataFrame({"length": X[:, 2], "kind": np.where(is_long, "long", "short")})
+    transformer = make_column_transformer((StandardScaler(), ["length"]), (OneHotEncoder(), ["kind"]))
+    pipeline = make_pipeline(transformer, quick()).fit(frame, y)
+    by_hand = np.column_stack([StandardScaler().fit_transform(X[:, 2:3]), is_long, ~is_long])
+    assert fitted(pipeline[-1]) == fitted(quick().fit(by_hand, y))
+
+
 @pytest.mark.parametrize("search", [GridSearchCV, HalvingGridSearchCV])
 def test_searches_find_the_strength_of_the_penalty(search, iris):
     more = {} if search is GridSearchCV else {"resource": "max_iter", "max_resources": 20, "min_resources": 5, "random_state": 0}
-    found = search(quick(), {"alpha": [1e-3, 1000.0]}, cv=3, scoring="neg_log_loss", **more).fit(*iris)
+    found = search(quick(), {"alpha": [1e-3, 10.0, 1000.0]}, cv=3, scoring="neg_log_loss", **more).fit(*iris)
     assert found.best_params_["alpha"] == 1e-3
+    if search is HalvingGridSearchCV:
+        assert found.n_resources_ == [5, 15] and found.best_estimator_.n_iter_ == 15
 
 
 def test_cross_validate_scores_it(iris):
-    scores = cross_validate(quick(), *iris, cv=3, scoring=["accuracy", "neg_log_loss", "roc_auc_ovr"])
-    assert all(np.isfinite(scores[name]).all() for name in scores)
+    X, y = iris
+    folds = StratifiedKFold(3)
+    scores = cross_validate(quick(), X, y, cv=folds, scoring=["accuracy", "neg_log_loss", "roc_auc_ovr"])
+    by_hand = [-log_loss(y[test], quick().fit(X[train], y[train]).predict_proba(X[test])) for train, test in folds.split(X, y)]
+    assert scores["test_neg_log_loss"].tolist() == by_hand
+    assert scores["test_roc_auc_ovr"].min() > 0.9
+
+
+def test_a_clone_is_the_same_but_not_fitted(iris, fitted):
+    model = quick(alpha=0.1, class_weight="balanced").fit(*iris)
+    cloned = clone(model)
+    assert not hasattr(cloned, "classes_") and cloned.get_params() == model.get_params()
+    assert fitted(cloned.fit(*iris)) == fitted(model)
+
+
+# Models made of models -----------------------------------------------------------------------------------------------------
+
+
+def test_one_vs_rest_fits_one_for_each_class(iris, fitted):
+    X, y = iris
+    meta = OneVsRestClassifier(quick()).fit(X, y)
+    for label, model in enumerate(meta.estimators_):
+        assert fitted(model) == fitted(quick().fit(X, (y == label).astype(int)))
+    assert meta.score(X, y) > 0.9
+
+
+def test_bagging_is_the_mean_of_its_bags(iris):
+    X, y = iris
+    meta = BaggingClassifier(quick(), n_estimators=3, random_state=0).fit(X, y)
+    probas = [model.predict_proba(X) for model in meta.estimators_]
+    assert not np.allclose(probas[0], probas[1])
+    np.testing.assert_allclose(meta.predict_proba(X), np.mean(probas, axis=0), rtol=1e-12)
+
+
+def test_soft_voting_is_the_mean_of_the_voters(iris):
+    X, y = iris
+    theirs = LogisticRegression(max_iter=1000)
+    meta = VotingClassifier([("ours", quick()), ("theirs", theirs)], voting="soft").fit(X, y)
+    expected = (quick().fit(X, y).predict_proba(X) + clone(theirs).fit(X, y).predict_proba(X)) / 2
+    np.testing.assert_allclose(meta.predict_proba(X), expected, rtol=1e-12)
+
+
+def test_stacking_learns_from_its_probabilities(iris):
+    X, y = iris
+    meta = StackingClassifier([("ours", quick()), ("strong", quick(alpha=1.0))], final_estimator=quick(), cv=3).fit(X, y)
+    np.testing.assert_array_equal(meta.transform(X)[:, :3], quick().fit(X, y).predict_proba(X))
+    np.testing.assert_array_equal(meta.predict_proba(X), meta.final_estimator_.predict_proba(meta.transform(X)))
+    assert meta.score(X, y) > 0.9
+
+
+METHODS = ["sigmoid", "isotonic"] + ["temperature"] * HAS_TEMPERATURE
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_calibration_mends_probabilities_that_are_too_sure(method, make_data):
+    X, y = make_data(n_samples=900)
+    sure = quick().fit(X[:300], y[:300])
+    sure.coef_ = 8 * sure.coef_
+    calibrated = CalibratedClassifierCV(FrozenEstimator(sure), method=method).fit(X[300:600], y[300:600])
+    before, after = (log_loss(y[600:], model.predict_proba(X[600:])) for model in (sure, calibrated))
+    assert after < 0.6 * before
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_calibration_trains_it_on_folds(method, iris, fitted):
+    X, y = iris
+    calibrated = CalibratedClassifierCV(quick(), method=method, cv=3).fit(X, y)
+    for one, (train, _) in zip(calibrated.calibrated_classifiers_, StratifiedKFold(3).split(X, y), strict=True):
+        assert fitted(one.estimator) == fitted(quick().fit(X[train], y[train]))
+    np.testing.assert_allclose(calibrated.predict_proba(X).sum(axis=1), 1)
+    assert calibrated.score(X, y) > 0.9
 
 
 def test_a_frozen_model_is_not_trained_again(iris, fitted):
@@ -75,7 +159,31 @@ def test_a_frozen_model_is_not_trained_again(iris, fitted):
     model = quick().fit(X, y)
     before = fitted(model)
     CalibratedClassifierCV(FrozenEstimator(model)).fit(X, y)
-    assert fitted(model) == before
+    frozen = FrozenEstimator(model).fit(X, 2 - y)
+    assert fitted(model) == before and np.array_equal(frozen.predict(X), model.predict(X))
+
+
+def test_several_outputs_can_be_streamed(iris, fitted):
+    X, y = iris
+    Y, classes = np.column_stack([y, y > 0]), [[0, 1, 2], [0, 1]]
+    meta = MultiOutputClassifier(quick()).partial_fit(X, Y, classes=classes).partial_fit(X, Y)
+    for output, model in enumerate(meta.estimators_):
+        alone = quick().partial_fit(X, Y[:, output], classes[output]).partial_fit(X, Y[:, output])
+        assert fitted(model) == fitted(alone)
+
+
+def test_the_threshold_of_two_classes_can_be_tuned(make_data):
+    X, y = make_data(2, n_samples=1200)
+    labels = np.where((y == 1) & (np.arange(len(y)) % 8 == 0), "rare", "frequent")
+    train, test = slice(0, 800), slice(800, None)
+    tuned = TunedThresholdClassifierCV(quick(), cv=3, scoring="balanced_accuracy").fit(X[train], labels[train])
+    scores = [
+        balanced_accuracy_score(labels[test], model.predict(X[test])) for model in (tuned, quick().fit(X[train], labels[train]))
+    ]
+    assert 0 < tuned.best_threshold_ < 0.4 and scores[0] > scores[1] + 0.05
+
+
+# Features ------------------------------------------------------------------------------------------------------------------
 
 
 def test_features_can_be_selected_by_l1(iris):
@@ -85,24 +193,10 @@ def test_features_can_be_selected_by_l1(iris):
     assert selected[:4].any() and not selected[4:].any()
 
 
-def test_several_outputs_can_be_streamed(iris):
+def test_features_can_be_eliminated_by_their_coefficients(iris):
     X, y = iris
-    Y = np.column_stack([y, y > 0])
-    model = MultiOutputClassifier(quick()).partial_fit(X, Y, classes=[[0, 1, 2], [0, 1]]).partial_fit(X, Y)
-    assert model.predict(X).shape == (150, 2)
-
-
-def test_learning_curves_can_stream(iris):
-    _, _, scores = learning_curve(
-        quick(), *iris, cv=3, shuffle=True, random_state=0, train_sizes=[30, 60, 90], exploit_incremental_learning=True
-    )
-    assert scores.shape == (3, 3) and np.isfinite(scores).all()
-
-
-def test_the_threshold_of_two_classes_can_be_tuned(iris):
-    X, y = iris
-    tuned = TunedThresholdClassifierCV(quick(), cv=3).fit(X, np.array(["no", "yes"])[(y > 1) * 1])
-    assert set(tuned.predict(X)) == {"no", "yes"}
+    noisy = np.hstack([np.random.default_rng(0).normal(size=X.shape), StandardScaler().fit_transform(X)])
+    assert RFE(quick(), n_features_to_select=2).fit(noisy, y).get_support()[4:].sum() == 2
 
 
 def test_permutation_importance_finds_a_column_that_does_not_matter(iris):
@@ -112,37 +206,184 @@ def test_permutation_importance_finds_a_column_that_does_not_matter(iris):
     assert importances[-1] == 0 < importances.max()
 
 
-def test_feature_names_are_kept_and_checked(iris):
-    pandas = pytest.importorskip("pandas")
+# Displays ------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def ax():
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, ax = plt.subplots()
+    yield ax
+    plt.close(figure)
+
+
+def test_learning_curves_stream(iris, ax):
     X, y = iris
-    frame = pandas.DataFrame(X, columns=list("abcd"))
-    model = quick().fit(frame, y)
-    assert model.feature_names_in_.tolist() == list("abcd")
-    assert np.array_equal(model.predict_proba(frame), model.predict_proba(frame.copy()))
-    for method in (model.predict, lambda frame: model.partial_fit(frame, y)):
-        with pytest.raises(ValueError, match="feature names"):
-            method(frame[list("badc")])
+    rows = np.random.default_rng(0).permutation(len(y))
+    X, y = X[rows], y[rows]
+    train, test = np.arange(100), np.arange(100, 150)
+    sizes = [30, 60, 100]
+    display = LearningCurveDisplay.from_estimator(
+        quick(), X, y, cv=[(train, test)], train_sizes=sizes, exploit_incremental_learning=True, ax=ax
+    )
+    model, expected = quick(), []
+    for begin, end in zip([0, *sizes], sizes):
+        model.partial_fit(X[begin:end], y[begin:end], [0, 1, 2])
+        expected.append(model.score(X[test], y[test]))
+    assert display.test_scores[:, 0].tolist() == expected and expected[-1] > 0.8
 
 
-def test_columns_of_several_kinds_can_be_transformed(iris):
-    pandas = pytest.importorskip("pandas")
+@pytest.mark.parametrize("response_method", ["predict_proba", "decision_function", "predict"])
+def test_decision_boundaries_are_those_of_the_model(response_method, iris, ax):
     X, y = iris
-    frame = pandas.DataFrame({"length": X[:, 2], "kind": np.where(X[:, 0] > 5.5, "long", "short")})
-    transformer = make_column_transformer((StandardScaler(), ["length"]), (OneHotEncoder(), ["kind"]))
-    assert make_pipeline(transformer, quick()).fit(frame, y).score(frame, y) > 0.8
+    X, y = (X[:, 2:], y > 1) if response_method != "predict" else (X[:, 2:], y)
+    model = quick().fit(X, y)
+    display = DecisionBoundaryDisplay.from_estimator(model, X, response_method=response_method, grid_resolution=7, ax=ax)
+    expected = getattr(model, response_method)(np.column_stack([display.xx0.ravel(), display.xx1.ravel()]))
+    expected = expected[:, 1] if expected.ndim == 2 else expected
+    np.testing.assert_allclose(display.response.ravel(), expected, rtol=1e-12)
+    assert len(np.unique(display.response)) > 1
 
 
-def test_sample_weight_is_routed_through_a_search_over_a_pipeline(iris):
+# Routing of metadata -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def routing():
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield
+
+
+def test_sample_weight_is_routed_through_a_search_over_a_pipeline(iris, routing):
     X, y = iris
     weight = np.where(y == 1, 0.0, 1.0)
-    with sklearn.config_context(enable_metadata_routing=True):
-        pipeline = make_pipeline(
-            StandardScaler().set_fit_request(sample_weight=False), quick().set_fit_request(sample_weight=True)
-        )
-        scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
-        found = GridSearchCV(pipeline, {"softmaxsgdclassifier__alpha": [0.01]}, cv=3, scoring=scorer)
-        found.fit(X, y, sample_weight=weight)
+    pipeline = make_pipeline(StandardScaler().set_fit_request(sample_weight=False), quick().set_fit_request(sample_weight=True))
+    scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
+    found = GridSearchCV(pipeline, {"softmaxsgdclassifier__alpha": [0.01]}, cv=3, scoring=scorer)
+    found.fit(X, y, sample_weight=weight)
     assert found.best_estimator_[-1].classes_.tolist() == [0, 2]
+
+
+def test_sample_weight_is_routed_through_cross_validate(iris, routing):
+    X, y = iris
+    weight = np.random.default_rng(0).uniform(size=len(y))
+    folds = StratifiedKFold(3)
+    model = quick().set_fit_request(sample_weight=True).set_score_request(sample_weight=True)
+    scores = cross_validate(model, X, y, cv=folds, params={"sample_weight": weight})["test_score"]
+    by_hand = [
+        quick().fit(X[train], y[train], weight[train]).score(X[test], y[test], weight[test]) for train, test in folds.split(X, y)
+    ]
+    assert scores.tolist() == by_hand
+    assert len(set(by_hand)) > 1 and by_hand != cross_validate(quick(), X, y, cv=folds, params={})["test_score"].tolist()
+
+
+def test_sample_weight_is_routed_to_partial_fit(iris, routing, fitted):
+    X, y = iris
+    weight = np.random.default_rng(0).uniform(size=len(y))
+    meta = MultiOutputClassifier(quick().set_partial_fit_request(sample_weight=True))
+    meta.partial_fit(X, y[:, None], classes=[[0, 1, 2]], sample_weight=weight)
+    assert fitted(meta.estimators_[0]) == fitted(quick().partial_fit(X, y, [0, 1, 2], sample_weight=weight))
+
+
+def test_what_was_not_asked_for_is_not_routed(iris, routing):
+    X, y = iris
+    weight = np.ones(len(y))
+    with pytest.raises(ValueError, match="not explicitly set as requested or not"):
+        cross_validate(quick(), X, y, params={"sample_weight": weight})
+
+
+def test_validation_rows_are_routed_through_the_transformers_of_a_pipeline(iris, routing, fitted):
+    X, y = iris
+    X, X_val, y, y_val = train_test_split(X, y, random_state=0, stratify=y)
+    weight = np.random.default_rng(0).uniform(size=len(y_val))
+    request = {"X_val": True, "y_val": True, "sample_weight_val": True}
+    model = quick(early_stopping=True, tol=1e-3).set_fit_request(**request)
+    pipeline = Pipeline([("scaler", StandardScaler()), ("model", model)], transform_input=["X_val"])
+    pipeline.fit(X, y, X_val=X_val, y_val=y_val, sample_weight_val=weight)
+    scaler = StandardScaler().fit(X)
+    alone = quick(early_stopping=True, tol=1e-3)
+    alone.fit(scaler.transform(X), y, X_val=scaler.transform(X_val), y_val=y_val, sample_weight_val=weight)
+    assert fitted(pipeline[-1]) == fitted(alone)
+    expected = -log_loss(y_val, pipeline.predict_proba(X_val), sample_weight=weight)
+    assert alone.best_validation_score_ == pytest.approx(expected, rel=1e-9)
+
+
+def test_parameters_of_fit_go_through_a_pipeline_by_the_name_of_the_step(iris, fitted):
+    X, y = iris
+    weight = np.random.default_rng(0).uniform(size=len(y))
+    pipeline = make_pipeline(StandardScaler(), quick()).fit(X, y, softmaxsgdclassifier__sample_weight=weight)
+    assert fitted(pipeline[-1]) == fitted(quick().fit(StandardScaler().fit_transform(X), y, weight))
+
+
+# Containers ----------------------------------------------------------------------------------------------------------------
+
+
+def frames_of(library):
+    module = pytest.importorskip(library)
+    if library == "polars" and not READS_ANY_FRAME and parse_version(module.__version__) >= parse_version("1.40"):
+        pytest.skip("scikit-learn < 1.9 learns names of columns by a protocol that polars >= 1.40 deprecates, and 2 has dropped")
+    return module
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow"])
+def test_frames_give_the_model_of_their_values_and_the_names_of_their_columns(library, iris, fitted):
+    module = frames_of(library)
+    X, y = iris
+    make = {"pandas": "DataFrame", "polars": "DataFrame", "pyarrow": "table"}[library]
+
+    def frame(names):
+        return getattr(module, make)({name: X[:, "abcd".index(name)] for name in names})
+
+    for train in (lambda *rows: quick().fit(*rows), lambda *rows: quick().partial_fit(*rows, classes=[0, 1, 2])):
+        model = train(frame("abcd"), y)
+        assert model.feature_names_in_.tolist() == list("abcd")
+        del model.feature_names_in_
+        assert fitted(model) == fitted(train(X, y))
+
+    model = quick().fit(frame("abcd"), y)
+    np.testing.assert_array_equal(model.predict_proba(frame("abcd")), quick().fit(X, y).predict_proba(X))
+    for method in (model.predict, lambda other: model.partial_fit(other, y)):
+        with pytest.raises(ValueError, match="feature names"):
+            method(frame("badc"))
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_labels_may_be_a_series(library, iris, fitted):
+    module = pytest.importorskip(library)
+    X, y = iris
+    labels = np.array(["a", "b", "c"])[y]
+    model, expected = quick().fit(X, module.Series(labels)), quick().fit(X, labels)
+    assert model.classes_.tolist() == ["a", "b", "c"] and model.predict(X).tolist() == expected.predict(X).tolist()
+    assert {**fitted(model), "classes_": None} == {**fitted(expected), "classes_": None}
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_names_that_transformers_give_reach_the_model(library, iris):
+    frames_of(library)
+    X, y = iris
+    with sklearn.config_context(transform_output=library):
+        pipeline = make_pipeline(StandardScaler(), quick()).fit(X, y)
+        assert pipeline[-1].feature_names_in_.tolist() == ["x0", "x1", "x2", "x3"]
+        assert pipeline.score(X, y) == make_pipeline(StandardScaler(), quick()).fit(X, y).score(X, y)
+
+
+TEXTS = ["a red rose", "the red sun", "green grass", "a green tree", "blue sky", "the blue sea"]
+
+
+@pytest.mark.skipif("sparse_interface" not in sklearn.get_config(), reason="scikit-learn < 1.9 has no sparse_interface")
+def test_sparse_arrays_of_vectorizers_give_the_model_of_their_matrices(fitted):
+    models = {}
+    for interface, kind in (("sparray", sp.sparray), ("spmatrix", sp.spmatrix)):
+        with sklearn.config_context(sparse_interface=interface):
+            X = TfidfVectorizer().fit_transform(TEXTS)
+            assert isinstance(X, kind)
+            model = quick().fit(X, np.arange(6) // 2)
+            proba = model.predict_proba(X)
+            models[interface] = [fitted(model), proba.tolist(), fitted(model.partial_fit(X, np.arange(6) // 2))]
+    assert models["sparray"] == models["spmatrix"]
 
 
 @pytest.mark.skipif("sparse_interface" not in sklearn.get_config(), reason="scikit-learn < 1.9 has no sparse_interface")
@@ -154,3 +395,18 @@ def test_sparsify_respects_the_sparse_interface(interface, is_array, iris):
         proba = model.predict_proba(sp.csr_matrix(X))
     assert isinstance(model.coef_, sp.sparray) == is_array
     np.testing.assert_allclose(proba, quick().fit(sp.csr_array(X), y).predict_proba(X), rtol=1e-8)
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array, sp.csr_matrix])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_read_only_memory_maps_are_read(container, dtype, iris, fitted, tmp_path):
+    X, y = iris
+    in_memory = container(X.astype(dtype)), y, np.linspace(0, 2, len(y))
+    joblib.dump(in_memory, tmp_path / "data")
+    mapped = joblib.load(tmp_path / "data", mmap_mode="r")
+    values = mapped[0].data if sp.issparse(mapped[0]) else mapped[0]
+    assert isinstance(values, np.memmap) and not values.flags.writeable
+    for train in (lambda *rows: quick().fit(*rows), lambda X, y, weight: quick().partial_fit(X, y, [0, 1, 2], weight)):
+        assert fitted(train(*mapped)) == fitted(train(*in_memory))
+    model = quick().fit(*in_memory)
+    np.testing.assert_array_equal(model.predict_proba(mapped[0]), model.predict_proba(in_memory[0]))

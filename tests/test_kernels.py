@@ -282,7 +282,8 @@ def test_csr_without_any_nonzero(dtype):
     X = csr_array(task.X)
     loss, n_visited = kernels.sweep(
         X.data, X.indices, X.indptr, y=task.y, sample_weight=task.sample_weight, order=task.order, eta=task.eta, alpha=task.alpha,
-        l2_ratio=task.l2_ratio, l1_ratio=task.l1_ratio, fit_intercept=True, may_overflow=False, average_from=0, record=None, model=model,
+        l2_ratio=task.l2_ratio, l1_ratio=task.l1_ratio, fit_intercept=True, may_overflow=False, average_from=0, record=None,
+        model=model,
     )  # fmt: skip
     task.check_against(expected, model, loss, n_visited)
 
@@ -317,7 +318,8 @@ def test_input_may_be_read_only(container):
     model = task.model()
     loss, n_visited = kernels.sweep(
         values, columns, starts, y=y, sample_weight=sample_weight, order=order, eta=eta, alpha=alpha, l2_ratio=task.l2_ratio,
-        l1_ratio=task.l1_ratio, fit_intercept=True, may_overflow=False, average_from=0, record=None, model=model,
+        l1_ratio=task.l1_ratio, fit_intercept=True, may_overflow=False, average_from=0, record=None,
+        model=model,
     )  # fmt: skip
     task.check_against(expected, model, loss, n_visited)
 

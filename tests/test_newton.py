@@ -214,12 +214,30 @@ def test_objective_falls_and_passes_are_bounded(l1_ratio):
     start = objective(X, y, rows, np.zeros(3), 0.01 * (1 - l1_ratio), 0.01 * l1_ratio)
     for max_passes in [*range(1, 30), 100]:
         steps = []
-        found = penalised(X, y, 0.01, l1_ratio, rows=rows, max_passes=max_passes, on_step=lambda *step, to=steps: to.append(step))
+        found = penalised(X, y, 0.01, l1_ratio, rows=rows, max_passes=max_passes, on_step=steps.append)
         assert found.n_passes <= max_passes
-        values, passes = [start, *(F for F, _ in steps)], [1, *(n for _, n in steps)]
+        values, passes = [start, *(step.objective for step in steps)], [1, *(step.n_passes for step in steps)]
         assert (np.diff(values) <= 1e-15).all() and (np.diff(passes) >= 2).all()
         assert (found.objective, found.n_passes) == pytest.approx((values[-1], passes[-1]), rel=1e-14)
     assert len(steps) > 3
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_a_step_is_the_last_if_on_step_says_so_and_what_it_is_told_is_the_solution(l1_ratio):
+    X, y = data("wine")
+    steps = []
+
+    def stop_at_third(solution):
+        steps.append(solution)
+        return len(steps) == 3
+
+    found = penalised(X, y, 0.01, l1_ratio, on_step=stop_at_third)
+    assert len(steps) == 3 and found.gradient > 1e-12
+    np.testing.assert_array_equal(found.rows, steps[-1].rows)
+    np.testing.assert_array_equal(found.intercept, steps[-1].intercept)
+    for step in steps:
+        expected = objective(X, y, step.rows, step.intercept, 0.01 * (1 - l1_ratio), 0.01 * l1_ratio)
+        assert step.objective == pytest.approx(expected, rel=1e-12)
 
 
 def test_passes_are_counted(make_data, monkeypatch):
@@ -392,7 +410,7 @@ def test_interrupt_leaves_the_arrays_of_the_caller(make_data, l1_ratio):
     arrays = X, y, rows, intercept, weight
     before = [array.copy() for array in arrays]
 
-    def interrupt(objective, n_passes):
+    def interrupt(solution):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,0 +1,168 @@
+"""Stored and loaded again: what comes back is the same, goes on the same, and says so if it can't be sure of that."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from sklearn.base import clone
+from sklearn.exceptions import InconsistentVersionWarning
+
+import sklearn_softmax
+from sklearn_softmax import SoftmaxSGDClassifier
+
+VARIANTS = {
+    "default": {},
+    "last iterate": {"average": False},
+    "L1": {"l1_ratio": 1.0, "alpha": 1e-2},
+    "balanced": {"class_weight": "balanced"},
+    "invscaling": {"learning_rate": "invscaling"},
+    "invscaling, averaged": {"learning_rate": "invscaling", "average": True},
+}
+each_variant = pytest.mark.parametrize("variant", VARIANTS)
+
+
+def by_pickle(model, folder):
+    return pickle.loads(pickle.dumps(model))
+
+
+def by_joblib(model, folder):
+    joblib.dump(model, folder / "model")
+    return joblib.load(folder / "model")
+
+
+def by_memory_map(model, folder):
+    joblib.dump(model, folder / "model")
+    return joblib.load(folder / "model", mmap_mode="r")
+
+
+def by_skops(model, folder):
+    skops = pytest.importorskip("skops.io")
+    data = skops.dumps(model)
+    types = skops.get_untrusted_types(data=data)
+    assert all(name.startswith(("sklearn_softmax.", "scipy.sparse.")) for name in types), types
+    return skops.loads(data, trusted=types)
+
+
+def by_deepcopy(model, folder):
+    return copy.deepcopy(model)
+
+
+WAYS = [by_pickle, by_joblib, by_memory_map, by_skops, by_deepcopy]
+
+
+def stream(X, y, **params):
+    return SoftmaxSGDClassifier(random_state=0, **params).partial_fit(X, y, np.unique(y))
+
+
+@each_variant
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_stream_goes_on_bit_for_bit_from_what_was_stored(variant, way, container, dtype, make_data, fitted, tmp_path):
+    X, y = make_data()
+    X = X.astype(dtype)
+    first, second = (container(X[:70]), y[:70]), (container(X[70:]), y[70:])
+    model = stream(*first, **VARIANTS[variant])
+    before = fitted(model)
+    loaded = way(model, tmp_path)
+    assert fitted(loaded) == before and loaded.get_params() == model.get_params()
+    assert fitted(loaded.partial_fit(*second)) == fitted(stream(*first, **VARIANTS[variant]).partial_fit(*second)) != before
+    assert fitted(model) == before  # it shares no memory
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("learning_rate", ["auto", "invscaling"])
+def test_a_fitted_model_goes_on_bit_for_bit_from_what_was_stored(way, learning_rate, make_data, fitted, tmp_path):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier(learning_rate=learning_rate, tol=None, max_iter=3, warm_start=True, random_state=0).fit(X, y)
+    loaded = way(model, tmp_path)
+    assert fitted(loaded) == fitted(model)
+    assert fitted(way(model, tmp_path).partial_fit(X, y)) == fitted(copy.deepcopy(model).partial_fit(X, y))
+    assert fitted(loaded.fit(X, y)) == fitted(copy.deepcopy(model).fit(X, y)) != fitted(model)
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("change", ["sparsified", "replaced"])
+def test_coefficients_that_are_not_those_of_the_stream_are_stored(way, change, make_data, fitted, tmp_path):
+    X, y = make_data()
+    model = stream(X, y, l1_ratio=1.0, alpha=1e-2)
+    if change == "sparsified":
+        model.sparsify()
+    else:
+        model.coef_ = np.arange(15.0).reshape(3, 5)
+    loaded = way(model, tmp_path)
+    assert sp.issparse(loaded.coef_) == (change == "sparsified") and fitted(loaded) == fitted(model)
+    assert fitted(loaded.partial_fit(X, y)) == fitted(model.partial_fit(X, y))
+
+
+def test_streams_go_on_bit_for_bit_in_another_process(make_data, fitted, tmp_path):
+    X, y = make_data()
+    stored = {variant: stream(X[:70], y[:70], **params) for variant, params in VARIANTS.items()}
+    joblib.dump((stored, X[70:], y[70:]), tmp_path / "before")
+    code = (
+        "import joblib\n"
+        "models, X, y = joblib.load('before')\n"  # which imports the package
+        "joblib.dump({variant: model.partial_fit(X, y) for variant, model in models.items()}, 'after')\n"
+    )
+    subprocess.run([sys.executable, "-P", "-W", "error", "-c", code], cwd=tmp_path, check=True, timeout=60)
+    for variant, model in joblib.load(tmp_path / "after").items():
+        assert fitted(model) == fitted(stream(X[:70], y[:70], **VARIANTS[variant]).partial_fit(X[70:], y[70:]))
+
+
+def test_the_path_of_the_estimator_in_stored_models_is_the_public_one(make_data):
+    data = pickle.dumps(stream(*make_data()))
+    assert b"sklearn_softmax\x94" in data and b"_classifier" not in data
+
+
+def test_a_copy_predicts_the_same_and_a_clone_is_unfitted(make_data, fitted):
+    X, y = make_data()
+    model = stream(X, y, alpha=0.5)
+    copied, cloned = copy.copy(model), clone(model)
+    assert fitted(copied) == fitted(model)
+    assert cloned.get_params() == model.get_params() and not hasattr(cloned, "coef_")
+    assert fitted(cloned.partial_fit(X, y, [0, 1, 2])) == fitted(model)
+
+
+# Versions ------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_version_is_stored_and_another_one_is_warned_of(make_data, fitted, monkeypatch):
+    model = stream(*make_data())
+    with monkeypatch.context() as patch:
+        patch.setattr("sklearn_softmax._classifier.__version__", "99.9.9")
+        stored = pickle.dumps(model)
+    with pytest.warns(InconsistentVersionWarning) as caught:
+        loaded = pickle.loads(stored)
+    (message,) = (str(warning.message) for warning in caught)
+    assert "stored by sklearn_softmax 99.9.9" in message and f"loaded by {sklearn_softmax.__version__}" in message
+    assert "Fit it again" in message
+    assert fitted(loaded) == fitted(model)
+
+
+def test_a_model_without_a_version_is_warned_of(make_data):
+    state = stream(*make_data()).__getstate__()
+    del state["_sklearn_softmax_version"]
+    with pytest.warns(InconsistentVersionWarning, match="(unknown)"):
+        SoftmaxSGDClassifier().__setstate__(state)
+
+
+def test_the_same_version_is_not_warned_of_and_leaves_no_trace(make_data):
+    model = stream(*make_data())
+    loaded = pickle.loads(pickle.dumps(model))  # warnings are errors
+    assert vars(loaded).keys() == vars(model).keys() - {"_last_settings"}
+    assert model.__getstate__()["_sklearn_softmax_version"] == sklearn_softmax.__version__
+
+
+def test_a_new_version_says_so_when_it_stores_again(make_data):
+    state = stream(*make_data()).__getstate__()
+    state["_sklearn_softmax_version"] = "0.0.1"
+    model = SoftmaxSGDClassifier()
+    with pytest.warns(InconsistentVersionWarning, match="0.0.1"):
+        model.__setstate__(state)
+    assert state["_sklearn_softmax_version"] == "0.0.1"  # it is not changed
+    pickle.loads(pickle.dumps(model))
