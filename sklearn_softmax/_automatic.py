@@ -13,7 +13,7 @@ from scipy.sparse import issparse
 
 from . import kernels
 from ._features import Coordinates, Moments, inverse_or_zero, solver_coordinates, stream_coordinates
-from ._layout import Model, aligned_zeros
+from ._layout import Model, aligned_zeros, with_class
 from ._newton import newton
 from ._objective import Penalty, kernel_rows
 
@@ -105,6 +105,13 @@ class Iterates:
             features=self.features.copy(),
             clock=replace(self.clock),
         )
+
+    def with_class(self, at, seen, clock):
+        """These iterates with a class more, number `at`."""
+        model, n_classes = self.model, self.model.n_classes
+        iterate = with_class(model.weights, model.intercept, n_classes, at, seen)
+        average = with_class(model.average, model.intercept_average, n_classes, at, seen)
+        return replace(self, model=Model(n_classes + 1, *iterate, *average), clock=clock)
 
     def is_writeable(self):
         """Whether kernels can write to it: a memory map may be read-only."""
@@ -219,6 +226,18 @@ class Stream:
     def with_model(self, model):
         """This stream, going on from another model."""
         return replace(self, iterates=None, original=model)
+
+    def with_class(self, at, fit_intercept):
+        """This stream with a class more, number `at`."""
+        seen, n_classes = self.weight if fit_intercept else 0, len(self.class_counts)
+        clock = replace(self.clock, curvature=self.clock.curvature * n_classes / (n_classes + 1))
+        return replace(
+            self,
+            class_counts=np.insert(self.class_counts, at, 0),
+            clock=clock,
+            iterates=self.iterates and self.iterates.with_class(at, seen, clock),
+            original=self.original and self.original.with_class(at, seen),
+        )
 
     def __getstate__(self):
         # what follows from the iterates is not stored

@@ -86,6 +86,11 @@ class Stream:
         """This stream, going on from another model."""
         return replace(self, model=model)
 
+    def with_class(self, at, fit_intercept):
+        """This stream with a class more, number `at`."""
+        model = self.model.with_class(at, self.weight if fit_intercept else 0)
+        return replace(self, model=model, class_counts=np.insert(self.class_counts, at, 0))
+
     def trainable(self, settings):
         """This stream, in memory that kernels can write to."""
         return replace(self, model=self.model.trainable(average=settings.average is not None))

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _automatic, _classic
 from ._objective import Objective
 
-__all__ = ["Settings", "Solution", "fit", "new_stream", "stream_for"]
+__all__ = ["Settings", "Solution", "advance", "fit", "new_stream", "stream_for"]
 
 
 class Settings(NamedTuple):
@@ -75,6 +75,33 @@ def stream_for(settings, stream):
     """`stream`, or one with its model and its clock if the settings ask for another kind."""
     wanted = _methods(settings).Stream
     return stream if isinstance(stream, wanted) else wanted.succeeding(stream)
+
+
+def advance(stream, problem, settings, is_known):
+    """Learn from each row once, in order; a class that is not known enters the stream just before its first row.
+
+    Parameters
+    ----------
+    stream : stream in memory that kernels can write to
+    problem : Problem
+    settings : Settings
+    is_known : ndarray of shape (n_classes,), bool
+        Which of the classes of `problem` the stream has. There are rows of all others.
+
+    Returns
+    -------
+    stream : stream that has all classes of `problem`
+    """
+    is_known, begin = is_known.copy(), 0
+    entries = [(np.argmax(problem.y == number), number) for number in np.flatnonzero(~is_known)]
+    for row, number in sorted(entries):
+        if row > begin:
+            stream.advance(problem.take(slice(begin, row)).renumbered(is_known), settings)
+        stream = stream.with_class(np.count_nonzero(is_known[:number]), settings.fit_intercept)
+        is_known[number] = True
+        begin = row
+    stream.advance(problem.take(slice(begin, None)) if begin else problem, settings)
+    return stream
 
 
 class _NoProgress:
