@@ -13,9 +13,10 @@ except (ImportError, AttributeError) as error:
     ) from error
 
 from ._classifier import SoftmaxSGDClassifier
+from ._merge import merge
 from ._versions import show_versions, use_wanted_instruction_set
 
 use_wanted_instruction_set()
 
-__all__ = ["SoftmaxSGDClassifier", "show_versions"]
+__all__ = ["SoftmaxSGDClassifier", "merge", "show_versions"]
 __version__ = _version("sklearn_softmax")

@@ -56,6 +56,21 @@ class Clock:
     block_penalty_step: float = 0.0
     block_average_weight: float = 0.0
 
+    @classmethod
+    def combined(cls, clocks, factors):
+        """The clock of one stream of all rows, those of each clock with `factor` times their weights; its average begins anew."""
+
+        def total(values):
+            return max(float(np.dot(factors, list(values))), 0.0)
+
+        return cls(
+            weight=total(clock.weight for clock in clocks),
+            norm=total(clock.norm for clock in clocks),
+            curvature=total(clock.curvature for clock in clocks),
+            loss=total(clock.loss for clock in clocks),
+            n_rows=round(total(clock.n_rows for clock in clocks)),
+        )
+
 
 @dataclass
 class Iterates:
@@ -195,6 +210,17 @@ class Stream:
         stream = cls.empty(len(original.weights), original.n_classes, original.weights.dtype)
         return replace(stream, class_counts=other.class_counts, clock=Clock(weight=other.weight), original=original)
 
+    @classmethod
+    def combined(cls, streams, factors):
+        """One stream of all rows, those of each stream with `factor` times their weights; without a model."""
+        return cls(
+            np.maximum(np.dot(factors, [stream.class_counts for stream in streams]), 0),
+            Moments.combined([stream.moments for stream in streams], factors),
+            Clock.combined([stream.clock for stream in streams], factors),
+            averages=streams[0].averages,
+            standardizes=streams[0].standardizes,
+        )
+
     @property
     def weight(self):
         """Total weight of the rows."""
@@ -206,6 +232,22 @@ class Stream:
         if not self.standardizes:
             return np.ones(len(self.moments.weight))
         return self.moments.spreads(max(self.weight, TINY))[1]
+
+    @property
+    def centre(self):
+        """The mean of each feature."""
+        return self.moments.spreads(max(self.weight, TINY))[0]
+
+    @property
+    def curvature(self):
+        """Of the losses: the sum over the rows of weight * mean over the classes of p (1 - p)."""
+        return self.clock.curvature
+
+    def sums_of_squares(self, about_mean):
+        """Of each feature, over all rows."""
+        total = max(self.weight, TINY)
+        _, active_deviation, root_mean_square, share = self.moments.spreads(total)
+        return np.square(active_deviation if about_mean else root_mean_square) * share * total
 
     def predictor(self):
         """The model to predict with, in the units of X."""

@@ -11,7 +11,17 @@ from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
-__all__ = ["Problem", "checked_X", "checked_X_y", "fit_problem", "split", "stream_problem", "validation_problem"]
+__all__ = [
+    "Problem",
+    "checked_X",
+    "checked_X_y",
+    "checked_classes",
+    "fit_problem",
+    "split",
+    "stream_problem",
+    "union_of_classes",
+    "validation_problem",
+]
 
 
 @dataclass(frozen=True)
@@ -161,7 +171,7 @@ def _unseen_labels(y_name, unseen, classes, advice):
     return ValueError(f"{y_name} contains labels not seen before: {np.unique(unseen)}. classes_ is {classes}. {advice}")
 
 
-def _together(classes, labels):
+def union_of_classes(classes, labels):
     """The sorted union of classes and labels of one type."""
     if len(classes) == 0:
         return np.unique(labels)
@@ -210,7 +220,7 @@ def fit_problem(estimator, X, y, sample_weight, known_classes):
     kept = sample_weight > 0
     classes = np.unique(y[kept])
     if known_classes is not None and estimator.new_classes == "add":
-        classes = _together(known_classes, _numbers_and_unseen(classes, known_classes)[1])
+        classes = union_of_classes(known_classes, _numbers_and_unseen(classes, known_classes)[1])
     elif known_classes is not None:
         advice = "Set new_classes='add' to add them to the model, or warm_start=False to fit one with other classes."
         _numbers_of(classes, known_classes, "y", advice)
@@ -287,7 +297,7 @@ def checked_classes(estimator, classes, known_classes):
             raise ValueError(f"classes={classes} has only one class; softmax regression needs at least 2 classes.")
         return classes
     if classes is not None and may_grow:
-        return _together(known_classes, _numbers_and_unseen(column_or_1d(classes), known_classes)[1])
+        return union_of_classes(known_classes, _numbers_and_unseen(column_or_1d(classes), known_classes)[1])
     if classes is not None and not np.array_equal(known_classes, np.unique(column_or_1d(classes))):
         raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known_classes!r}")
     return known_classes
@@ -305,7 +315,7 @@ def stream_problem(estimator, X, y, sample_weight, known_classes, counts):
         if estimator.new_classes != "add":
             advice = "Pass every label that can occur as classes= on the first call to partial_fit, or set new_classes='add'."
             raise _unseen_labels("y", unseen, known_classes, advice)
-        classes = _together(known_classes, unseen)
+        classes = union_of_classes(known_classes, unseen)
         is_known = np.isin(np.arange(len(classes)), np.searchsorted(classes, known_classes))
         numbers = _numbers_and_unseen(y, classes)[0]
         counts_of_known, counts = counts, np.zeros(len(classes))
