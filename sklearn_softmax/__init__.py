@@ -13,10 +13,11 @@ except (ImportError, AttributeError) as error:
     ) from error
 
 from ._classifier import SoftmaxSGDClassifier
+from ._display import LossCurveDisplay
 from ._merge import merge
 from ._versions import show_versions, use_wanted_instruction_set
 
 use_wanted_instruction_set()
 
-__all__ = ["SoftmaxSGDClassifier", "merge", "show_versions"]
+__all__ = ["LossCurveDisplay", "SoftmaxSGDClassifier", "merge", "show_versions"]
 __version__ = _version("sklearn_softmax")

@@ -22,7 +22,14 @@ EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 OWN_METHODS = sorted(
     name for name, member in vars(SoftmaxSGDClassifier).items() if inspect.isfunction(member) and not name.startswith("_")
 )
-PUBLIC = ["SoftmaxSGDClassifier", "merge", *(f"SoftmaxSGDClassifier.{name}" for name in OWN_METHODS)]
+PUBLIC = [
+    "LossCurveDisplay",
+    "LossCurveDisplay.from_estimator",
+    "LossCurveDisplay.plot",
+    "SoftmaxSGDClassifier",
+    *(f"SoftmaxSGDClassifier.{name}" for name in OWN_METHODS),
+    "merge",
+]
 ALLOWED = {
     "ES01": "a summary that says all needs no extended one",
     "EX01": "the class has the example",
