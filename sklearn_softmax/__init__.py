@@ -12,6 +12,7 @@ except (ImportError, AttributeError) as error:
         "'pip install .' and import it from another folder; otherwise reinstall sklearn_softmax."
     ) from error
 
+from ._batches import fit_batches
 from ._classifier import SoftmaxSGDClassifier
 from ._display import LossCurveDisplay
 from ._merge import merge
@@ -19,5 +20,5 @@ from ._versions import show_versions, use_wanted_instruction_set
 
 use_wanted_instruction_set()
 
-__all__ = ["LossCurveDisplay", "SoftmaxSGDClassifier", "merge", "show_versions"]
+__all__ = ["LossCurveDisplay", "SoftmaxSGDClassifier", "fit_batches", "merge", "show_versions"]
 __version__ = _version("sklearn_softmax")

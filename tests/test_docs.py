@@ -28,6 +28,7 @@ PUBLIC = [
     "LossCurveDisplay.plot",
     "SoftmaxSGDClassifier",
     *(f"SoftmaxSGDClassifier.{name}" for name in OWN_METHODS),
+    "fit_batches",
     "merge",
 ]
 ALLOWED = {
