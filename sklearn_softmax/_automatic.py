@@ -243,6 +243,11 @@ class Stream:
         """Of the losses: the sum over the rows of weight * mean over the classes of p (1 - p)."""
         return self.clock.curvature
 
+    @property
+    def weight_of_features(self):
+        """Total weight of the rows in which each feature is not zero."""
+        return self.moments.weight
+
     def sums_of_squares(self, about_mean):
         """Of each feature, over all rows."""
         total = max(self.weight, TINY)

@@ -95,6 +95,11 @@ class Stream:
         """Of the losses: not known."""
         return 0.0
 
+    @property
+    def weight_of_features(self):
+        """Total weight of the rows in which each feature is not zero: of all rows, since nothing is known of it."""
+        return np.full(len(self.model.weights), self.weight)
+
     def sums_of_squares(self, about_mean):
         """Of each feature, over all rows: as if all were 1, since nothing is known of them."""
         return np.full(len(self.model.weights), self.weight)

@@ -195,15 +195,19 @@ class _Evidence:
     counts : ndarray of shape (n_classes,)
     squares : ndarray of shape (n_features,)
         Sum of squares of each feature, about its mean if there is an intercept.
+    seen : ndarray of shape (n_features,)
+        Total weight of the rows in which each feature is not zero.
     """
 
     def __init__(self, stream, fit_intercept, start=None):
         self.rows, self.intercept = stream.predictor().rows()
-        self.weight, self.counts, self.squares = stream.weight, stream.class_counts, stream.sums_of_squares(fit_intercept)
+        self.weight, self.counts, self.seen = stream.weight, stream.class_counts, stream.weight_of_features
+        self.squares = stream.sums_of_squares(fit_intercept)
         if start is not None:
             self.weight = max(self.weight - start.weight, 0)
             self.counts = np.maximum(self.counts - start.counts, 0)
-            self.squares = np.maximum(self.squares - start.squares, 0)
+            # rows without a feature change its mean, and say nothing about it
+            self.squares = np.where(self.seen > start.seen, np.maximum(self.squares - start.squares, 0), 0)
 
     def precision(self, block):
         """Of the coefficients of some features: the rows of a class say most about it."""

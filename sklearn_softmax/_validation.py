@@ -154,7 +154,9 @@ def _numbers_and_unseen(labels, classes):
         numbers = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
         unseen = labels[classes[numbers] != labels]
     else:
-        unseen = np.setdiff1d(labels, classes)
+        kinds = labels.dtype.kind, classes.dtype.kind
+        are_alike = "O" in kinds or (kinds[0] in "US") == (kinds[1] in "US")  # else NumPy 1 warns of comparing them
+        unseen = np.setdiff1d(labels, classes) if are_alike else np.unique(labels)
         numbers = np.searchsorted(classes, labels if len(unseen) == 0 else labels[:0])
     return numbers.astype(np.int32), unseen
 

@@ -166,6 +166,19 @@ def test_a_part_that_never_saw_a_feature_has_no_say_in_it(make_data):
         assert not np.allclose(merged.coef_[:, 1], model.coef_[:, 1], rtol=1e-3)
 
 
+@CONTAINERS
+def test_a_part_that_did_not_see_a_feature_since_the_base_has_no_say_in_it(container, make_data):
+    X, y = make_data(n_samples=300)
+    blind = X[200:].copy()
+    blind[:, 2] = 0
+    base = SoftmaxSGDClassifier().partial_fit(container(X[:100]), y[:100], [0, 1, 2])
+    one = copy.deepcopy(base).partial_fit(container(X[100:200]), y[100:200])
+    other = copy.deepcopy(base).partial_fit(container(blind), y[200:])
+    merged = merge([one, other], base=base)
+    np.testing.assert_allclose(merged.coef_[:, 2], one.coef_[:, 2], rtol=1e-9)
+    assert not np.allclose(merged.coef_[:, 1], one.coef_[:, 1], rtol=1e-3)
+
+
 def test_a_part_that_never_saw_a_class_has_no_say_in_its_coefficients(make_data):
     X, y = make_data(4, n_samples=400)
     one, other = X[y != 3], X[y != 0]
