@@ -33,7 +33,7 @@ class Shown(NamedTuple):
 
 def _numbers_of_added(known_classes, classes):
     """The numbers, from small to large, of those of the sorted `classes` that are not known."""
-    return [] if classes is known_classes else np.flatnonzero(~np.isin(classes, known_classes))
+    return np.flatnonzero(~np.isin(classes, known_classes))
 
 
 class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
@@ -405,8 +405,9 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
                 stream = _solver.new_stream(settings, X.shape[1], len(known), X.dtype)
             else:
                 stream = _solver.stream_for(settings, self._own_stream())
-                for at in _numbers_of_added(before, known):
-                    stream = stream.with_class(at, settings.fit_intercept)
+                if known is not before:
+                    for at in _numbers_of_added(before, known):
+                        stream = stream.with_class(at, settings.fit_intercept)
             problem, classes, is_known, counts = _validation.stream_problem(self, X, y, sample_weight, known, stream.class_counts)
             if problem.n_samples == 0 and (len(known) == 0 or known is before):
                 return self
@@ -414,8 +415,10 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
                 is_known[problem.y[0]] = True
                 stream = _solver.new_stream(settings, X.shape[1], 1, X.dtype)
             stream = stream.trainable(settings)
-            if problem.n_samples:
-                stream = _solver.advance(stream, problem, settings, is_known)
+            if problem.n_samples and is_known is None:
+                stream.advance(problem, settings)
+            elif problem.n_samples:
+                stream = _solver.advance_with_new_classes(stream, problem, settings, is_known)
             stream.class_counts = counts
             self._set_stream(stream, settings.alpha_at(stream.weight) if stream.weight else np.nan, classes)
             self.n_iter_ = 1

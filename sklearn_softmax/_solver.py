@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _automatic, _classic
 from ._objective import Objective
 
-__all__ = ["Settings", "Solution", "advance", "fit", "new_stream", "stream_for"]
+__all__ = ["Settings", "Solution", "advance_with_new_classes", "fit", "new_stream", "stream_for"]
 
 
 class Settings(NamedTuple):
@@ -77,7 +77,7 @@ def stream_for(settings, stream):
     return stream if isinstance(stream, wanted) else wanted.succeeding(stream)
 
 
-def advance(stream, problem, settings, is_known):
+def advance_with_new_classes(stream, problem, settings, is_known):
     """Learn from each row once, in order; a class that is not known enters the stream just before its first row.
 
     Parameters

@@ -308,11 +308,12 @@ def checked_classes(estimator, classes, known_classes):
 def stream_problem(estimator, X, y, sample_weight, known_classes, counts):
     """Input of ``partial_fit`` -> (Problem, classes, is_known, counts).
 
-    `counts` is the weight of each known class before these rows; the one that is returned, of each of `classes` after them.
+    `is_known` is None if all classes are known, else an array of shape (n_classes,). `counts` is the weight of each known class
+    before these rows; the one that is returned, of each of `classes` after them.
     "balanced" weighs each row by the counts that include it, so that it does not matter how a stream is cut into calls.
     """
     numbers, unseen = _numbers_and_unseen(y, known_classes)
-    classes, is_known = known_classes, np.ones(len(known_classes), dtype=bool)
+    classes, is_known = known_classes, None
     if len(unseen):
         if estimator.new_classes != "add":
             advice = "Pass every label that can occur as classes= on the first call to partial_fit, or set new_classes='add'."

@@ -126,6 +126,8 @@ def test_rows_of_weight_zero_make_no_classes(make_data, fitted):
     assert not hasattr(model.partial_fit(X, y, sample_weight=np.zeros(len(y))), "classes_")
     before = fitted(expected)
     assert fitted(expected.partial_fit(X, y + 7, sample_weight=np.zeros(len(y)))) == before
+    expected.partial_fit(X, y + 7, [99], np.zeros(len(y)))
+    assert expected.classes_.tolist() == [0, 1, 2, 99] and expected.t_ == 1 + kept.sum()
 
 
 def test_class_weights_may_be_given_for_classes_to_come(make_data):
