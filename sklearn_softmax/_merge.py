@@ -11,7 +11,7 @@ the rows of all models together would have led to
 
 Where rows are plenty that is a mean weighted by curvature. Where they are few, as those of a rare word are, it is nearly a sum:
 no part has seen enough to go where all of them together would have gone. What holds a start are the penalty and the length of
-the steps, which become shorter with the curvature H that a stream has met: P = v_j^2 (FIRMNESS + sqrt(H)), H at the start.
+the steps, which become shorter with the curvature H that a stream has met: P = v_j^2 (a constant + sqrt(H)), H at the start.
 """
 
 import numpy as np
@@ -37,9 +37,10 @@ COMMON_PARAMETERS = (
     "average",
     "class_weight",
 )
-# With which a start is held, in units of v_j^2, the precision of the penalty of alpha="1/n_samples". By experiment: on dense
-# data it matters little; on text, 1 is too timid, and 10 too bold without a penalty.
-FIRMNESS = 4.0
+# With which steps hold a start, and with which alpha="1/n_samples" does, which is strong in the beginning of a stream; in units
+# of v_j^2. By experiment: on dense data it matters little; on text, less is too timid, and more too bold without a penalty.
+FIRMNESS_OF_STEPS = 1.0
+FIRMNESS_OF_PENALTY = 3.0
 BLOCK = 4096  # features
 
 
@@ -120,7 +121,7 @@ def merge(models, weights=None, base=None):
         start, factors = _stream_with(base, classes, settings), np.append(weights, 1 - weights.sum())
         _check_is_start(start, streams)  # to which is added: weight * (stream - start) for each
     stream = type(streams[0]).combined([*streams, *([] if start is None else [start])], factors)
-    stream = stream.with_model(_merged(streams, weights, start, stream, settings.fit_intercept))
+    stream = stream.with_model(_merged(streams, weights, start, stream, settings))
 
     merged = clone(first)
     for name in ("n_features_in_", "feature_names_in_"):
@@ -214,8 +215,9 @@ class _Evidence:
         return np.outer(self.counts / max(self.counts.sum(), 1e-300), self.squares[block])
 
 
-def _merged(streams, weights, start, combined, fit_intercept):
+def _merged(streams, weights, start, combined, settings):
     """The model of all streams together."""
+    fit_intercept = settings.fit_intercept
     n_classes, scale = len(combined.class_counts), combined.scale
     n_features = len(scale)
     base = None if start is None else _Evidence(start, fit_intercept)
@@ -235,7 +237,8 @@ def _merged(streams, weights, start, combined, fit_intercept):
         0.0 if base is None else base.intercept + base.rows @ centre,
         0.0,
     )
-    firmness = np.square(scale) * (FIRMNESS + (0.0 if start is None else np.sqrt(start.curvature)))
+    firmness = FIRMNESS_OF_STEPS + (FIRMNESS_OF_PENALTY if settings.alpha is None else 0)
+    firmness = np.square(scale) * (firmness + (0 if start is None else np.sqrt(start.curvature)))
     for begin in range(0, n_features, BLOCK):
         block = slice(begin, begin + BLOCK)
         rows[:, block] = _common(
