@@ -239,11 +239,6 @@ class Stream:
         return self.moments.spreads(max(self.weight, TINY))[0]
 
     @property
-    def curvature(self):
-        """Of the losses: the sum over the rows of weight * mean over the classes of p (1 - p)."""
-        return self.clock.curvature
-
-    @property
     def weight_of_features(self):
         """Total weight of the rows in which each feature is not zero."""
         return self.moments.weight

@@ -91,11 +91,6 @@ class Stream:
         return np.zeros(len(self.model.weights))
 
     @property
-    def curvature(self):
-        """Of the losses: not known."""
-        return 0.0
-
-    @property
     def weight_of_features(self):
         """Total weight of the rows in which each feature is not zero: of all rows, since nothing is known of it."""
         return np.full(len(self.model.weights), self.weight)

@@ -10,8 +10,8 @@ the rows of all models together would have led to
     theta_0 + sum_i (P + C_i) (theta_i - theta_0) / (P + sum_i C_i).
 
 Where rows are plenty that is a mean weighted by curvature. Where they are few, as those of a rare word are, it is nearly a sum:
-no part has seen enough to go where all of them together would have gone. What holds a start are the penalty and the length of
-the steps, which become shorter with the curvature H that a stream has met: P = v_j^2 (a constant + sqrt(H)), H at the start.
+no part has seen enough to go where all of them together would have gone. P is a constant times v_j^2. (One that grows from round
+to round would be the better Bayesian, but steps of a stream are longer than his: many parts then overshoot together.)
 """
 
 import numpy as np
@@ -237,8 +237,7 @@ def _merged(streams, weights, start, combined, settings):
         0.0 if base is None else base.intercept + base.rows @ centre,
         0.0,
     )
-    firmness = FIRMNESS_OF_STEPS + (FIRMNESS_OF_PENALTY if settings.alpha is None else 0)
-    firmness = np.square(scale) * (firmness + (0 if start is None else np.sqrt(start.curvature)))
+    firmness = np.square(scale) * (FIRMNESS_OF_STEPS + (FIRMNESS_OF_PENALTY if settings.alpha is None else 0))
     for begin in range(0, n_features, BLOCK):
         block = slice(begin, begin + BLOCK)
         rows[:, block] = _common(
