@@ -10,9 +10,12 @@ except (ImportError, AttributeError) as error:
         "'pip install .' and import it from another folder; otherwise reinstall sklearn_softmax."
     ) from error
 
+from ._batches import fit_batches
 from ._classifier import SoftmaxSGDClassifier
+from ._display import LossCurveDisplay
+from ._merge import merge
 from ._versions import __version__, show_versions, use_wanted_instruction_set
 
 use_wanted_instruction_set()
 
-__all__ = ["SoftmaxSGDClassifier", "__version__", "show_versions"]
+__all__ = ["LossCurveDisplay", "SoftmaxSGDClassifier", "__version__", "fit_batches", "merge", "show_versions"]

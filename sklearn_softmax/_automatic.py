@@ -14,7 +14,7 @@ from scipy.sparse import issparse
 
 from . import kernels
 from ._features import Coordinates, Moments, inverse_or_zero, solver_coordinates, stream_coordinates
-from ._layout import Model, aligned_zeros
+from ._layout import Model, aligned_zeros, with_class
 from ._newton import newton
 from ._objective import Penalty, kernel_rows, row_blocks
 
@@ -59,6 +59,21 @@ class Clock:
     block_limit: float = 0.0
     block_penalty_step: float = 0.0
     block_average_weight: float = 0.0
+
+    @classmethod
+    def combined(cls, clocks, factors):
+        """The clock of one stream of all rows, those of each clock with `factor` times their weights; its average begins anew."""
+
+        def total(values):
+            return max(float(np.dot(factors, list(values))), 0.0)
+
+        return cls(
+            weight=total(clock.weight for clock in clocks),
+            norm=total(clock.norm for clock in clocks),
+            curvature=total(clock.curvature for clock in clocks),
+            loss=total(clock.loss for clock in clocks),
+            n_rows=round(total(clock.n_rows for clock in clocks)),
+        )
 
 
 @dataclass
@@ -116,6 +131,13 @@ class Iterates:
             clock=replace(self.clock),
             is_own=True,
         )
+
+    def with_class(self, at, seen, clock):
+        """These iterates with a class more, number `at`."""
+        model, n_classes = self.model, self.model.n_classes
+        iterate = with_class(model.weights, model.intercept, n_classes, at, seen)
+        average = with_class(model.average, model.intercept_average, n_classes, at, seen)
+        return replace(self, model=Model(n_classes + 1, *iterate, *average), clock=clock)
 
     def is_writeable(self):
         """Whether kernels can write to it."""
@@ -208,6 +230,18 @@ class Stream:
             stream, class_counts=other.class_counts, clock=Clock(weight=other.weight), original=original, record=other.record
         )
 
+    @classmethod
+    def combined(cls, streams, factors):
+        """One stream of all rows, those of each stream with `factor` times their weights; without a model."""
+        return cls(
+            np.maximum(np.dot(factors, [stream.class_counts for stream in streams]), 0),
+            Moments.combined([stream.moments for stream in streams], factors),
+            Clock.combined([stream.clock for stream in streams], factors),
+            averages=streams[0].averages,
+            standardizes=streams[0].standardizes,
+            record=np.maximum(np.dot(factors, [stream.record for stream in streams]), 0),
+        )
+
     @property
     def weight(self):
         """Total weight of the rows."""
@@ -219,6 +253,22 @@ class Stream:
         if not self.standardizes:
             return np.ones(len(self.moments.weight))
         return self.moments.spreads(max(self.weight, TINY))[1]
+
+    @property
+    def centre(self):
+        """The mean of each feature."""
+        return self.moments.spreads(max(self.weight, TINY))[0]
+
+    @property
+    def weight_of_features(self):
+        """Total weight of the rows in which each feature is not zero."""
+        return self.moments.weight
+
+    def sums_of_squares(self, about_mean):
+        """Of each feature, over all rows."""
+        total = max(self.weight, TINY)
+        _, active_deviation, root_mean_square, share = self.moments.spreads(total)
+        return np.square(active_deviation if about_mean else root_mean_square) * share * total
 
     def predictor(self):
         """The model to predict with, in the units of X."""
@@ -239,6 +289,18 @@ class Stream:
     def with_model(self, model):
         """This stream, going on from another model."""
         return replace(self, iterates=None, original=model)
+
+    def with_class(self, at, fit_intercept):
+        """This stream with a class more, number `at`."""
+        seen, n_classes = self.weight if fit_intercept else 0, len(self.class_counts)
+        clock = replace(self.clock, curvature=self.clock.curvature * n_classes / (n_classes + 1))
+        return replace(
+            self,
+            class_counts=np.insert(self.class_counts, at, 0),
+            clock=clock,
+            iterates=self.iterates and self.iterates.with_class(at, seen, clock),
+            original=self.original and self.original.with_class(at, seen),
+        )
 
     def __getstate__(self):
         # what follows from the iterates is not stored

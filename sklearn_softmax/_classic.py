@@ -67,10 +67,42 @@ class Stream:
         """A stream with the model and the clock of one of another kind."""
         return cls(other.predictor(), other.class_counts, other.weight, record=other.record)
 
+    @classmethod
+    def combined(cls, streams, factors):
+        """One stream of all rows, those of each stream with `factor` times their weights; its model is empty."""
+
+        def total(values):
+            return max(float(np.dot(factors, list(values))), 0.0)
+
+        model = streams[0].model
+        return cls(
+            Model.zeros(len(model.weights), model.n_classes, model.weights.dtype),
+            np.maximum(np.dot(factors, [stream.class_counts for stream in streams]), 0),
+            weight=total(stream.weight for stream in streams),
+            squared_norm=total(stream.squared_norm for stream in streams),
+            norm_weight=total(stream.norm_weight for stream in streams),
+            step_divisor=max(stream.step_divisor for stream in streams),
+            record=np.maximum(np.dot(factors, [stream.record for stream in streams]), 0),
+        )
+
     @property
     def scale(self):
         """The penalty's scale of each feature."""
         return np.ones(len(self.model.weights))
+
+    @property
+    def centre(self):
+        """Where the features are seen from."""
+        return np.zeros(len(self.model.weights))
+
+    @property
+    def weight_of_features(self):
+        """Total weight of the rows in which each feature is not zero: of all rows, since nothing is known of it."""
+        return np.full(len(self.model.weights), self.weight)
+
+    def sums_of_squares(self, about_mean):
+        """Of each feature, over all rows: as if all were 1, since nothing is known of them."""
+        return np.full(len(self.model.weights), self.weight)
 
     def predictor(self):
         """The model to predict with, in the units of X."""
@@ -92,6 +124,11 @@ class Stream:
 
     def suppose_that_all_rows_were_like(self, problem):
         """Nothing of rows that are gone matters but their number."""
+
+    def with_class(self, at, fit_intercept):
+        """This stream with a class more, number `at`."""
+        model = self.model.with_class(at, self.weight if fit_intercept else 0)
+        return replace(self, model=model, class_counts=np.insert(self.class_counts, at, 0))
 
     def trainable(self, settings):
         """This stream, in memory that kernels can write to."""

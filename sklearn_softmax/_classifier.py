@@ -35,6 +35,11 @@ class Shown(NamedTuple):
     replaces: bool  # training goes on from them
 
 
+def _numbers_of_added(known_classes, classes):
+    """The numbers, from small to large, of those of the sorted `classes` that are not known."""
+    return np.flatnonzero(~np.isin(classes, known_classes))
+
+
 class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) regression by per-example stochastic gradient descent.
 
@@ -126,6 +131,13 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Weights of classes, exactly as if they were factors of `sample_weight`. "balanced" gives all classes the same total
         weight; in `partial_fit` from the running counts.
 
+    new_classes : {"error", "add"}, default="error"
+        What happens when `partial_fit`, or `fit` with `warm_start`, meets a label that is not in `classes_`. "add": just before
+        its first row it becomes a class of a small probability. If T is the weight of the rows so far and K the number of
+        classes, that is 10 / (T + 10 (K + 1)) where the others are equally probable, and less anywhere else. No other probability
+        changes by more. (Without an intercept, that holds for T = 0 only.) `classes` need not be passed then, and labels in it
+        that are passed later are added, too.
+
     warm_start : bool, default=False
         Whether `fit` starts from the model that the last `fit` or `partial_fit` left, with the clock set back.
 
@@ -138,7 +150,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted.
+        The labels, sorted. Only one, whose probability is 1, if a stream that adds classes has met no other yet.
 
     coef_ : ndarray of shape (n_classes, n_features) or (1, n_features)
         Coefficients; one row if there are two classes, as in `LogisticRegression`. float32 if X was, else float64.
@@ -233,6 +245,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "new_classes": [StrOptions({"error", "add"})],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
         "verbose": ["verbose"],
@@ -257,6 +270,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         validation_fraction=0.1,
         n_iter_no_change=5,
         class_weight=None,
+        new_classes="error",
         warm_start=False,
         random_state=None,
         verbose=0,
@@ -277,6 +291,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
+        self.new_classes = new_classes
         self.warm_start = warm_start
         self.random_state = random_state
         self.verbose = verbose
@@ -363,7 +378,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 train, held_out = _validation.split(problem, classes, self.validation_fraction, random_state)
                 problem, validation = problem.take(train), problem.take(held_out)
             class_counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
-            start = self._predictor().copy() if goes_on else None
+            start = self._start(classes) if goes_on else None
 
             def attributes(solution):
                 return self._attributes(
@@ -399,7 +414,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             Labels.
 
         classes : array-like of shape (n_classes,) or None, default=None
-            All labels that can occur; needed in the first call.
+            All labels that can occur; needed in the first call, unless `new_classes` is "add".
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the examples, 0 or positive. If all are 0 nothing changes.
@@ -412,13 +427,14 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If `classes` is missing in the first call or another one later, if y has labels that are not in it, or if the input
-            is not what is said above. The model is then as it was.
+            If `classes` is missing in the first call or another one later, if y has labels that are not in it (unless
+            `new_classes` is "add"), or if the input is not what is said above. The model is then as it was.
         """
         with self._unchanged_on_error():
             is_first = not hasattr(self, "_stream")
             settings = self._checked_settings()
-            known = _validation.checked_classes(classes, None if is_first else self.classes_)
+            before = None if is_first else self.classes_
+            known = _validation.checked_classes(self, classes, before)
             X, y = _validation.checked_X_y(
                 self, X, y, dtype=FLOATS if is_first else self._dtype(), reset=is_first, are_labels_known=True
             )
@@ -426,15 +442,23 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 stream = _solver.new_stream(settings, X.shape[1], len(known), X.dtype)
             else:
                 stream = _solver.stream_for(settings, self._own_stream())
-            problem, counts = _validation.stream_problem(self, X, y, sample_weight, known, stream.class_counts)
-            if problem.n_samples == 0 and not is_first:
+                if known is not before:
+                    for at in _numbers_of_added(before, known):
+                        stream = stream.with_class(at, settings.fit_intercept)
+            problem, classes, is_known, counts = _validation.stream_problem(self, X, y, sample_weight, known, stream.class_counts)
+            if problem.n_samples == 0 and (len(known) == 0 or known is before):
                 return self
+            if len(known) == 0:  # the class of the first row begins alone
+                is_known[problem.y[0]] = True
+                stream = _solver.new_stream(settings, X.shape[1], 1, X.dtype)
             stream = stream.trainable(settings)
-            if problem.n_samples:
+            if problem.n_samples and is_known is None:
                 stream.advance(problem, settings)
+            elif problem.n_samples:
+                stream = _solver.advance_with_new_classes(stream, problem, settings, is_known)
             stream.class_counts = counts
             alpha = settings.alpha_at(stream.weight) if stream.weight else np.nan
-            vars(self).update(self._attributes(stream, alpha, known, n_iter_=1))
+            vars(self).update(self._attributes(stream, alpha, classes, n_iter_=1))
             vars(self).pop("optimality_gap_", None)  # it was that of another model
         return self
 
@@ -496,7 +520,16 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def _predictor(self):
         """The model that `coef_` and `intercept_` say, also if they were replaced."""
-        return self._stream.predictor() if self._shown is None else Model.from_public(self._shown.coef, self._shown.intercept)
+        if self._shown is None:
+            return self._stream.predictor()
+        return Model.from_public(self._shown.coef, self._shown.intercept, len(self.classes_))
+
+    def _start(self, classes):
+        """The model to start from, with what `classes` has that `classes_` has not."""
+        start = self._predictor().copy()
+        for at in _numbers_of_added(self.classes_, classes):
+            start = start.with_class(at, self._stream.weight if self.fit_intercept else 0)
+        return start
 
     def _own_stream(self):
         """The stream to go on from."""
@@ -575,10 +608,11 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
-            In the dtype of `coef_`, always finite. With two classes one number per row, positive for ``classes_[1]``.
+            In the dtype of `coef_`, always finite. With two classes one number per row, positive for ``classes_[1]``; with one
+            class, which a stream may begin with, a column of zeros.
         """
         scores = self._scores(X)
-        if len(self.classes_) > 2:
+        if len(self.classes_) != 2:
             return scores
         limit = np.finfo(scores.dtype).max / 2
         return 2 * np.clip(scores[:, 1], -limit, limit)

@@ -82,6 +82,33 @@ class Moments:
         kernels.accumulate(*kernel_rows(problem.X), sample_weight=problem.sample_weight, features=moments.numbers)
         return moments
 
+    @classmethod
+    def combined(cls, all_moments, factors):
+        """The moments of all rows, those of each with `factor` times their weights; negative ones take rows away again.
+
+        Sums of squares about different means are brought to the common one (Chan, Golub and LeVeque 1983).
+        """
+        combined = cls.zeros(len(all_moments[0].numbers))
+        units = np.min([np.where(moments.weight > 0, moments.unit, np.inf) for moments in all_moments], axis=0)
+        combined.unit[:] = np.where(np.isinf(units), 1, units)
+        weight, centre, square = combined.weight, combined.centre, combined.square
+        about_means = [moments._about_mean(combined.unit) for moments in all_moments]
+        for factor, (part, _, _) in zip(factors, about_means):
+            weight += factor * part
+        inverse = inverse_or_zero(weight)
+        for factor, (part, mean, _) in zip(factors, about_means):
+            centre += factor * part * inverse * mean
+        for factor, (part, mean, part_square) in zip(factors, about_means):
+            square += factor * (part_square + part * np.square(mean - centre))
+        np.maximum(square, 0, out=square)
+        return combined
+
+    def _about_mean(self, unit):
+        """(weight, mean, sum of squares about it) of z = unit * x."""
+        shift = self.sum * inverse_or_zero(self.weight)
+        change = unit / self.unit
+        return self.weight, (self.centre + shift) * change, (self.square - self.sum * shift) * np.square(change)
+
     def copy(self):
         copy = Moments.zeros(len(self.numbers))
         copy.numbers[:] = self.numbers

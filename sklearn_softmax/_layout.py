@@ -14,10 +14,11 @@ import numpy as np
 
 from . import kernels
 
-__all__ = ["Model", "aligned_zeros"]
+__all__ = ["Model", "aligned_zeros", "with_class"]
 
 ALIGNMENT = 64  # bytes: a cache line
 NARROW = 32  # bytes: rows that are longer than this are padded to whole vectors of the machine
+PRIOR = 10.0  # the weight of the rows that a class that never occurred counts as
 
 
 def aligned_zeros(n_features, n_padded, dtype):
@@ -43,6 +44,25 @@ def _aligned(weights):
     return copy
 
 
+def with_class(weights, intercept, n_classes, at, seen):
+    """(weights, intercept), both padded, of a model with a class more, number `at`, that no row of total weight `seen` had.
+
+    Its scores are the mean of those of the other K plus log(K * odds), odds = PRIOR / (seen + PRIOR * K). Since a mean of
+    exponentials is not less than the exponential of the mean, its odds are at most that, and only where the others are equally
+    probable. On rows about which the model is surer they are several times less: hence the number PRIOR. By experiment, and flat,
+    it makes about the model that had the class from the start. (0 for `seen` leaves intercepts of 0 as they are.)
+    """
+    grown = Model.zeros(len(weights), n_classes + 1, weights.dtype)
+    if n_classes > 1:  # one class alone has no weights
+        grown.weights[:, :at] = weights[:, :at]
+        grown.weights[:, at] = weights @ np.full(weights.shape[1], 1 / n_classes, dtype=weights.dtype)
+        grown.weights[:, at + 1 : n_classes + 1] = weights[:, at:n_classes]
+    others, intercepts = intercept[:n_classes], grown.intercept[: n_classes + 1]
+    intercepts[:] = np.insert(others, at, others.mean() + np.log(n_classes * PRIOR / (seen + PRIOR * n_classes)))
+    intercepts -= intercepts.mean()  # which changes no probability
+    return grown.weights, grown.intercept
+
+
 @dataclass
 class Model:
     """The state of one softmax model: the iterate and, if it is averaged, its average.
@@ -50,7 +70,7 @@ class Model:
     Attributes
     ----------
     n_classes : int
-        At least 2.
+        1 only in a stream that is still to meet another class.
 
     weights : ndarray of shape (n_features, n_padded), float32 or float64
         In units of ``unit``; 0 beyond `n_classes`.
@@ -83,16 +103,18 @@ class Model:
         return cls(n_classes, aligned_zeros(n_features, n_padded, dtype), intercept)
 
     @classmethod
-    def from_public(cls, coef, intercept):
+    def from_public(cls, coef, intercept, n_classes=None):
         """The model whose public form is `coef` and `intercept`.
 
         Parameters
         ----------
         coef : ndarray or sparse of shape (n_classes, n_features) or (1, n_features)
         intercept : ndarray of shape (n_classes,) or (1,)
+        n_classes : int or None
+            None: as many as there are rows, or two if there is one.
         """
         n_rows, n_features = coef.shape
-        model = cls.zeros(n_features, max(n_rows, 2), coef.dtype)
+        model = cls.zeros(n_features, n_classes or max(n_rows, 2), coef.dtype)
         model.set_public(coef, intercept)
         return model
 
@@ -152,6 +174,19 @@ class Model:
                 model.average = _aligned(self.average)
                 model.intercept_average = np.require(self.intercept_average, requirements="W")
                 model.averaged_weight = self.averaged_weight
+        return model
+
+    def with_class(self, at, seen):
+        """This model with a class more; see the function of that name."""
+
+        def grown(weights, intercept):
+            if self.unit != 1:
+                weights = weights * weights.dtype.type(self.unit)
+            return with_class(weights, intercept, self.n_classes, at, seen)
+
+        model = Model(self.n_classes + 1, *grown(self.weights, self.intercept), averaged_weight=self.averaged_weight)
+        if self.average is not None:
+            model.average, model.intercept_average = grown(self.average, self.intercept_average)
         return model
 
     def is_aligned(self):

@@ -18,9 +18,11 @@ __all__ = [
     "Problem",
     "checked_X",
     "checked_X_y",
+    "checked_classes",
     "fit_problem",
     "split",
     "stream_problem",
+    "union_of_classes",
     "unlabelled_problem",
     "validation_problem",
 ]
@@ -57,6 +59,10 @@ class Problem:
     def take(self, rows):
         """The problem of some of the rows."""
         return Problem(self.X[rows], self.y[rows], self.sample_weight[rows], self.base_weight[rows])
+
+    def renumbered(self, is_kept):
+        """The problem in which only the classes that are kept have numbers; there are no rows of others."""
+        return replace(self, y=(np.cumsum(is_kept) - 1).astype(np.int32)[self.y])
 
     def take_positive(self):
         """The problem without the rows of weight 0, which count as absent."""
@@ -148,17 +154,47 @@ def _checked_weight(sample_weight, n_samples, name="sample_weight"):
     return weight
 
 
-def _numbers_of(labels, classes, y_name, advice):
-    """The class number of each label."""
-    if labels.dtype.kind == classes.dtype.kind:  # without sorting the labels
+def _numbers_and_unseen(labels, classes):
+    """The class number of each label, and the labels that have none: if there are any, numbers mean nothing."""
+    if labels.dtype.kind == classes.dtype.kind and len(classes):  # without sorting the labels
         numbers = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
         unseen = labels[classes[numbers] != labels]
     else:
-        unseen = np.setdiff1d(labels, classes)
-        numbers = np.searchsorted(classes, labels) if len(unseen) == 0 else None
+        kinds = labels.dtype.kind, classes.dtype.kind
+        are_alike = "O" in kinds or (kinds[0] in "US") == (kinds[1] in "US")  # else NumPy 1 warns of comparing them
+        unseen = np.setdiff1d(labels, classes) if are_alike else np.unique(labels)
+        numbers = np.searchsorted(classes, labels if len(unseen) == 0 else labels[:0])
+    return numbers.astype(np.int32), unseen
+
+
+def _numbers_of(labels, classes, y_name, advice):
+    """The class number of each label."""
+    numbers, unseen = _numbers_and_unseen(labels, classes)
     if len(unseen):
-        raise ValueError(f"{y_name} contains labels not seen before: {np.unique(unseen)}. classes_ is {classes}. {advice}")
-    return numbers.astype(np.int32)
+        raise _unseen_labels(y_name, unseen, classes, advice)
+    return numbers
+
+
+def _unseen_labels(y_name, unseen, classes, advice):
+    return ValueError(f"{y_name} contains labels not seen before: {np.unique(unseen)}. classes_ is {classes}. {advice}")
+
+
+def union_of_classes(classes, labels):
+    """The sorted union of classes and labels of one type."""
+    if len(classes) == 0:
+        return np.unique(labels)
+    try:
+        kinds = {"number" if array.dtype.kind in "iuf" else array.dtype.kind for array in (classes, labels)} - {"O"}
+        if len(kinds) < 2:
+            # integers that come as floats stay integers
+            is_same = classes.dtype.kind != "O" and np.array_equal(labels, labels.astype(classes.dtype, casting="unsafe"))
+            return np.union1d(classes, labels.astype(classes.dtype) if is_same else labels)
+    except (TypeError, ValueError):  # objects of types that have no order
+        pass
+    raise ValueError(
+        f"The new labels {labels.tolist()} can't be sorted among the classes {classes.tolist()}: they are of other types "
+        f"({labels.dtype} and {classes.dtype}). Give all labels one type."
+    )
 
 
 def _balance(counts):
@@ -167,13 +203,13 @@ def _balance(counts):
     return np.divide(counts.sum(), occur.sum() * counts, out=np.zeros_like(counts), where=occur)
 
 
-def _weights_of_classes(class_weight, classes, counts):
+def _weights_of_classes(class_weight, classes, counts, may_grow=False):
     if class_weight is None:
         return np.ones(len(classes))
     if class_weight == "balanced":
         return _balance(counts)
     unknown = [label for label in class_weight if label not in classes]
-    if unknown and any(label not in class_weight for label in classes.tolist()):  # a misspelt label
+    if unknown and not may_grow and any(label not in class_weight for label in classes.tolist()):  # a misspelt label
         raise ValueError(f"class_weight has keys {unknown} that are not labels; the classes are {classes}.")
     weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
@@ -198,8 +234,11 @@ def fit_problem(estimator, X, y, sample_weight, known_classes):
         raise ValueError("Sample weights must contain at least one non-zero number.")
     kept = sample_weight > 0
     classes = np.unique(y[kept])
-    if known_classes is not None:
-        _numbers_of(classes, known_classes, "y", "Set warm_start=False to fit a model with other classes.")
+    if known_classes is not None and estimator.new_classes == "add":
+        classes = union_of_classes(known_classes, _numbers_and_unseen(classes, known_classes)[1])
+    elif known_classes is not None:
+        advice = "Set new_classes='add' to add them to the model, or warm_start=False to fit one with other classes."
+        _numbers_of(classes, known_classes, "y", advice)
         classes = known_classes
     numbers = np.searchsorted(classes, y).astype(np.int32)  # of rows of weight 0: anything
     problem = Problem(X, numbers, sample_weight, sample_weight).take_positive()
@@ -257,38 +296,64 @@ def split(problem, classes, validation_fraction, random_state):
     return np.sort(train), np.sort(held_out)
 
 
-def checked_classes(classes, known_classes):
-    """The classes of a stream: `classes` of its first call, and the same or None later."""
+def checked_classes(estimator, classes, known_classes):
+    """The classes of a stream: `classes` of its first call, and the same or None later; others if classes may be added.
+
+    Empty if there are none yet.
+    """
+    may_grow = estimator.new_classes == "add"
     if known_classes is None:
         if classes is None:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
+            if may_grow:
+                return np.empty(0)
+            raise ValueError("classes must be passed on the first call to partial_fit (or set new_classes='add').")
         classes = np.unique(column_or_1d(classes))
-        if len(classes) < 2:
+        if len(classes) < 2 and not may_grow:
             raise ValueError(f"classes={classes} has only one class; softmax regression needs at least 2 classes.")
         return classes
+    if classes is not None and may_grow:
+        return union_of_classes(known_classes, _numbers_and_unseen(column_or_1d(classes), known_classes)[1])
     if classes is not None and not np.array_equal(known_classes, np.unique(column_or_1d(classes))):
         raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known_classes!r}")
     return known_classes
 
 
-def stream_problem(estimator, X, y, sample_weight, classes, counts):
-    """Input of ``partial_fit`` -> (Problem, counts).
+def stream_problem(estimator, X, y, sample_weight, known_classes, counts):
+    """Input of ``partial_fit`` -> (Problem, classes, is_known, counts).
 
-    `counts` is the weight of each class before these rows; the one that is returned, after them. "balanced" weighs each row
-    by the counts that include it, so that it does not matter how a stream is cut into calls.
+    `is_known` is None if all classes are known, else an array of shape (n_classes,). `counts` is the weight of each known class
+    before these rows; the one that is returned, of each of `classes` after them.
+    "balanced" weighs each row by the counts that include it, so that it does not matter how a stream is cut into calls.
     """
-    numbers = _numbers_of(y, classes, "y", "Pass every label that can occur as classes= on the first call to partial_fit.")
+    numbers, unseen = _numbers_and_unseen(y, known_classes)
+    classes, is_known = known_classes, None
+    if len(unseen):
+        if estimator.new_classes != "add":
+            advice = "Pass every label that can occur as classes= on the first call to partial_fit, or set new_classes='add'."
+            raise _unseen_labels("y", unseen, known_classes, advice)
+        classes = union_of_classes(known_classes, unseen)
+        is_known = np.isin(np.arange(len(classes)), np.searchsorted(classes, known_classes))
+        numbers = _numbers_and_unseen(y, classes)[0]
+        counts_of_known, counts = counts, np.zeros(len(classes))
+        counts[is_known] = counts_of_known
     if sample_weight is None and estimator.class_weight is None:
         ones = np.ones(X.shape[0])
-        return Problem(X, numbers, ones, ones), counts + np.bincount(numbers, minlength=len(classes))
+        return Problem(X, numbers, ones, ones), classes, is_known, counts + np.bincount(numbers, minlength=len(classes))
     sample_weight = _checked_weight(sample_weight, X.shape[0])
     problem = Problem(X, numbers, sample_weight, sample_weight).take_positive()
     counts_after = counts + np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
     if isinstance(estimator.class_weight, str):
         weights = _running_balance(problem.y, problem.base_weight, counts)
     else:
-        weights = _weights_of_classes(estimator.class_weight, classes, counts)[problem.y]
-    return replace(problem, sample_weight=problem.base_weight * weights).take_positive(), counts_after
+        may_grow = estimator.new_classes == "add"  # and have a weight for a class to come
+        weights = _weights_of_classes(estimator.class_weight, classes, counts, may_grow)[problem.y]
+    problem = replace(problem, sample_weight=problem.base_weight * weights).take_positive()
+    if len(unseen):  # only in rows that count
+        is_there = is_known.copy()
+        is_there[problem.y] = True
+        problem = problem.renumbered(is_there)
+        classes, is_known, counts_after = classes[is_there], is_known[is_there], counts_after[is_there]
+    return problem, classes, is_known, counts_after
 
 
 def _running_balance(y, weight, counts):

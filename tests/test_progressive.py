@@ -1,13 +1,14 @@
 """The progressive loss of a stream: that of an explicit loop which predicts each row, and then learns from it."""
 
 import pickle
+from copy import deepcopy
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from test_kernels import every_instruction_set, instruction_set  # noqa: F401
 
-from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax import SoftmaxSGDClassifier, merge
 
 WINDOW = 1000
 SETTINGS = {
@@ -40,22 +41,22 @@ def predict_then_learn(X, y, n_classes, weight, settings):
     return loss / weight.sum(), recent_loss / recent_weight
 
 
-@pytest.mark.parametrize("chunk", [1, 7, 1000])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "CSR"])
 @pytest.mark.parametrize("n_classes", [2, 3, 11])
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
-def test_it_is_that_of_predicting_and_then_learning(make_data, settings, n_classes, container, chunk):
+def test_it_is_that_of_predicting_and_then_learning(make_data, settings, n_classes, container):
     X, y = make_data(n_classes=n_classes, n_samples=400)
     if settings.get("average", True):  # else the row is predicted when the penalty of the block before it has been applied
         X[350] *= 100  # far out: it begins a block of its own
     X, weight = container(X), np.random.default_rng(0).uniform(0.5, 2, size=400)
     expected = predict_then_learn(X, y, n_classes, weight, settings)
-    model = SoftmaxSGDClassifier(**settings)
-    for start in range(0, 400, chunk):
-        part = slice(start, start + chunk)
-        model.partial_fit(X[part], y[part], classes=np.arange(n_classes), sample_weight=weight[part])
-    found = model.progressive_loss_, model.recent_progressive_loss_
-    np.testing.assert_allclose(found, expected, rtol=1e-11)
+    for chunk in (1, 7, 400):
+        model = SoftmaxSGDClassifier(**settings)
+        for start in range(0, 400, chunk):
+            part = slice(start, start + chunk)
+            model.partial_fit(X[part], y[part], classes=np.arange(n_classes), sample_weight=weight[part])
+        found = model.progressive_loss_, model.recent_progressive_loss_
+        np.testing.assert_allclose(found, expected, rtol=1e-11)
 
 
 @every_instruction_set
@@ -105,3 +106,12 @@ def test_rows_that_overflow_are_counted_once(make_data):
     with pytest.warns(match="overflowed"):
         model.partial_fit(1e120 * X, y)
     assert model._stream.record[1] == 1 + len(y)
+
+
+def test_merged_models_have_that_of_all_their_rows(make_data):
+    X, y = make_data()
+    base = SoftmaxSGDClassifier().partial_fit(X[:40], y[:40], classes=[0, 1, 2])
+    parts = [deepcopy(base).partial_fit(X[rows], y[rows]) for rows in (slice(40, 80), slice(80, None))]
+    merged = merge(parts, base=base)
+    own = sum(part.progressive_loss_ * (part.t_ - 1) for part in parts) - base.progressive_loss_ * (base.t_ - 1)
+    assert merged.progressive_loss_ == pytest.approx(own / len(y), rel=1e-12)

@@ -1,0 +1,228 @@
+"""Training from batches that do not fit into memory together: files, database cursors, generators."""
+
+import time
+from numbers import Integral
+from typing import NamedTuple
+
+import numpy as np
+from scipy.sparse import issparse, vstack
+from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length, check_random_state
+
+__all__ = ["Progress", "fit_batches"]
+
+SECONDS_BETWEEN_LINES = 1.0
+
+
+class Progress(NamedTuple):
+    """How far `fit_batches` is.
+
+    Attributes
+    ----------
+    epoch : int
+        From 1.
+    n_rows : int
+        Rows learnt from in this epoch.
+    seconds : float
+        Since this epoch began.
+    progressive_loss : float or None
+        `progressive_loss_` of the estimator, if it has that: each row is scored before it is learnt from.
+    """
+
+    epoch: int
+    n_rows: int
+    seconds: float
+    progressive_loss: float | None
+
+    def __str__(self):
+        line = f"epoch {self.epoch}: {self.n_rows:,} rows, {self.n_rows / max(self.seconds, 1e-9):,.0f} rows/s"
+        return line if self.progressive_loss is None else f"{line}, progressive log loss {self.progressive_loss:.4f}"
+
+
+def fit_batches(
+    estimator,
+    batches,
+    *,
+    classes=None,
+    transform=None,
+    epochs=1,
+    shuffle_buffer=0,
+    random_state=None,
+    progress=False,
+):
+    """Train an estimator by `partial_fit` on batches, one after another.
+
+    A file that is sorted, by class or by time, makes a bad stream: `shuffle_buffer` mixes rows on their way.
+
+    Parameters
+    ----------
+    estimator : estimator with `partial_fit`
+        Trained in place; one that is fitted goes on.
+
+    batches : iterable or callable
+        Gives ``(X, y)`` or ``(X, y, sample_weight)`` for each batch; a callable is called, without arguments, in each epoch, and
+        returns an iterable. Batches without rows are passed over.
+
+    classes : array-like of shape (n_classes,) or None, default=None
+        All labels that can occur. Needed by an estimator that is not fitted, unless its `new_classes` is "add".
+
+    transform : fitted transformer, callable or None, default=None
+        What makes of the X of a batch that of `partial_fit`: ``transform.transform(X)`` or ``transform(X)``. A pipeline can't be
+        trained by batches, but its fitted first steps can stand here.
+
+    epochs : int, default=1
+        Number of passes. For more than one, `batches` must be a callable or something that can be iterated over again, as a list.
+
+    shuffle_buffer : int, default=0
+        Rows (after `transform`) that are held back to be mixed: whenever there are so many, a random half of them is learnt from,
+        in random order. Each row is learnt from once per epoch. 0 keeps the order.
+
+    random_state : int, RandomState instance or None, default=None
+        For the shuffle buffer.
+
+    progress : bool or callable, default=False
+        True prints a line about once in a second: rows, rows per second, and the progressive log loss if the estimator has it. A
+        callable is called after each call of `partial_fit` with a named tuple of `epoch`, `n_rows`, `seconds` and
+        `progressive_loss`.
+
+    Returns
+    -------
+    estimator : estimator
+        The one that was passed.
+
+    Raises
+    ------
+    TypeError
+        If `estimator` has no `partial_fit`, if `transform` is neither a transformer nor callable, or if a batch is not a tuple of
+        two or three.
+    ValueError
+        If `batches` has no rows, or can't give them once more for another epoch; and what `partial_fit` raises. The rows of the
+        batches before, except those in the shuffle buffer, have then been learnt from.
+
+    Examples
+    --------
+    >>> from sklearn.feature_extraction.text import HashingVectorizer
+    >>> from sklearn_softmax import SoftmaxSGDClassifier, fit_batches
+    >>> def batches():
+    ...     yield ["a red apple", "a grey mouse"], ["fruit", "animal"]
+    ...     yield ["a yellow banana"], ["fruit"]
+    >>> clf = SoftmaxSGDClassifier(new_classes="add")
+    >>> clf = fit_batches(clf, batches, transform=HashingVectorizer(n_features=2**10), epochs=5)
+    >>> clf.t_
+    16.0
+    """
+    if not hasattr(estimator, "partial_fit"):
+        is_pipeline = isinstance(estimator, Pipeline)
+        advice = (
+            " Pass its last step as estimator and its fitted other steps, pipeline[:-1], as transform." if is_pipeline else ""
+        )
+        raise TypeError(f"estimator is a {type(estimator).__name__}, which has no partial_fit.{advice}")
+    for name, value, smallest in (("epochs", epochs, 1), ("shuffle_buffer", shuffle_buffer, 0)):
+        if not isinstance(value, Integral) or value < smallest:
+            raise ValueError(f"{name}={value!r} must be an integer, and at least {smallest}.")
+    if epochs > 1 and not callable(batches) and iter(batches) is batches:
+        raise ValueError(
+            f"epochs={epochs}, but batches is an iterator, which can be passed over only once. Pass a callable that returns one."
+        )
+    apply = _as_function(transform)
+    random_state = check_random_state(random_state)
+    report = _print_now_and_then() if progress is True else progress or (lambda state: None)
+
+    for epoch in range(1, epochs + 1):
+        n_rows, began = 0, time.perf_counter()
+        read = _transformed(batches() if callable(batches) else batches, apply)
+        for X, y, sample_weight in _mixed(read, shuffle_buffer, random_state) if shuffle_buffer else read:
+            estimator.partial_fit(X, y, classes=classes, **({} if sample_weight is None else {"sample_weight": sample_weight}))
+            n_rows += _n_rows(X)
+            report(Progress(epoch, n_rows, time.perf_counter() - began, getattr(estimator, "progressive_loss_", None)))
+        if n_rows == 0:
+            raise ValueError(
+                f"batches gave no rows in epoch {epoch}. If it is, or if its callable returns, an iterator that was used before, "
+                "that is exhausted: make a new one."
+            )
+        if progress is True:
+            print(Progress(epoch, n_rows, time.perf_counter() - began, getattr(estimator, "progressive_loss_", None)), flush=True)
+    return estimator
+
+
+def _print_now_and_then():
+    last = time.perf_counter()
+
+    def report(state):
+        nonlocal last
+        if time.perf_counter() - last > SECONDS_BETWEEN_LINES:
+            last = time.perf_counter()
+            print(state, flush=True)
+
+    return report
+
+
+def _as_function(transform):
+    if transform is None:
+        return lambda X: X
+    if hasattr(transform, "transform"):
+        return transform.transform
+    if callable(transform):
+        return transform
+    raise TypeError(f"transform is a {type(transform).__name__}, which has no method transform and is not callable.")
+
+
+def _n_rows(X):
+    return X.shape[0] if hasattr(X, "shape") else len(X)
+
+
+def _transformed(batches, apply):
+    """(X, y, sample_weight or None) of each batch that has rows."""
+    for number, batch in enumerate(batches):
+        if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+            what = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, tuple | list) else type(batch).__name__
+            raise TypeError(f"batch {number} is a {what}; expected (X, y) or (X, y, sample_weight).")
+        X, y, sample_weight = (*batch, None)[:3]
+        if _n_rows(X) > 0:
+            yield apply(X), np.asarray(y), sample_weight
+
+
+def _mixed(batches, size, random_state):
+    """The same rows in another order: a random half of them whenever `size` have come together, and the rest at the end."""
+    waiting, n_waiting = [], 0
+    for X, y, sample_weight in batches:
+        n_rows = _n_rows(X)
+        if sample_weight is not None:
+            sample_weight = np.broadcast_to(sample_weight, n_rows)
+        check_consistent_length(X, y)
+        waiting.append((X, y, sample_weight))
+        n_waiting += n_rows
+        if n_waiting >= size:
+            rows = _together(waiting)
+            order = random_state.permutation(n_waiting)
+            n_kept = size // 2
+            yield _take(rows, order[n_kept:])
+            waiting, n_waiting = ([_take(rows, order[:n_kept])], n_kept) if n_kept else ([], 0)
+    if n_waiting:
+        yield _take(_together(waiting), random_state.permutation(n_waiting))
+
+
+def _together(parts):
+    """One (X, y, sample_weight) of many."""
+    all_X, all_y, all_weights = zip(*parts)
+    if any(issparse(X) for X in all_X):
+        X = vstack(all_X, format="csr")
+    elif all(hasattr(X, "iloc") for X in all_X):
+        import pandas as pd
+
+        X = pd.concat(all_X)
+    else:
+        X = np.concatenate([np.asarray(X) for X in all_X])
+    if all(weight is None for weight in all_weights):
+        return X, np.concatenate(all_y), None
+    weights = [np.ones(len(y)) if weight is None else weight for weight, y in zip(all_weights, all_y)]
+    return X, np.concatenate(all_y), np.concatenate(weights)
+
+
+def _take(part, rows):
+    X, y, sample_weight = part
+    X = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+    return X, y[rows], None if sample_weight is None else sample_weight[rows]
+
+
+fit_batches.__module__ = "sklearn_softmax"
