@@ -151,7 +151,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
     alpha_ : float
         The strength of the penalty that was used (last).
 
-    loss_curve_ : ndarray of shape (n_iter_,)
+    loss_curve_ : ndarray of shape (`n_iter_`,)
         Penalised objective of each epoch, in nats per example; each row is scored just before its step.
 
     scale_ : ndarray of shape (n_features,)
@@ -161,7 +161,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
         An upper bound, in nats per example, of how far the objective of the fitted model is above its minimum. Only after
         `fit`.
 
-    validation_scores_ : ndarray of shape (n_iter_,) or None
+    validation_scores_ : ndarray of shape (`n_iter_`,) or None
         Minus the validation log loss of each epoch. None without `early_stopping`.
 
     best_validation_score_ : float or None
@@ -170,7 +170,7 @@ class SoftmaxSGDClassifier(ClassifierMixin, BaseEstimator):
     n_features_in_ : int
         Number of features.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features, if X had any.
 
     See Also

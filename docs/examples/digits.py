@@ -1,7 +1,13 @@
-"""Handwritten digits: fit, search, stream, next to scikit-learn's own estimators.
-
-Prints one line per model: log loss (nats) and accuracy on held-out images, and the seconds of wall time that training took.
 """
+Fit, search, stream: handwritten digits
+=======================================
+
+Next to scikit-learn's own estimators. Prints one line per model: log loss (nats) and accuracy on held-out images, and the seconds of
+wall time that training took.
+"""
+
+# sphinx_gallery_thumbnail_path = "_static/logo.svg"
+
 
 import time
 

@@ -1,0 +1,90 @@
+"""
+Text out of core
+================
+
+Which package was this docstring written for? The texts are the docstrings of the packages that are installed here, read from one
+source file after another, so that there is never more than one batch in memory. ``HashingVectorizer`` needs no vocabulary, and
+the model takes its rows as they are: sparse, with 2^16 columns.
+"""
+
+# %%
+# A stream of documents
+# ---------------------
+#
+# A generator for each package opens one file after another, in a random order. They take turns: a stream that comes sorted by class
+# is a hard one.
+import importlib.util
+import re
+from itertools import chain, islice
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.feature_extraction.text import HashingVectorizer
+
+from sklearn_softmax import SoftmaxSGDClassifier
+
+PACKAGES = ["matplotlib", "numpy", "scipy", "sklearn"]
+
+
+NAMES = re.compile("|".join([*PACKAGES, "scikit-learn", r"\bnp\b", r"\bplt\b"]), re.IGNORECASE)  # would give them away
+
+
+def docstrings(package):
+    """Pairs of a docstring (any text in triple quotes) and its package."""
+    folder = Path(importlib.util.find_spec(package).origin).parent
+    for path in np.random.default_rng(0).permutation(sorted(folder.rglob("*.py"))):
+        for text in re.findall(r'"""(.*?)"""', path.read_text(encoding="utf-8"), re.DOTALL):
+            if len(text) > 60:
+                yield NAMES.sub(" ", text), package
+
+
+# %%
+# Learn from it
+# -------------
+#
+# Each batch is scored first and then learnt from: the curve is of rows that the model has not seen.
+vectorizer = HashingVectorizer(n_features=2**16, alternate_sign=False)
+clf = SoftmaxSGDClassifier()
+stream = islice(chain.from_iterable(zip(*map(docstrings, PACKAGES))), 4000)
+rows, losses, hits = [0], [], []
+while batch := list(islice(stream, 100)):
+    texts, y = zip(*batch)
+    X = vectorizer.transform(texts)
+    if rows[-1]:
+        log_proba = clf.predict_log_proba(X)
+        losses += [*-log_proba[np.arange(len(y)), np.searchsorted(clf.classes_, y)]]
+        hits += [*(clf.classes_[log_proba.argmax(axis=1)] == y)]
+    clf.partial_fit(X, y, classes=PACKAGES)
+    rows.append(rows[-1] + len(y))
+
+print(f"{rows[-1]} docstrings, {X.shape[1]} columns")
+print(f"the last 1000: log loss {np.mean(losses[-1000:]):.2f} nats, accuracy {np.mean(hits[-1000:]):.2f}")
+
+# %%
+figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
+so_far, window = np.arange(1, len(losses) + 1), 200
+lately = np.convolve(losses, np.full(window, 1 / window), mode="valid")
+axis.plot(so_far[window - 1 :] + rows[1], lately, color="#f0a3a3", linewidth=1.4, label=f"of the last {window}")
+axis.plot(so_far + rows[1], np.cumsum(losses) / so_far, color="#d62728", linewidth=2.4, label="of all so far")
+axis.axhline(np.log(len(PACKAGES)), color="grey", linestyle=":", linewidth=1)
+axis.annotate("guessing", (0, np.log(len(PACKAGES))), xytext=(4, 4), textcoords="offset points", color="grey")
+axis.set(xlabel="docstrings", ylabel="progressive log loss (nats)", ylim=(0, 1.1 * np.log(len(PACKAGES))), xlim=(0, rows[-1]))
+axis.legend(frameon=False, loc="lower left")
+plt.show()
+
+# %%
+# What gives a package away
+# -------------------------
+#
+# Hashes cannot be turned back, but a word can be hashed and its coefficients looked up.
+words = ["axes", "colormap", "ndarray", "ufunc", "sparse", "distribution", "estimator", "samples"]
+columns = vectorizer.transform(words).nonzero()[1]
+weights = clf.coef_[:, columns]
+figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
+limit = np.abs(weights).max()
+image = axis.imshow(weights, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+axis.set_xticks(range(len(words)), words, rotation=30, ha="right")
+axis.set_yticks(range(len(PACKAGES)), clf.classes_)
+figure.colorbar(image, label="coefficient")
+plt.show()
