@@ -34,6 +34,8 @@ myst_heading_anchors = 3
 
 templates_path = ["_templates"]
 default_role = "literal"
+# an example in Markdown ends with an empty line, where doctest sees that its output ends
+highlight_options = {"python": {"stripnl": True}}
 autosummary_generate = True
 numpydoc_show_class_members = False
 add_function_parentheses = False
@@ -82,6 +84,7 @@ sphinx_gallery_conf = {
     "show_memory": False,
     "show_signature": False,
     "remove_config_comments": True,
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -89,12 +92,13 @@ html_title = "sklearn_softmax"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
 html_favicon = "_static/logo.svg"
+html_context = {"default_mode": "auto"}
 html_copy_source = html_show_sourcelink = False
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "text": "sklearn_softmax", "alt_text": "Home"},
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 5,
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],

@@ -2,17 +2,18 @@
 Text out of core
 ================
 
-Which package was this docstring written for? The texts are the docstrings of the packages that are installed here, read from one
-source file after another, so that there is never more than one batch in memory. ``HashingVectorizer`` needs no vocabulary, and
-the model takes its rows as they are: sparse, with 2^16 columns.
+Which package was this docstring written for? The texts are the docstrings of the packages that
+are installed here, read from one source file after another, so that there is never more than one
+batch in memory. ``HashingVectorizer`` needs no vocabulary, and the model takes its rows as they
+are: sparse, with 2^16 columns.
 """
 
 # %%
 # A stream of documents
 # ---------------------
 #
-# A generator for each package opens one file after another, in a random order. They take turns: a stream that comes sorted by class
-# is a hard one.
+# A generator for each package opens one file after another, in a random order. They take turns: a
+# stream that comes sorted by class is a hard one.
 import importlib.util
 import re
 from itertools import chain, islice
@@ -25,16 +26,16 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn_softmax import SoftmaxSGDClassifier
 
 PACKAGES = ["matplotlib", "numpy", "scipy", "sklearn"]
-
-
-NAMES = re.compile("|".join([*PACKAGES, "scikit-learn", r"\bnp\b", r"\bplt\b"]), re.IGNORECASE)  # would give them away
+# would give them away
+NAMES = re.compile("|".join([*PACKAGES, "scikit-learn", r"\bnp\b"]), re.IGNORECASE)
 
 
 def docstrings(package):
     """Pairs of a docstring (any text in triple quotes) and its package."""
     folder = Path(importlib.util.find_spec(package).origin).parent
     for path in np.random.default_rng(0).permutation(sorted(folder.rglob("*.py"))):
-        for text in re.findall(r'"""(.*?)"""', path.read_text(encoding="utf-8"), re.DOTALL):
+        source = path.read_text(encoding="utf-8")
+        for text in re.findall(r'"""(.*?)"""', source, re.DOTALL):
             if len(text) > 60:
                 yield NAMES.sub(" ", text), package
 
@@ -59,17 +60,41 @@ while batch := list(islice(stream, 100)):
     rows.append(rows[-1] + len(y))
 
 print(f"{rows[-1]} docstrings, {X.shape[1]} columns")
-print(f"the last 1000: log loss {np.mean(losses[-1000:]):.2f} nats, accuracy {np.mean(hits[-1000:]):.2f}")
+loss, accuracy = np.mean(losses[-1000:]), np.mean(hits[-1000:])
+print(f"the last 1000: log loss {loss:.2f} nats, accuracy {accuracy:.2f}")
 
 # %%
 figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
 so_far, window = np.arange(1, len(losses) + 1), 200
 lately = np.convolve(losses, np.full(window, 1 / window), mode="valid")
-axis.plot(so_far[window - 1 :] + rows[1], lately, color="#f0a3a3", linewidth=1.4, label=f"of the last {window}")
-axis.plot(so_far + rows[1], np.cumsum(losses) / so_far, color="#d62728", linewidth=2.4, label="of all so far")
+axis.plot(
+    so_far[window - 1 :] + rows[1],
+    lately,
+    color="#f0a3a3",
+    linewidth=1.4,
+    label=f"of the last {window}",
+)
+axis.plot(
+    so_far + rows[1],
+    np.cumsum(losses) / so_far,
+    color="#d62728",
+    linewidth=2.4,
+    label="of all so far",
+)
 axis.axhline(np.log(len(PACKAGES)), color="grey", linestyle=":", linewidth=1)
-axis.annotate("guessing", (0, np.log(len(PACKAGES))), xytext=(4, 4), textcoords="offset points", color="grey")
-axis.set(xlabel="docstrings", ylabel="progressive log loss (nats)", ylim=(0, 1.1 * np.log(len(PACKAGES))), xlim=(0, rows[-1]))
+axis.annotate(
+    "guessing",
+    (0, np.log(len(PACKAGES))),
+    xytext=(4, 4),
+    textcoords="offset points",
+    color="grey",
+)
+axis.set(
+    xlabel="docstrings",
+    ylabel="progressive log loss (nats)",
+    ylim=(0, 1.1 * np.log(len(PACKAGES))),
+    xlim=(0, rows[-1]),
+)
 axis.legend(frameon=False, loc="lower left")
 plt.show()
 
@@ -78,7 +103,16 @@ plt.show()
 # -------------------------
 #
 # Hashes cannot be turned back, but a word can be hashed and its coefficients looked up.
-words = ["axes", "colormap", "ndarray", "ufunc", "sparse", "distribution", "estimator", "samples"]
+words = [
+    "axes",
+    "colormap",
+    "ndarray",
+    "ufunc",
+    "sparse",
+    "distribution",
+    "estimator",
+    "samples",
+]
 columns = vectorizer.transform(words).nonzero()[1]
 weights = clf.coef_[:, columns]
 figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")

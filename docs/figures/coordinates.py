@@ -1,4 +1,4 @@
-"""Paths of the coefficients over one pass, on the contours of the objective, where one column has units ten times smaller."""
+"""Paths of the coefficients over one pass, on the contours of the objective, where one column has units eight times smaller."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -32,18 +32,21 @@ optimum = SoftmaxSGDClassifier(**fixed).fit(X, y).coef_[0]
 paths = {
     "constant, eta0=0.01": path(learning_rate="constant", eta0=0.01),
     "constant, eta0=0.3": path(learning_rate="constant", eta0=0.3),
-    'auto, average=False': path(average=False),
+    "auto, average=False": path(average=False),
     "auto": path(),
 }
 colours = ("#5b9bd5", "#1f4e79", "#f0a3a3", "#d62728")
-figure, axes = plt.subplots(1, 4, figsize=(11, 3.2), sharex=True, sharey=True)
+figure, axes = plt.subplots(2, 2, figsize=(8, 5.6), sharex=True, sharey=True)
 first, second = np.meshgrid(np.linspace(-0.5, 3.5, 80), np.linspace(-0.6, 1.2, 80))
 values = objective(first, second)
-for axis, (name, coefs), colour in zip(axes, paths.items(), colours):
+for axis, (name, coefs), colour in zip(axes.flat, paths.items(), colours):
     axis.contour(first, second, values, levels=values.min() + np.geomspace(0.003, 3, 12), colors="0.75", linewidths=0.7)
     axis.plot(*coefs.T, color=colour, linewidth=1.2)
     axis.plot(*optimum, marker="*", color="black", markersize=11, linestyle="none")
-    axis.set(title=name, xlabel="coefficient of a narrow column", xlim=(-0.5, 3.5), ylim=(-0.6, 1.2))
+    axis.set(title=name, xlim=(-0.5, 3.5), ylim=(-0.6, 1.2))
     axis.grid(False)
-axes[0].set_ylabel("... of a wide one")
+for axis in axes[1]:
+    axis.set_xlabel("coefficient of a narrow column")
+for axis in axes[:, 0]:
+    axis.set_ylabel("... of a wide one")
 plt.show()

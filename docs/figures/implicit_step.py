@@ -25,6 +25,6 @@ for z, name, colour in ((explicit, "explicit", "#1f4e79"), (implicit, "implicit"
     other.plot(eta, loss(-z), color=colour, linewidth=2.2, label=name)
 own.axhline(START, color="grey", linewidth=1, linestyle=":")
 own.set(xscale="log", yscale="symlog", xlabel="step eta", ylabel="score after the step", title="The row itself")
-other.set(xscale="log", yscale="log", xlabel="step eta", ylabel="log loss (nats)", title="The same row with the other label, afterwards")
+other.set(xscale="log", yscale="log", xlabel="step eta", ylabel="log loss (nats)", title="Then the same row, the other label")
 own.legend(loc="upper left")
 plt.show()
