@@ -24,7 +24,7 @@ for z, name, colour in ((explicit, "explicit", "#1f4e79"), (implicit, "implicit"
     own.plot(eta, z, color=colour, linewidth=2.2, label=name)
     other.plot(eta, loss(-z), color=colour, linewidth=2.2, label=name)
 own.axhline(START, color="grey", linewidth=1, linestyle=":")
-own.set(xscale="log", yscale="symlog", xlabel="step eta", ylabel="score after the step", title="The row itself")
+own.set(xscale="log", ylim=(-3, 14), xlabel="step eta", ylabel="score after the step", title="The row itself")
 other.set(xscale="log", yscale="log", xlabel="step eta", ylabel="log loss (nats)", title="Then the same row, the other label")
 own.legend(loc="upper left")
 plt.show()
