@@ -104,7 +104,15 @@ html_theme_options = {
     "footer_end": ["sphinx-version"],
     "show_toc_level": 2,
 }
-html_sidebars = {"index": [], "comparison": [], "benchmarks": [], "changelog": [], "contributing": [], "architecture": []}
+html_sidebars = {
+    "index": [],
+    "quickstart": [],
+    "comparison": [],
+    "benchmarks": [],
+    "changelog": [],
+    "contributing": [],
+    "architecture": [],
+}
 
 
 # Formulas are MathML, which browsers draw themselves: nothing to load, neither a script nor a font.

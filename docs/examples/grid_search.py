@@ -47,13 +47,7 @@ for kind, colour, label in (
     axis.plot(alphas, mean, color=colour, linewidth=2.4, marker="o", label=label)
 axis.axvline(search.best_params_["alpha"], color="grey", linestyle=":", linewidth=1)
 axis.axvline(1 / len(y), color="grey", linewidth=1)
-axis.annotate(
-    "default",
-    (1 / len(y), axis.get_ylim()[1]),
-    xytext=(4, -12),
-    textcoords="offset points",
-    color="grey",
-)
+axis.text(1.1 / len(y), 0.7 * axis.get_ylim()[1], "default", color="grey")
 axis.set(xscale="log", yscale="log", xlabel="alpha", ylabel="log loss (nats)")
 axis.legend(frameon=False)
 plt.show()

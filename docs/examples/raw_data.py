@@ -64,13 +64,7 @@ for name, (_, colour) in estimators.items():
         factors, losses[name], color=colour, linewidth=2.4, marker="o", label=name
     )
 axis.axhline(np.log(3), color="grey", linestyle=":", linewidth=1)
-axis.annotate(
-    "guessing",
-    (factors[0], np.log(3)),
-    xytext=(0, 4),
-    textcoords="offset points",
-    color="grey",
-)
+axis.text(factors[0], 1.15, "guessing", color="grey")
 axis.set(
     xscale="log",
     yscale="log",

@@ -89,19 +89,7 @@ axis.set(
     xlabel="rows", ylabel="progressive log loss (nats)", yscale="log", xlim=(0, N_ROWS)
 )
 top = axis.get_ylim()[1]
-axis.annotate(
-    "classes move",
-    (DRIFT[0], top),
-    xytext=(4, -12),
-    textcoords="offset points",
-    color="grey",
-)
-axis.annotate(
-    "a new class",
-    (NEW_CLASS, top),
-    xytext=(4, -12),
-    textcoords="offset points",
-    color="grey",
-)
-axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 0.9))
+axis.text(DRIFT[0] + 100, 0.7 * top, "classes move", color="grey")
+axis.text(NEW_CLASS + 100, 0.7 * top, "a new class", color="grey")
+axis.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 0.92))
 plt.show()
