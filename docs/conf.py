@@ -39,6 +39,7 @@ highlight_options = {"python": {"stripnl": True}}
 autosummary_generate = True
 numpydoc_show_class_members = False
 add_function_parentheses = False
+toc_object_entries_show_parents = "hide"
 
 if os.environ.get("DOCS_INTERSPHINX"):  # links to the documentation of others need the network
     extensions.append("sphinx.ext.intersphinx")
