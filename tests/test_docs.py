@@ -38,6 +38,11 @@ def test_page(page):
     assert doctest.testfile(str(page), module_relative=False).failed == 0
 
 
+def test_changelog_begins_with_this_version():
+    heading = re.search(r"^## (\S+?),? ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert heading[1] == sklearn_softmax.__version__
+
+
 def test_every_public_name_is_in_the_api_reference():
     listed = re.findall(r"^   (\w+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(listed) == sorted(sklearn_softmax.__all__)
