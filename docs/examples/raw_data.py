@@ -15,7 +15,6 @@ import warnings
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_wine
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.metrics import log_loss
 from sklearn.model_selection import train_test_split
@@ -43,9 +42,10 @@ factors = np.logspace(-6, 6, 13)
 def held_out_loss(estimator, factor):
     unit = np.where(np.arange(X.shape[1]) == 0, factor, 1.0)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        estimator.fit(X_train * unit, y_train)
-    return log_loss(y_test, estimator.predict_proba(X_test * unit))
+        warnings.simplefilter("ignore")
+        proba = estimator.fit(X_train * unit, y_train).predict_proba(X_test * unit)
+    # where no class has any probability, older versions of scikit-learn say NaN
+    return log_loss(y_test, np.nan_to_num(proba, nan=1 / 3))
 
 
 losses = {
