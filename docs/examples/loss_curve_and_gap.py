@@ -29,8 +29,8 @@ for alpha, clf in fits.items():
     )
 
 # %%
-# The weaker the penalty, the longer the way. A fit stops by itself when its gradient is below
-# ``tol``.
+# The first epochs bring most of it, the others the last digits. A fit stops by itself when its
+# gradient is below ``tol``.
 figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
 for alpha, clf in fits.items():
     axis.plot(
