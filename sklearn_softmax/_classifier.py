@@ -167,7 +167,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     alpha_ : float
         The strength of the penalty that was used (last).
 
-    loss_curve_ : ndarray of shape (n_iter_,)
+    loss_curve_ : ndarray of shape (`n_iter_`,)
         Penalised objective of each epoch, in nats per example; each row is scored just before its step.
 
     scale_ : ndarray of shape (n_features,)
@@ -184,7 +184,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     recent_progressive_loss_ : float
         The same, where a row counts 1/e as much once rows of a total weight of 1000 have come after it.
 
-    validation_scores_ : ndarray of shape (n_iter_,) or None
+    validation_scores_ : ndarray of shape (`n_iter_`,) or None
         Minus the validation log loss of each epoch. None without `early_stopping`.
 
     best_validation_score_ : float or None
@@ -193,7 +193,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     n_features_in_ : int
         Number of features.
 
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of features, if X had any.
 
     See Also

@@ -2,6 +2,7 @@
 
 import ast
 import doctest
+import importlib
 import inspect
 import os
 import re
@@ -48,6 +49,16 @@ def test_page(page):
     assert doctest.testfile(str(page), module_relative=False).failed == 0
 
 
+def test_changelog_begins_with_this_version():
+    heading = re.search(r"^## (\S+?),? ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert heading[1] == sklearn_softmax.__version__
+
+
+def test_every_public_name_is_in_the_api_reference():
+    listed = re.findall(r"^   (\w+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(sklearn_softmax.__all__)
+
+
 def test_readme_has_an_example():
     assert doctest.DocTestParser().get_examples((ROOT / "README.md").read_text(encoding="utf-8"))
 
@@ -79,12 +90,19 @@ def test_documented_defaults_are_those_of_the_signature():
         assert ast.literal_eval(default[1]) == parameter.default, name
 
 
+@pytest.fixture(scope="module")
+def fonts():
+    """Matplotlib looks for fonts when it is used for the first time on a machine, and says so on stderr."""
+    importlib.import_module("matplotlib.font_manager")
+
+
+@pytest.mark.usefixtures("fonts")
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_example_runs_without_warnings(example, tmp_path):
     done = subprocess.run(
         [sys.executable, "-W", "error", str(example)],
         cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"},
         capture_output=True,
         text=True,
         timeout=300,

@@ -1,7 +1,12 @@
-"""Handwritten digits: fit, search, stream, next to scikit-learn's own estimators.
-
-Prints one line per model: log loss (nats) and accuracy on held-out images, and the seconds of wall time that training took.
 """
+Fit, search, stream: handwritten digits
+=======================================
+
+Next to scikit-learn's own estimators. Prints one line per model: log loss (nats) and accuracy on
+held-out images, and the seconds of wall time that training took.
+"""
+
+# sphinx_gallery_thumbnail_path = "_static/logo.svg"
 
 import time
 
@@ -23,7 +28,12 @@ def scaled(classifier):
 
 def searched():
     """The best strength of the penalty, by cross-validated log loss."""
-    return GridSearchCV(SoftmaxSGDClassifier(random_state=0), {"alpha": [1e-5, 1e-4, 1e-3, 1e-2]}, scoring="neg_log_loss", cv=3)
+    return GridSearchCV(
+        SoftmaxSGDClassifier(random_state=0),
+        {"alpha": [1e-5, 1e-4, 1e-3, 1e-2]},
+        scoring="neg_log_loss",
+        cv=3,
+    )
 
 
 def streamed(X, y, chunk=100):
@@ -37,8 +47,12 @@ def streamed(X, y, chunk=100):
 
 def main():
     X, y = load_digits(return_X_y=True)
-    X_train, X_test, y_train, y_test = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
-    print(f"digits: {len(X_train)} images to learn from, {len(X_test)} held out, {X.shape[1]} features, 10 classes\n")
+    X_train, X_test, y_train, y_test = train_test_split(
+        X, y, test_size=0.25, stratify=y, random_state=0
+    )
+    print(
+        f"digits: {len(X_train)} images to learn from, {len(X_test)} held out, {X.shape[1]} features, 10 classes\n"
+    )
     print(f"{'model':<42} {'log loss':>8} {'accuracy':>8} {'seconds':>8}")
 
     def report(name, train):
@@ -46,17 +60,27 @@ def main():
         model = train(X_train, y_train)
         seconds = time.perf_counter() - started
         proba = model.predict_proba(X_test)
-        loss, accuracy = log_loss(y_test, proba), accuracy_score(y_test, model.predict(X_test))
+        loss, accuracy = (
+            log_loss(y_test, proba),
+            accuracy_score(y_test, model.predict(X_test)),
+        )
         print(f"{name:<42} {loss:8.3f} {accuracy:8.3f} {seconds:8.2f}")
         return model
 
-    fitted = report("SoftmaxSGDClassifier, raw", SoftmaxSGDClassifier(random_state=0).fit)
+    fitted = report(
+        "SoftmaxSGDClassifier, raw", SoftmaxSGDClassifier(random_state=0).fit
+    )
     search = report("SoftmaxSGDClassifier, raw, grid search", searched().fit)
     report("SoftmaxSGDClassifier, one raw stream", streamed)
     report("LogisticRegression, scaled", scaled(LogisticRegression()).fit)
-    report("SGDClassifier(log_loss), scaled", scaled(SGDClassifier(loss="log_loss", random_state=0)).fit)
+    report(
+        "SGDClassifier(log_loss), scaled",
+        scaled(SGDClassifier(loss="log_loss", random_state=0)).fit,
+    )
 
-    print(f"\nThe first fit took {fitted.n_iter_} epochs, and is at most {fitted.optimality_gap_:.1g} nats above its optimum.")
+    print(
+        f"\nThe first fit took {fitted.n_iter_} epochs, and is at most {fitted.optimality_gap_:.1g} nats above its optimum."
+    )
     print(f"The grid search chose alpha={search.best_params_['alpha']:g}.")
 
 

@@ -1,0 +1,53 @@
+"""
+A grid search with a progress bar
+=================================
+
+The strength of the penalty is all there is to choose. A search over it fits one model per
+strength and fold; since scikit-learn 1.9 a callback shows how far it is.
+"""
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.datasets import load_digits
+from sklearn.model_selection import GridSearchCV
+
+from sklearn_softmax import SoftmaxSGDClassifier
+
+X, y = load_digits(return_X_y=True)
+search = GridSearchCV(
+    SoftmaxSGDClassifier(random_state=0),
+    {"alpha": np.logspace(-5, 0, 11)},
+    scoring="neg_log_loss",
+    cv=3,
+    return_train_score=True,
+)
+if hasattr(search.estimator, "set_callbacks"):  # which the package rich draws
+    from sklearn.callback import ProgressBar
+
+    search.set_callbacks(ProgressBar())
+search.fit(X, y)
+print(
+    f"best: alpha={search.best_params_['alpha']:.2g}, cross-validated log loss {-search.best_score_:.3f} nats"
+)
+
+# %%
+# To the left the model learns its rows by heart, to the right it learns too little.
+results = search.cv_results_
+figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+for kind, colour, label in (
+    ("test", "#d62728", "held-out rows"),
+    ("train", "#1f4e79", "rows it was fitted to"),
+):
+    mean, spread = -results[f"mean_{kind}_score"], results[f"std_{kind}_score"]
+    alphas = results["param_alpha"].astype(float)
+    axis.fill_between(
+        alphas, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0
+    )
+    axis.plot(alphas, mean, color=colour, linewidth=2.4, marker="o", label=label)
+axis.axvline(search.best_params_["alpha"], color="grey", linestyle=":", linewidth=1)
+axis.axvline(1 / len(y), color="grey", linewidth=1)
+axis.text(1.1 / len(y), 0.7 * axis.get_ylim()[1], "default", color="grey")
+axis.set(xscale="log", yscale="log", xlabel="alpha", ylabel="log loss (nats)")
+axis.legend(frameon=False)
+plt.show()

@@ -1,0 +1,74 @@
+"""
+The loss curve and the gap
+==========================
+
+``loss_curve_`` has the objective of each epoch, each row scored just before its step.
+``optimality_gap_`` says after a fit how far from the optimum it is at most, in nats per example,
+and that bound is proven. So there are two pictures: how a fit went, and how much more epochs
+would bring.
+"""
+
+# %%
+import warnings
+
+import matplotlib.pyplot as plt
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+
+from sklearn_softmax import SoftmaxSGDClassifier
+
+X, y = load_digits(return_X_y=True)
+alphas = {1e-2: "#1f4e79", 1e-3: "#5b9bd5", 1e-4: "#d62728"}
+fits = {
+    alpha: SoftmaxSGDClassifier(alpha=alpha, random_state=0).fit(X, y)
+    for alpha in alphas
+}
+for alpha, clf in fits.items():
+    print(
+        f"alpha={alpha:g}: {clf.n_iter_} epochs, at most {clf.optimality_gap_:.1g} nats above the minimum"
+    )
+
+# %%
+# The first epochs bring most of it, the others the last digits. A fit stops by itself when its
+# gradient is below ``tol``.
+figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
+for alpha, clf in fits.items():
+    axis.plot(
+        range(1, clf.n_iter_ + 1),
+        clf.loss_curve_,
+        color=alphas[alpha],
+        linewidth=2.2,
+        label=f"alpha={alpha:g}",
+    )
+axis.set(xlabel="epoch", ylabel="objective (nats)", yscale="log", title="loss_curve_")
+axis.legend(frameon=False)
+plt.show()
+
+# %%
+# The same fits, ended early: more epochs, a smaller bound. The warning that is silenced here has it
+# in its text.
+figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
+most = (1, 2, 3, 5, 10, 20, 30)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    for alpha, colour in alphas.items():
+        early = [
+            SoftmaxSGDClassifier(alpha=alpha, max_iter=max_iter, random_state=0).fit(
+                X, y
+            )
+            for max_iter in most
+        ]
+        bounds = [clf.optimality_gap_ for clf in early]
+        axis.plot(
+            most,
+            bounds,
+            color=colour,
+            linewidth=2.2,
+            marker="o",
+            label=f"alpha={alpha:g}",
+        )
+axis.set(
+    xlabel="max_iter", ylabel="nats per example", yscale="log", title="optimality_gap_"
+)
+axis.legend(frameon=False)
+plt.show()
