@@ -452,10 +452,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
                 is_known[problem.y[0]] = True
                 stream = _solver.new_stream(settings, X.shape[1], 1, X.dtype)
             stream = stream.trainable(settings)
-            if problem.n_samples and is_known is None:
-                stream.advance(problem, settings)
-            elif problem.n_samples:
-                stream = _solver.advance_with_new_classes(stream, problem, settings, is_known)
+            if problem.n_samples:
+                stream = _solver.advance(stream, problem, settings, is_known)
             stream.class_counts = counts
             alpha = settings.alpha_at(stream.weight) if stream.weight else np.nan
             vars(self).update(self._attributes(stream, alpha, classes, n_iter_=1))

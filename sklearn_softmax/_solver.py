@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _automatic, _classic
 from ._objective import Objective
 
-__all__ = ["Settings", "Solution", "advance_with_new_classes", "fit", "new_stream", "stream_for", "stream_with"]
+__all__ = ["Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
 
 
 class Settings(NamedTuple):
@@ -86,7 +86,7 @@ def stream_with(settings, model, weight):
     return stream_for(settings, _classic.Stream(model, np.zeros(model.n_classes), weight))
 
 
-def advance_with_new_classes(stream, problem, settings, is_known):
+def advance(stream, problem, settings, is_known=None):
     """Learn from each row once, in order; a class that is not known enters the stream just before its first row.
 
     Parameters
@@ -94,21 +94,23 @@ def advance_with_new_classes(stream, problem, settings, is_known):
     stream : stream in memory that kernels can write to
     problem : Problem
     settings : Settings
-    is_known : ndarray of shape (n_classes,), bool
-        Which of the classes of `problem` the stream has. There are rows of all others.
+    is_known : ndarray of shape (n_classes,), bool, or None
+        Which of the classes of `problem` the stream has. There are rows of all others. None: all.
 
     Returns
     -------
     stream : stream that has all classes of `problem`
     """
-    is_known, begin = is_known.copy(), 0
-    entries = [(np.argmax(problem.y == number), number) for number in np.flatnonzero(~is_known)]
-    for row, number in sorted(entries):
-        if row > begin:
-            stream.advance(problem.take(slice(begin, row)).renumbered(is_known), settings)
-        stream = stream.with_class(np.count_nonzero(is_known[:number]), settings.fit_intercept)
-        is_known[number] = True
-        begin = row
+    begin = 0
+    if is_known is not None:
+        is_known = is_known.copy()
+        entries = [(np.argmax(problem.y == number), number) for number in np.flatnonzero(~is_known)]
+        for row, number in sorted(entries):
+            if row > begin:
+                stream.advance(problem.take(slice(begin, row)).renumbered(is_known), settings)
+            stream = stream.with_class(np.count_nonzero(is_known[:number]), settings.fit_intercept)
+            is_known[number] = True
+            begin = row
     stream.advance(problem.take(slice(begin, None)) if begin else problem, settings)
     return stream
 
