@@ -9,7 +9,14 @@
 
 namespace {
 
-constexpr int most_rows = 16;
+constexpr bool many_registers = SOFTMAX_VECTOR_BYTES == 64;  // 32 of them
+constexpr int usual_rows = 16, most_rows = 32;
+
+// Products of two rows cost more in long blocks, and weights that do not fit into the second cache cost more in short ones.
+template <class T>
+int rows_per_block(ptrdiff_t n_features, ptrdiff_t n_padded) {
+    return size_t(n_features * n_padded) * sizeof(T) > (1 << 20) ? most_rows : usual_rows;
+}
 
 template <class T>
 class Block {
@@ -24,9 +31,12 @@ class Block {
     double norm[most_rows], stepped_norm[most_rows];  // of a row as it is seen, and of it times its step
 
     // No more rows than there will be visits: memory for one row costs less than for sixteen.
-    static ptrdiff_t rows_of(ptrdiff_t n_visits) { return n_visits < most_rows ? n_visits : most_rows; }
+    static ptrdiff_t rows_of(ptrdiff_t n_features, ptrdiff_t n_padded, ptrdiff_t n_visits) {
+        const ptrdiff_t rows = rows_per_block<T>(n_features, n_padded);
+        return n_visits < rows ? n_visits : rows;
+    }
     static size_t scratch_size(ptrdiff_t n_features, ptrdiff_t n_padded, ptrdiff_t n_visits) {
-        return rows_of(n_visits) * (2 * padded(n_features) + 3 * n_padded);
+        return rows_of(n_features, n_padded, n_visits) * (2 * padded(n_features) + 3 * n_padded);
     }
     static ptrdiff_t padded(ptrdiff_t n_features) { return (n_features + V::lanes - 1) / V::lanes * V::lanes; }
 
@@ -35,7 +45,7 @@ class Block {
         : n_features(features),
           stride(padded(features)),
           n_padded(classes_padded),
-          capacity(rows_of(n_visits)),
+          capacity(rows_of(features, classes_padded, n_visits)),
           seen(scratch),
           stepped(has_gains ? seen + capacity * stride : seen),
           scores(seen + 2 * capacity * stride),
@@ -76,8 +86,12 @@ class Block {
         for (; t < n_rows; ++t) {
             stepped_norm[t] = stepped == seen ? norm[t] : dot(seen + t * stride, stepped + t * stride);
         }
+        t = 0;
+        if constexpr (many_registers)  // with those on and beside the diagonal, which nobody reads
+            for (; t + 4 <= n_rows; t += 4)
+                for (int s = 0; s <= t; s += 4) dots<4, 4>(t, s);
         // two rows at a time: half the loads
-        for (t = 0; t + 2 <= n_rows; t += 2) {
+        for (; t + 2 <= n_rows; t += 2) {
             int s = 0;
             for (; s + 4 <= t; s += 4) dots<2, 4>(t, s);
             for (; s < t + 1; ++s) dots<2, 1>(t, s);  // one product too many, on the diagonal
@@ -103,6 +117,8 @@ class Block {
 
    private:
     void score_all(int t, const T* weights, T* out) const {
+        if constexpr (many_registers)
+            for (; t + 8 <= n_rows; t += 8) score_rows<8>(t, weights, out);
         for (; t + 4 <= n_rows; t += 4) score_rows<4>(t, weights, out);
         for (; t + 2 <= n_rows; t += 2) score_rows<2>(t, weights, out);
         for (; t < n_rows; ++t) score_rows<1>(t, weights, out);

@@ -24,7 +24,7 @@ class ExplicitRule {
 
     explicit ExplicitRule(const softmax::Sweep<T, I>& sweep) : s(sweep), scale(sweep.unit) {}
 
-    ptrdiff_t rows_ahead() const { return most_rows; }
+    ptrdiff_t rows_ahead() const { return rows_per_block<T>(s.rows.n_features, s.n_padded); }
 
     bool load(Block<T>& block, ptrdiff_t i) const {
         block.load(s.rows.values + i * s.rows.n_features);

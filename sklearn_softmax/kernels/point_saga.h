@@ -52,7 +52,7 @@ class PointSagaRule {
 
     // ------------------------------------------------------------------------------------------------------------- dense
 
-    ptrdiff_t rows_ahead() const { return most_rows; }
+    ptrdiff_t rows_ahead() const { return rows_per_block<T>(visits.rows.n_features, visits.n_padded); }
 
     bool load(Block<T>& block, ptrdiff_t i) {
         block.load(visits.rows.values + i * visits.rows.n_features, coordinates);

@@ -18,10 +18,10 @@ constexpr double share_of_norm = 0.1;
 // A row so many times the mean norm far out begins a block of its own: coordinates that know of it make it less of an outlier.
 constexpr double most_norms = 4;
 
-// A block takes a sixteenth of what came before it, at most what fits.
+// A block takes a sixteenth of what came before it, at most sixteen.
 inline ptrdiff_t block_length(ptrdiff_t n_rows_before) {
     const ptrdiff_t length = n_rows_before / 16;
-    return length < 1 ? 1 : length > most_rows ? most_rows : length;
+    return length < 1 ? 1 : length > usual_rows ? usual_rows : length;
 }
 
 template <class T, class I>
@@ -36,8 +36,8 @@ class StreamRule {
     T* const shrinkage;  // what the L2 penalty does to each feature of dense rows with that gap
 
     DenseMoments<T> moments;
-    const T* added_rows[most_rows];  // that visits have still to add to the moments
-    double added_weights[most_rows];
+    const T* added_rows[usual_rows];  // that visits have still to add to the moments
+    double added_weights[usual_rows];
     int n_added = 0;
 
    public:

@@ -103,7 +103,7 @@ void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
         block.multiply(s.weights);
         if (rule.predictor() == Predictor::average) block.predict(rule.average());
         for (int r = 0; r < block.n_rows; ++r) {
-            const ptrdiff_t ahead = t + r + most_rows;
+            const ptrdiff_t ahead = t + r + usual_rows;
             if (ahead < s.n_visits) fetch_row(s, s.order[ahead]);
             score<NV>(block, r, rule.scale, s.intercept, v[0], v.n_vectors);
             if (rule.predictor() != Predictor::none)
