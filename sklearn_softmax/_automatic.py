@@ -37,6 +37,8 @@ FIRST_CHECK = 10
 GROWTH_BETWEEN_CHECKS = 1.5
 BLOCK = 1024  # features
 TINY = np.finfo(np.float64).tiny
+# A model for some sparse rows is made of their features only, if there are so many times more.
+MUCH_MORE = 8
 # The scales of features are not taken from fewer rows than this without a warning.
 FEW_ROWS = 20
 # A row is far from the others if its squared norm is so many times the median.
@@ -167,21 +169,22 @@ class Iterates:
             state=self,
         )
 
-    def original(self, averaged, standardizes):
-        """The iterate or the average, in the units of X."""
+    def original(self, averaged, standardizes, features=slice(None)):
+        """The iterate or the average, of some features, in the units of X."""
         model, clock = self.model, self.clock
-        weights, intercept = model.weights, model.intercept
+        weights, intercept, moments = model.weights[features], model.intercept, Moments(self.features.numbers[features])
         if averaged and clock.average_weight > 0:
             # the average waits: of a feature until it is touched, of dense rows until their block ends
-            stamps = self.features.average_stamp if self.is_sparse else np.full(len(weights), clock.block_average_weight)
+            stamps = moments.average_stamp if self.is_sparse else np.full(len(weights), clock.block_average_weight)
             share = (1 - stamps / clock.average_weight).astype(weights.dtype)[:, None]
-            weights = model.average + share * (weights - model.average)
+            average = model.average[features]
+            weights = average + share * (weights - average)
             intercept = model.intercept_average[: model.n_classes]
             if not self.is_sparse:
                 intercept = intercept + share[0] * (model.intercept[: model.n_classes] - intercept)
         coordinates = self.coordinates
         if self.is_sparse:  # those of rows are for the moment only
-            coordinates = stream_coordinates(self.features, max(clock.weight, TINY), False, standardizes, weights)
+            coordinates = stream_coordinates(moments, max(clock.weight, TINY), False, standardizes, weights)
         return coordinates.to_original(weights, intercept, model.n_classes)
 
 
@@ -275,6 +278,14 @@ class Stream:
         if self.original is None:
             self.original = self.iterates.original(self.averages, self.standardizes)
         return self.original
+
+    def rows_and_predictor(self, X):
+        """X and the model to predict with; only with features that X has, if all of them would cost much more."""
+        if self.original is not None or not (issparse(X) and self.iterates.is_sparse) or X.nnz * MUCH_MORE > X.shape[1]:
+            return X, self.predictor()
+        features, columns = np.unique(np.append(X.indices, 0), return_inverse=True)  # a model has a feature at least
+        X = type(X)((X.data, columns[:-1].astype(X.indices.dtype), X.indptr), shape=(X.shape[0], len(features)))
+        return X, self.iterates.original(self.averages, self.standardizes, features)
 
     @property
     def dtype(self):

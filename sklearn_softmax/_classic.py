@@ -108,6 +108,10 @@ class Stream:
         """The model to predict with, in the units of X."""
         return self.model.predictor()
 
+    def rows_and_predictor(self, X):
+        """X and the model to predict with."""
+        return X, self.predictor()
+
     @property
     def dtype(self):
         """Of the coefficients."""

@@ -593,6 +593,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         if not hasattr(self, "_stream"):
             check_is_fitted(self)  # which takes its time to say no more than that
         X = _validation.checked_X(self, X, dtype=self._dtype(), reset=False)
+        if self._shown is None:
+            return raw_prediction(*self._stream.rows_and_predictor(X))
         return raw_prediction(X, self._predictor())
 
     def decision_function(self, X):

@@ -296,3 +296,20 @@ def test_the_kind_of_step_may_change_in_mid_stream(ways, make_data):
     assert model.t_ == 122 and np.abs(model.predict_proba(X) - before).max() < 0.05
     model.partial_fit(X, y)
     assert model.score(X, y) > 0.6
+
+
+@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_predictions_for_few_sparse_rows_are_those_of_all_coefficients(make_data, n_classes, average):
+    X, y = make_data(n_classes=n_classes, n_features=400)
+    X = sp.csr_array(np.where(np.abs(X) > 2, X, 0))
+    model = SoftmaxSGDClassifier(average=average).partial_fit(X[:80], y[:80], classes=np.arange(n_classes))
+    for row in (X[90:91], X[90:92], 0 * X[:1]):
+        assert row.nnz * 8 < 400
+        found = model.predict_proba(row)
+        assert model._stream.original is None  # nothing has made all coefficients
+        expected = sp.csr_array(row) @ model.coef_.T + model.intercept_
+        expected = np.exp(expected if n_classes > 2 else np.column_stack([-expected / 2, expected / 2]))
+        np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True), rtol=1e-12)
+        np.testing.assert_array_equal(model.predict_proba(row), found)  # now from all of them
+        model.partial_fit(X[80:90], y[80:90])
