@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax import SoftmaxSGDClassifier, _automatic
 
 LOADERS = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
 ALPHA = 0.01
@@ -178,18 +178,33 @@ def test_the_objective_is_within_the_gap_of_its_minimum(name, n_classes, max_ite
     assert optimum.optimality_gap_ < 1e-5
 
 
-@pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-7])
-@pytest.mark.parametrize("name", ["iris", "breast_cancer", "digits"])
-def test_fit_stops_where_no_entry_of_the_gradient_is_larger_than_tol(name, tol):
-    X, y = LOADERS[name](return_X_y=True)
-    fitted = SoftmaxSGDClassifier(alpha=ALPHA, tol=tol, max_iter=1000, random_state=0).fit(X, y)
+def assert_gradient_is_within(tol, fitted, X, y):
     Z = np.divide(X - X.mean(axis=0), fitted.scale_, out=np.zeros_like(X), where=fitted.scale_ > 0)
     residual = fitted.predict_proba(X) - np.eye(y.max() + 1)[y]
     if y.max() == 1:  # the one row of two classes
         residual = residual[:, 1:]
     gradient = residual.T @ Z / len(y) + ALPHA * fitted.coef_ * fitted.scale_
     assert max(np.abs(gradient).max(), np.abs(residual.mean(axis=0)).max()) <= tol * (1 + 1e-6)
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-7])
+@pytest.mark.parametrize("name", ["iris", "breast_cancer", "digits"])
+def test_fit_stops_where_no_entry_of_the_gradient_is_larger_than_tol(name, tol):
+    X, y = LOADERS[name](return_X_y=True)
+    fitted = SoftmaxSGDClassifier(alpha=ALPHA, tol=tol, max_iter=1000, random_state=0).fit(X, y)
+    assert_gradient_is_within(tol, fitted, X, y)
     assert fitted.n_iter_ < 1000
+
+
+@pytest.mark.parametrize("variance_reduction", [True, False])
+def test_epochs_alone_stop_there_too(monkeypatch, variance_reduction):
+    monkeypatch.setattr(_automatic.Epochs, "_is_turn_of_newton", lambda self: False)
+    X, y = load_digits(return_X_y=True)
+    model = SoftmaxSGDClassifier(alpha=ALPHA, tol=1e-3, max_iter=1000, random_state=0, variance_reduction=variance_reduction)
+    model.fit(X, y)
+    assert_gradient_is_within(1e-3, model, X, y)
+    checked_at = model.n_iter_  # the gradient is not computed more often than when the epochs have grown by half
+    assert checked_at == 10 if variance_reduction else checked_at in (2, 3, 5, 8, 12, 18, 27, 41, 62, 93, 140, 210, 315, 473, 710)
 
 
 def test_an_optimum_is_left_as_it_is_by_a_warm_start():
