@@ -61,9 +61,9 @@ for name, curve in losses.items():
     axis.plot(rows, curve, color=colours[name], linewidth=2.2, label=name)
 axis.axvspan(*DRIFT, color="0.92", zorder=0)
 axis.axvline(NEW_CLASS, color="grey", linewidth=1)
-axis.set(xlabel="rows", ylabel="recent_progressive_loss_ (nats)", xlim=(0, N_ROWS))
-top = axis.get_ylim()[1]
-axis.text(DRIFT[0] + 100, 0.95 * top, "classes move", color="grey", va="top")
-axis.text(NEW_CLASS + 100, 0.95 * top, "a new class", color="grey", va="top")
+axis.set(xlabel="rows", ylabel="recent_progressive_loss_ (nats)", yscale="log")
+axis.set(xlim=(0, N_ROWS), ylim=(0.005, 4))
+axis.text(DRIFT[0] + 100, 2.5, "classes move", color="grey")
+axis.text(NEW_CLASS + 100, 2.5, "a new class", color="grey")
 axis.legend(frameon=False, loc="upper left")
 plt.show()
