@@ -220,49 +220,57 @@ def print_table(title, fits):
         print(f"the optimum is not exact: a fit is {-lowest:.1e} below it")
 
 
-LOWEST = 1e-6
-COLOURS = {"ours": "#d62728", "ours, default": "#d62728", "lbfgs": "#1f4e79", "saga": "#5b9bd5", "newton-cholesky": "#2e8b57"}
+# The picture
+
+LOWEST = 1e-6  # smaller than anything that counts
+STYLES = {  # in the order of the legend
+    "ours": dict(label="SoftmaxSGDClassifier,\nepoch by epoch", color="#d62728", linewidth=3.2, zorder=4),
+    "ours, default": dict(
+        label="SoftmaxSGDClassifier,\nstopped by itself", color="#d62728", linestyle="none", marker="*", markersize=14, zorder=5
+    ),
+    "lbfgs": dict(label="LogisticRegression,\nlbfgs", color="#1f4e79", linewidth=1.8),
+    "saga": dict(label="LogisticRegression,\nsaga", color="#5b9bd5", linewidth=1.8),
+    "newton-cholesky": dict(label="LogisticRegression,\nnewton-cholesky", color="#2e8b57", linewidth=1.8),
+    "mlp": dict(label="MLPClassifier", color="#8c8c8c", linewidth=1.4, linestyle="--"),
+    "torch": dict(label="PyTorch", color="#8c8c8c", linewidth=1.4, linestyle=":"),
+}
 
 
 def draw(curves, file):
-    """Suboptimality against CPU seconds, a panel for each set (column) and setting (row)."""
+    """Suboptimality against CPU seconds, a panel for each set, standardised: there all solvers get the same data."""
     import matplotlib
 
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    sets, settings = [[*dict.fromkeys(key)] for key in zip(*curves)]
-    figure, axes = plt.subplots(
-        len(settings), len(sets), figsize=(3.2 * len(sets), 3.0 * len(settings) + 0.5), squeeze=False, layout="constrained"
-    )
-    for (name, setting), fits in curves.items():
-        axis = axes[settings.index(setting), sets.index(name)]
+    panels = {name: fits for (name, setting), fits in curves.items() if setting == "standardised"}
+    n_columns = 3
+    n_rows = len(panels) // n_columns + 1  # the legend has a place among the panels
+    size = 3.5 * n_columns, 3.0 * n_rows
+    figure, axes = plt.subplots(n_rows, n_columns, figsize=size, sharey=True, squeeze=False, layout="constrained")
+    for axis, (name, fits) in zip(axes.flat, panels.items()):
         draw_panel(axis, fits)
-        axis.set_title(f"{name}, {setting}", fontsize=10)
-    for axis in axes.flat:
-        axis.set_visible(axis.has_data())
-    for axis in axes[-1]:
-        axis.set_xlabel("CPU seconds")
+        axis.set_title(name)
     for axis in axes[:, 0]:
-        axis.set_ylabel("suboptimality")
+        axis.set_ylabel("distance from the optimum")
     handles = {label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels())}
-    figure.legend(handles.values(), handles, loc="outside lower center", ncols=min(len(handles), 2 * len(sets)), frameon=False)
+    labels = [style["label"] for style in STYLES.values() if style["label"] in handles]
+    for axis in axes.flat[len(panels) :]:
+        axis.set_axis_off()
+    axes.flat[-1].legend([*map(handles.get, labels)], labels, loc="center", fontsize=11, labelspacing=0.9, frameon=False)
     figure.savefig(file, dpi=130)
 
 
 def draw_panel(axis, fits):
-    for name, of_solver in fits.items():
-        if not SOLVERS[name].scores_objective:
-            continue
-        # smaller than anything that counts is drawn at the edge
-        points = [(fit.seconds, max(fit.suboptimality, LOWEST)) for fit in of_solver]
-        is_ours, is_single = name.startswith("ours"), name == "ours, default"
-        style = {"color": COLOURS.get(name, "#b0b0b0"), "label": name, "zorder": 3 if is_ours else 2}
-        style |= {"linestyle": "none", "marker": "*", "markersize": 11} if is_single else {"linewidth": 2.6 if is_ours else 1.4}
-        if name in ("mlp", "torch"):
-            style["linestyle"] = {"mlp": "--", "torch": ":"}[name]
-        axis.plot(*zip(*points), clip_on=not is_single, **style)
-    axis.set(xscale="log", yscale="log", ylim=(LOWEST, 2))
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
+
+    for name in (name for name in STYLES if name in fits):
+        points = [(fit.seconds, max(fit.suboptimality, LOWEST)) for fit in fits[name]]
+        axis.plot(*zip(*points), clip_on=len(points) > 1, **STYLES[name])
+    axis.set(xscale="log", yscale="log", ylim=(LOWEST, 2), xlabel="CPU seconds of fit")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.xaxis.set_minor_locator(NullLocator())
     axis.grid(alpha=0.25, linewidth=0.6)
     axis.spines[["top", "right"]].set_visible(False)
 
@@ -272,12 +280,18 @@ def main():
     parser.add_argument("--data", metavar="DIR", help="folder with load.py, which has NAMES and load(name)")
     parser.add_argument("--csv", metavar="FILE", help="write all fits there")
     parser.add_argument("--plot", metavar="FILE", help="draw suboptimality against seconds; needs matplotlib")
+    parser.add_argument("--from-csv", metavar="FILE", help="measure nothing: draw what --csv has written there")
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--solvers", nargs="+", metavar="NAME", choices=[*SOLVERS], help="only these")
     parser.add_argument("--seconds", type=float, default=40.0, help="CPU time that a fit may take, about")
     parser.add_argument("--repeats", type=int, default=3, help="of the fits that decide a time")
     parser.add_argument("--quick", action="store_true", help="few rows, fits of a tenth of a second: does it run?")
     options = parser.parse_args()
+    if options.from_csv:
+        if not options.plot:
+            parser.error("--from-csv is for --plot")
+        draw(read(options.from_csv), options.plot)
+        return
     seconds, repeats = (0.1, 1) if options.quick else (options.seconds, options.repeats)
     known, solvers = set_names(options.data), options.solvers or [*rivals.available(SOLVERS)]
     sets = options.sets or [*([QUICK] if options.quick else [name for name in REAL if name in known]), MNIST_LIKE, ILL]
@@ -310,6 +324,17 @@ def write(curves, file):
     ]
     with open(file, "w", newline="") as stream:
         csv.writer(stream).writerows([header, *table])
+
+
+def read(file):
+    """What `write` has written."""
+    curves = {}
+    with open(file, newline="") as stream:
+        for row in csv.DictReader(stream):
+            max_iter = DEFAULT if row["max_iter"] == "default" else int(row["max_iter"])
+            fit = Fit(max_iter, *(float(row[column]) for column in ("seconds", "suboptimality", "held_out")))
+            curves.setdefault((row["set"], row["setting"]), {}).setdefault(row["solver"], []).append(fit)
+    return curves
 
 
 if __name__ == "__main__":

@@ -211,10 +211,10 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     References
     ----------
-    .. [1] P. Toulis, E. Airoldi, "Asymptotic and finite-sample properties of estimators based on stochastic gradients", Annals of
+    .. [1] Toulis and Airoldi, "Asymptotic and finite-sample properties of estimators based on stochastic gradients", Annals of
        Statistics 45, 2017.
-    .. [2] A. Defazio, "A simple practical accelerated method for finite sums", NeurIPS 2016.
-    .. [3] L. Bottou, "Large-scale machine learning with stochastic gradient descent", COMPSTAT 2010.
+    .. [2] Defazio, "A simple practical accelerated method for finite sums", NeurIPS 2016.
+    .. [3] Bottou, "Large-scale machine learning with stochastic gradient descent", COMPSTAT 2010.
 
     Examples
     --------

@@ -86,7 +86,7 @@ def merge(models, weights=None, base=None):
 
     References
     ----------
-    .. [1] R. McDonald, K. Hall, G. Mann, "Distributed training strategies for the structured perceptron", NAACL 2010.
+    .. [1] McDonald, Hall and Mann, "Distributed training strategies for the structured perceptron", NAACL 2010.
 
     Examples
     --------

@@ -15,7 +15,7 @@ import matplotlib.pyplot as plt
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax import LossCurveDisplay, SoftmaxSGDClassifier
 
 X, y = load_digits(return_X_y=True)
 alphas = {1e-2: "#1f4e79", 1e-3: "#5b9bd5", 1e-4: "#d62728"}
@@ -30,17 +30,13 @@ for alpha, clf in fits.items():
 
 # %%
 # The first epochs bring most of it, the others the last digits. A fit stops by itself when its
-# gradient is below ``tol``.
+# gradient is below ``tol``. ``LossCurveDisplay`` plots the curve, here three in one picture.
 figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
 for alpha, clf in fits.items():
-    axis.plot(
-        range(1, clf.n_iter_ + 1),
-        clf.loss_curve_,
-        color=alphas[alpha],
-        linewidth=2.2,
-        label=f"alpha={alpha:g}",
+    LossCurveDisplay.from_estimator(
+        clf, ax=axis, name=f"alpha={alpha:g}", color=alphas[alpha], linewidth=2.2
     )
-axis.set(xlabel="epoch", ylabel="objective (nats)", yscale="log", title="loss_curve_")
+axis.set(yscale="log", title="loss_curve_")
 axis.legend(frameon=False)
 plt.show()
 

@@ -3,9 +3,9 @@ Text out of core
 ================
 
 Which package was this docstring written for? The texts are the docstrings of the packages that
-are installed here, read from one source file after another, so that there is never more than one
-batch in memory. ``HashingVectorizer`` needs no vocabulary, and the model takes its rows as they
-are: sparse, with 2^16 columns.
+are installed here, read from one source file after another, so that there is never more in memory
+than a few hundred of them. ``HashingVectorizer`` needs no vocabulary, and the model takes its rows
+as they are: sparse, with 2^16 columns.
 """
 
 # %%
@@ -13,8 +13,6 @@ are: sparse, with 2^16 columns.
 # ---------------------
 #
 # A generator for each package opens one file after another, in a random order, and they take turns.
-# Neighbours in a file are alike, so rows pass through a buffer from which one is drawn at random: a
-# stream is learnt from best if it is mixed.
 import importlib.util
 import re
 from itertools import chain, islice
@@ -24,7 +22,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.feature_extraction.text import HashingVectorizer
 
-from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax import SoftmaxSGDClassifier, fit_batches
 
 PACKAGES = ["matplotlib", "numpy", "scipy", "sklearn"]
 # would give them away
@@ -41,61 +39,53 @@ def docstrings(package):
                 yield NAMES.sub(" ", text), package
 
 
-def mixed(stream, size=1000):
-    """The same rows, each at a random time after it came."""
-    rng, buffer = np.random.default_rng(0), []
-    for row in stream:
-        if len(buffer) == size:
-            at = rng.integers(size)
-            row, buffer[at] = buffer[at], row
-            yield row
-        else:
-            buffer.append(row)
-    yield from buffer
+def batches(n_texts=8000, size=50):
+    """Lists of texts, and of their packages."""
+    in_turn = chain.from_iterable(zip(*map(docstrings, PACKAGES)))
+    stream = islice(in_turn, n_texts)
+    while batch := list(islice(stream, size)):
+        texts, packages = zip(*batch)
+        yield list(texts), list(packages)
 
 
 # %%
 # Learn from it
 # -------------
 #
-# Each batch is scored first and then learnt from: the curve is of rows that the model has not seen.
+# ``fit_batches`` sends the texts through the vectorizer and gives them to ``partial_fit``.
+# Neighbours in a file are alike, and a stream is learnt from best if it is mixed: rows wait in a
+# buffer, from which a random half is drawn whenever it is full. Each row is predicted before it is
+# learnt from, so that the curve is of rows that the model has not seen.
 vectorizer = HashingVectorizer(n_features=2**16, alternate_sign=False)
 clf = SoftmaxSGDClassifier()
-in_turn = chain.from_iterable(zip(*map(docstrings, PACKAGES)))
-stream = mixed(islice(in_turn, 8000))
-rows, losses, hits = [0], [], []
-while batch := list(islice(stream, 100)):
-    texts, y = zip(*batch)
-    X = vectorizer.transform(texts)
-    if rows[-1]:
-        log_proba = clf.predict_log_proba(X)
-        losses += [*-log_proba[np.arange(len(y)), np.searchsorted(clf.classes_, y)]]
-        hits += [*(clf.classes_[log_proba.argmax(axis=1)] == y)]
-    clf.partial_fit(X, y, classes=PACKAGES)
-    rows.append(rows[-1] + len(y))
+curve = []
 
-print(f"{rows[-1]} docstrings, {X.shape[1]} columns")
-loss, accuracy = np.mean(losses[-1000:]), np.mean(hits[-1000:])
-print(f"the last 1000: log loss {loss:.2f} nats, accuracy {accuracy:.2f}")
+
+def record(progress):
+    loss, lately = progress.progressive_loss, clf.recent_progressive_loss_
+    curve.append((progress.n_rows, loss, lately))
+
+
+fit_batches(
+    clf,
+    batches,
+    classes=PACKAGES,
+    transform=vectorizer,
+    shuffle_buffer=400,
+    random_state=0,
+    progress=record,
+)
+rows, losses, lately = np.transpose(curve)
+print(f"{rows[-1]:.0f} docstrings, {clf.n_features_in_} columns")
+print(f"log loss of all {losses[-1]:.2f} nats, of the last thousand {lately[-1]:.2f}")
 
 # %%
 figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
-so_far, window = np.arange(1, len(losses) + 1), 200
-lately = np.convolve(losses, np.full(window, 1 / window), mode="valid")
-axis.plot(
-    so_far[window - 1 :] + rows[1],
-    lately,
-    color="#f0a3a3",
-    linewidth=1.4,
-    label=f"of the last {window}",
-)
-axis.plot(
-    so_far + rows[1],
-    np.cumsum(losses) / so_far,
-    color="#d62728",
-    linewidth=2.4,
-    label="of all so far",
-)
+for values, colour, label in (
+    (lately, "#f0a3a3", "recent_progressive_loss_"),
+    (losses, "#d62728", "progressive_loss_"),
+):
+    axis.plot(rows, values, color=colour, linewidth=2.4, label=label)
 axis.axhline(np.log(len(PACKAGES)), color="grey", linestyle=":", linewidth=1)
 axis.text(40, np.log(len(PACKAGES)) + 0.02, "guessing", color="grey")
 axis.set(
