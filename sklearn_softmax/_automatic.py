@@ -37,7 +37,7 @@ FIRST_CHECK = 10
 GROWTH_BETWEEN_CHECKS = 1.5
 BLOCK = 1024  # features
 TINY = np.finfo(np.float64).tiny
-# A model for some sparse rows is made of their features only, if there are so many times more.
+# The model for some sparse rows is made of their features only, until 1 / this of all features was asked for.
 MUCH_MORE = 8
 # The scales of features are not taken from fewer rows than this without a warning.
 FEW_ROWS = 20
@@ -208,6 +208,8 @@ class Stream:
         Whether the penalty has a scale for each feature.
     record : ndarray of shape (4,)
         The progressive loss; see Record in kernels/kernels.h.
+    n_asked_for : int
+        Features of sparse rows predicted one by one since the model last changed.
     """
 
     class_counts: np.ndarray
@@ -218,6 +220,7 @@ class Stream:
     averages: bool = True
     standardizes: bool = True
     record: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    n_asked_for: int = 0
 
     @classmethod
     def empty(cls, n_features, n_classes, dtype):
@@ -280,8 +283,11 @@ class Stream:
         return self.original
 
     def rows_and_predictor(self, X):
-        """X and the model to predict with; only with features that X has, if all of them would cost much more."""
-        if self.original is not None or not (issparse(X) and self.iterates.is_sparse) or X.nnz * MUCH_MORE > X.shape[1]:
+        """X and the model to predict with; only with features that X has, as long as all of them would cost much more."""
+        if self.original is not None or not (issparse(X) and self.iterates.is_sparse):
+            return X, self.predictor()
+        self.n_asked_for += X.nnz
+        if self.n_asked_for * MUCH_MORE > X.shape[1]:
             return X, self.predictor()
         features, columns = np.unique(np.append(X.indices, 0), return_inverse=True)  # a model has a feature at least
         X = type(X)((X.data, columns[:-1].astype(X.indices.dtype), X.indptr), shape=(X.shape[0], len(features)))
@@ -315,7 +321,7 @@ class Stream:
 
     def __getstate__(self):
         # what follows from the iterates is not stored
-        return vars(self) | ({} if self.iterates is None else {"original": None})
+        return vars(self) | {"n_asked_for": 0} | ({} if self.iterates is None else {"original": None})
 
     def trainable(self, settings):
         """This stream, in memory that kernels can write to, with its own clock."""
@@ -338,7 +344,7 @@ class Stream:
         if self.iterates is None or (self.iterates.is_sparse, self.iterates.is_centred) != kind:
             self._enter(problem, *kind, settings)
         penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
-        self.original = None
+        self.original, self.n_asked_for = None, 0
         self.iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, follows=True, record=self.record)
 
     def _enter(self, problem, is_sparse, is_centred, settings):
