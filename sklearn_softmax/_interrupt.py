@@ -6,7 +6,7 @@ from _signal import SIGINT, getsignal, signal
 __all__ = ["held_interrupt"]
 
 
-class held_interrupt:  # noqa: N801  (a context manager, in a microsecond)
+class held_interrupt:
     """What begins under it ends, or fails for a reason of its own; then Ctrl-C has its turn.
 
     Kernels change memory in place. An interrupt between that and the rest of a model would leave one that is half of a call.
