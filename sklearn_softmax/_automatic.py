@@ -613,7 +613,8 @@ class Epochs:
     def _become(self, solution):
         """Predict with what Newton's method found."""
         self.original = Model.zeros(*solution.rows.shape[::-1], self.problem.X.dtype)
-        self.original.set_rows(solution.rows, solution.intercept)
+        largest = np.finfo(self.problem.X.dtype).max / 4  # as in Coordinates.to_original
+        self.original.set_rows(np.clip(solution.rows, -largest, largest), solution.intercept)
 
     def model(self):
         """The model to predict with, in the units of X."""

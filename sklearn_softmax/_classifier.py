@@ -329,7 +329,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             Labels.
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the examples, 0 or positive; None is 1 for each.
+            Weights of the examples, from 0 to 1e30; None is 1 for each.
 
         X_val : {array-like, sparse} of shape (n_val, n_features) or None, default=None
             Examples for `early_stopping`, in place of a part of X.
@@ -418,7 +418,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             All labels that can occur; needed in the first call, unless `new_classes` is "add".
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the examples, 0 or positive. If all are 0 nothing changes.
+            Weights of the examples, from 0 to 1e30. If all are 0 nothing changes.
 
         Returns
         -------
