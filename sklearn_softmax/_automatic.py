@@ -332,34 +332,44 @@ class Stream:
         record = np.require(self.record, requirements="W")
         stream = replace(self, averages=averages, standardizes=settings.standardize, record=record)
         if self.iterates is None:
-            stream.moments, stream.clock = self.moments.copy(), replace(self.clock)
+            stream.clock = replace(self.clock)
         elif not self.iterates.is_writeable():
-            stream.iterates = self.iterates.copy()
-            stream.moments, stream.clock = stream.iterates.features, stream.iterates.clock
+            stream._go_on_with(self.iterates.copy())
         return stream
+
+    def copy(self):
+        """A copy that shares no memory that training changes."""
+        stream = replace(self, clock=replace(self.clock), record=self.record.copy())
+        if self.iterates is not None:
+            stream._go_on_with(self.iterates.copy())
+        return stream
+
+    def _go_on_with(self, iterates):
+        self.iterates, self.moments, self.clock = iterates, iterates.features, iterates.clock
 
     def advance(self, problem, settings):
         """Learn from each row once, in order."""
         kind = issparse(problem.X), settings.fit_intercept and not issparse(problem.X)
-        if self.iterates is None or (self.iterates.is_sparse, self.iterates.is_centred) != kind:
-            self._enter(problem, *kind, settings)
+        iterates = self.iterates
+        if iterates is None or (iterates.is_sparse, iterates.is_centred) != kind:
+            iterates = self._entering(problem, *kind, settings)
         penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
+        iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, follows=True, record=self.record)
+        self._go_on_with(iterates)
         self.original, self.n_asked_for = None, 0
-        self.iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, follows=True, record=self.record)
 
-    def _enter(self, problem, is_sparse, is_centred, settings):
-        """Go on in the coordinates that suit a container."""
-        original, clock = self.predictor(), self.clock
-        if clock.weight > 0 and not self.moments.weight.any():
+    def _entering(self, problem, is_sparse, is_centred, settings):
+        """Iterates, in memory of their own, that go on in the coordinates that suit a container."""
+        original = self.predictor()
+        if self.clock.weight > 0 and self.clock.n_rows == 0 and not self.moments.weight.any():
             self.suppose_that_all_rows_were_like(problem)
+        moments, clock = self.moments.copy(), replace(self.clock)
         n_features = len(self.moments.weight)
         coordinates = Coordinates.empty(n_features, original.weights.dtype)
         if clock.weight > 0:
-            coordinates = stream_coordinates(self.moments, clock.weight, is_centred, settings.standardize, original.weights)
+            coordinates = stream_coordinates(moments, clock.weight, is_centred, settings.standardize, original.weights)
         weights, intercept = coordinates.from_original(original)
-        self.iterates = Iterates.starting(
-            weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, self.moments, clock
-        )
+        return Iterates.starting(weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, moments, clock)
 
     def suppose_that_all_rows_were_like(self, problem):
         """Statistics of rows that are gone, for a model that came from elsewhere with a clock and without them."""
@@ -424,7 +434,8 @@ class Epochs:
         self.next_check = FIRST_CHECK if settings.variance_reduction else 2
         self.next_newton, self.has_stalled = MOST_EPOCHS, False
         self.step = 0.0  # of Point-SAGA
-        self.curvature = None  # mean over the rows of sum over the classes of p (1 - p)
+        # mean over the rows of sum over the classes of p (1 - p): the most that it can be until an epoch tells
+        self.curvature = 1 - 1 / n_classes
         self.original = None
 
     def run(self):
@@ -619,7 +630,8 @@ class Epochs:
     def _become(self, solution):
         """Predict with what Newton's method found."""
         self.original = Model.zeros(*solution.rows.shape[::-1], self.problem.X.dtype)
-        self.original.set_rows(solution.rows, solution.intercept)
+        largest = np.finfo(self.problem.X.dtype).max / 4  # as in Coordinates.to_original
+        self.original.set_rows(np.clip(solution.rows, -largest, largest), solution.intercept)
 
     def model(self):
         """The model to predict with, in the units of X."""

@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
 from . import kernels
+from ._interrupt import held_interrupt
 from ._layout import Model
 from ._objective import Penalty, kernel_rows, raw_prediction
 from ._schedule import default_eta0, step_sizes
@@ -139,6 +140,10 @@ class Stream:
         model = self.model.trainable(average=settings.average is not None)
         return replace(self, model=model, record=np.require(self.record, requirements="W"))
 
+    def copy(self):
+        """A copy that shares no memory."""
+        return replace(self, model=self.model.copy(), record=self.record.copy())
+
     def advance(self, problem, settings):
         """Learn from each row once, in order."""
         weight = problem.sample_weight
@@ -255,8 +260,8 @@ class _Sweeper:
         X = self.problem.X
         limit, units = (1e300, 1e100) if X.dtype == np.float64 else (1e36, 1e10)  # units: what 1 / scale may reach
         n_terms = X.shape[1] + 1
-        total_step = float(np.sum(eta * self.problem.sample_weight[order]))
         with np.errstate(over="ignore"):
+            total_step = float(np.sum(eta * self.problem.sample_weight[order]))
             self.bound_of_weights += total_step * self.bound_of_x
             bound_of_scores = self.bound_of_weights * self.bound_of_x * n_terms
             return not (bound_of_scores < limit and self.bound_of_weights * units < limit)
@@ -308,7 +313,8 @@ class Epochs:
         weight = self.normalised.sample_weight[order]
         t = 1 + self.n_epochs * n_samples + np.cumsum(weight) - weight
         eta = step_sizes(settings.learning_rate, t, eta0=self.eta0, power_t=settings.power_t, alpha=self.alpha)
-        loss = self.sweeper.run(order, t, eta, self.alpha) / n_samples
+        with held_interrupt():  # not between an overflow and its repair
+            loss = self.sweeper.run(order, t, eta, self.alpha) / n_samples
         self.n_epochs += 1
         return loss + self.penalty(self.sweeper.model.rows()[0])
 

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _handover, _solver, _validation
 from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
+from ._interrupt import held_interrupt
 from ._layout import Model
 from ._objective import raw_prediction
 from ._schedule import SCHEDULES
@@ -328,7 +329,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             Labels.
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the examples, 0 or positive; None is 1 for each.
+            Weights of the examples, from 0 to 1e30; None is 1 for each.
 
         X_val : {array-like, sparse} of shape (n_val, n_features) or None, default=None
             Examples for `early_stopping`, in place of a part of X.
@@ -417,7 +418,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             All labels that can occur; needed in the first call, unless `new_classes` is "add".
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the examples, 0 or positive. If all are 0 nothing changes.
+            Weights of the examples, from 0 to 1e30. If all are 0 nothing changes.
 
         Returns
         -------
@@ -429,8 +430,12 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         ValueError
             If `classes` is missing in the first call or another one later, if y has labels that are not in it (unless
             `new_classes` is "add"), or if the input is not what is said above. The model is then as it was.
+
+        Notes
+        -----
+        Ctrl-C waits until the rows are learnt from: a call is never learnt from by half.
         """
-        with self._unchanged_on_error():
+        with held_interrupt(), self._unchanged_on_error():
             is_first = not hasattr(self, "_stream")
             settings = self._checked_settings()
             before = None if is_first else self.classes_
@@ -498,7 +503,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     @contextmanager
     def _unchanged_on_error(self):
-        """Attributes as they were if anything is raised. (Arrays are changed in place only after all checks.)"""
+        """Attributes as they were if anything is raised. (Arrays are changed in place only after all that can fail.)"""
         before = dict(vars(self))
         try:
             yield

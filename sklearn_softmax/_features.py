@@ -25,11 +25,13 @@ PENALTY_IN_SCALE = 20.0
 RARITY_EXPONENT = 0.25
 # Of the mean of a dense column. What varies less is the rounding of x - offset.
 SMALLEST_RELATIVE_SCALE = 1e-12
+# Of the penalty's scale, of sparse columns: what the penalty holds so fast does not move, and its square stays a number.
+SMALLEST_SCALE_OF_PENALTY = 1e-12
 
 
 def inverse_or_zero(scale):
     """1 / scale, or 0 where the scale is 0 or so small that there is none."""
-    return np.divide(1, scale, out=np.zeros_like(scale), where=scale > 1e-300)
+    return np.divide(1, scale, out=np.zeros_like(scale), where=scale > np.finfo(np.float64).tiny)
 
 
 N_COLUMNS = 8
@@ -213,10 +215,13 @@ def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
     mean, active_deviation, root_mean_square, share = spreads
     if issparse(X):
         scale = root_mean_square * share ** (RARITY_EXPONENT / 2)
+        scale = np.maximum(scale, SMALLEST_SCALE_OF_PENALTY * np.sqrt(alpha) * penalty_scale)
     else:
         scale = np.sqrt(share) * (active_deviation if centre else root_mean_square)
         scale = np.maximum(scale, SMALLEST_RELATIVE_SCALE * np.abs(mean))
-        scale = np.hypot(scale, np.sqrt(PENALTY_IN_SCALE * alpha) * np.minimum(penalty_scale, 1e300))
-    inverse_scale = inverse_or_zero(np.where(penalty_scale > 0, scale, 0))
+        with np.errstate(over="ignore"):
+            of_penalty = np.minimum(np.sqrt(PENALTY_IN_SCALE * alpha) * penalty_scale, 1e307)
+        scale = np.hypot(scale, of_penalty)
+    inverse_scale = np.minimum(inverse_or_zero(np.where(penalty_scale > 0, scale, 0)), np.finfo(X.dtype).max)
     arrays = (mean if centre else np.zeros_like(mean), inverse_scale, np.ones_like(scale), penalty_scale * inverse_scale)
     return Coordinates(*(array.astype(X.dtype) for array in arrays))

@@ -209,8 +209,12 @@ class Model:
         """Overwrite this model with `other`, in place."""
         self.weights[:] = other.weights
         self.intercept[:] = other.intercept
-        self.average, self.intercept_average = None, None
-        if other.average is not None:
-            self.average = _aligned(other.average.copy())
-            self.intercept_average = other.intercept_average.copy()
+        if other.average is None:
+            self.average, self.intercept_average = None, None
+        else:
+            if self.average is None:
+                self.average = aligned_zeros(*other.average.shape, other.average.dtype)
+                self.intercept_average = np.empty_like(other.intercept_average)
+            self.average[:] = other.average
+            self.intercept_average[:] = other.intercept_average
         self.averaged_weight = other.averaged_weight

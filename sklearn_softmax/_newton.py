@@ -71,8 +71,8 @@ class NewtonSolution(NamedTuple):
 
 
 def _inverse(numbers):
-    """1 / `numbers`, and 0 where they are 0."""
-    return np.divide(1.0, numbers, out=np.zeros(len(numbers)), where=numbers != 0)
+    """1 / `numbers`, and 0 where they are 0 or have no inverse."""
+    return np.divide(1.0, numbers, out=np.zeros(len(numbers)), where=numbers > np.finfo(np.float64).tiny)
 
 
 class _Problem:
@@ -188,9 +188,8 @@ class _Problem:
         diagonal = np.zeros((len(self.l2), self.proba.shape[1]))
         for block in self.blocks:
             squares = self.X[block].astype(np.float64)
-            squares.data **= 2
+            squares.data = (squares.data * self.inverse_scale[squares.indices, 0]) ** 2  # in this order, or it may overflow
             self._add_backward(squares, self.shares[block, None] * self.proba[block] * (1 - self.proba[block]), diagonal)
-        diagonal[:-1] *= self.inverse_scale**2
         diagonal += self.l2
         return np.maximum(diagonal, SMALLEST)
 

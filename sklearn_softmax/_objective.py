@@ -120,12 +120,12 @@ class Penalty:
     @property
     def l2(self):
         """Of each feature: l2_j/2 ||W_j||_2^2 is its part of the penalty."""
-        return self.alpha * self.l2_ratio * np.square(self.scale)
+        return self.alpha * self.l2_ratio * np.square(self.scale, dtype=np.float64)  # which a large alpha needs
 
     @property
     def l1(self):
         """Of each feature: l1_j ||W_j||_1 is its part of the penalty."""
-        return self.alpha * self.l1_ratio * self.scale
+        return self.alpha * self.l1_ratio * np.asarray(self.scale, dtype=np.float64)
 
     def __call__(self, rows):
         rows = rows * self.scale

@@ -103,7 +103,7 @@ def advance(stream, problem, settings, is_known=None):
     """
     begin = 0
     if is_known is not None:
-        is_known = is_known.copy()
+        stream, is_known = stream.copy(), is_known.copy()  # one pass may be over when the next one fails
         entries = [(np.argmax(problem.y == number), number) for number in np.flatnonzero(~is_known)]
         for row, number in sorted(entries):
             if row > begin:

@@ -27,6 +27,9 @@ __all__ = [
     "validation_problem",
 ]
 
+# The average of a stream counts with the fourth power of the sum of weights, which has to be a number.
+LARGEST_WEIGHT = 1e30
+INDEX_TYPES = np.dtype(np.int32), np.dtype(np.int64)
 NOT_CSR = "X is not a valid CSR matrix: "
 
 
@@ -74,10 +77,16 @@ class Problem:
         return replace(self, sample_weight=self.sample_weight / self.sample_weight.mean())
 
 
+def _is_plain_memory(array):
+    """Whether it is what a pointer can walk through."""
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned
+
+
 def _is_plain(estimator, X, dtype):
     """Whether X needs neither a closer look nor a change: that takes microseconds to see, and is so in most calls of a stream."""
     if type(X) is np.ndarray:
-        values, is_right = X, X.ndim == 2 and X.flags.c_contiguous
+        values, is_right = X, X.ndim == 2 and _is_plain_memory(X)
     elif isinstance(X, csr_matrix | csr_array):
         values, is_right = X.data, X.ndim == 2
     else:
@@ -96,18 +105,25 @@ def checked_X(estimator, X, *, dtype, reset, y="no_validation"):
         return _canonical(X) if issparse(X) else X
     checked = validate_data(estimator, X, y, reset=reset, dtype=dtype, order="C", accept_sparse="csr", accept_large_sparse=True)
     X = checked[0] if isinstance(checked, tuple) else checked
-    if issparse(X):
-        X = _canonical(X)
+    X = _canonical(X) if issparse(X) else np.require(X, requirements="A")
     return (X, checked[1]) if isinstance(checked, tuple) else X
 
 
 def _canonical(X):
     """CSR with sorted, unique indices of one integer type and without zeros; a copy if that takes a change."""
     # a kernel would follow a wrong index anywhere
+    if len(X.indptr) != X.shape[0] + 1:
+        raise ValueError(NOT_CSR + f"its indptr has {len(X.indptr)} numbers, but it has {X.shape[0]} rows.")
     if X.indptr[0] != 0 or X.indptr[-1] > len(X.data) or len(X.data) != len(X.indices):
         raise ValueError(NOT_CSR + "its indptr does not rise from 0 to the number of stored values.")
-    if X.indices.dtype != X.indptr.dtype:
-        X = type(X)((X.data, X.indices.astype(np.int64), X.indptr.astype(np.int64)), shape=X.shape)
+    arrays = X.data, X.indices, X.indptr
+    if any(array.ndim != 1 for array in arrays):
+        raise ValueError(NOT_CSR + "its data, indices and indptr are not vectors.")
+    if X.indices.dtype != X.indptr.dtype or X.indices.dtype not in INDEX_TYPES or not all(map(_is_plain_memory, arrays)):
+        if X.indices.dtype.kind not in "iu" or X.indptr.dtype.kind not in "iu":
+            raise ValueError(NOT_CSR + "its indices and indptr are not integers.")
+        data, *indices = (np.require(array, dtype, "CA") for array, dtype in zip(arrays, (None, np.int64, np.int64)))
+        X = type(X)((data, *indices), shape=X.shape)
     flaw = kernels.flaw_of_csr(*kernel_rows(X), n_features=X.shape[1])
     if flaw == "starts":
         raise ValueError(NOT_CSR + "its indptr does not rise from 0 to the number of stored values.")
@@ -118,6 +134,8 @@ def _canonical(X):
         X = X.copy()
         X.sum_duplicates()
         X.eliminate_zeros()
+        if not np.isfinite(X.data).all():
+            raise ValueError(NOT_CSR + "it has duplicates that add up to more than a number can be.")
     return X
 
 
@@ -151,6 +169,10 @@ def _checked_weight(sample_weight, n_samples, name="sample_weight"):
         raise ValueError(f"{name} contains NaN or infinity: {weight[~np.isfinite(weight)][0]}. Give finite weights.")
     if (weight < 0).any():
         raise ValueError(f"Negative values in data passed to {name!r}: {weight.min()}. Use 0 to leave a row out.")
+    if (weight > LARGEST_WEIGHT).any():
+        raise ValueError(
+            f"{name} has a weight of {weight.max()}, more than {LARGEST_WEIGHT:g}. Divide all weights by one number."
+        )
     return weight
 
 
@@ -214,6 +236,8 @@ def _weights_of_classes(class_weight, classes, counts, may_grow=False):
     weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(f"class_weight={class_weight!r} must not contain negative, infinite or NaN weights.")
+    if (weights > LARGEST_WEIGHT).any():
+        raise ValueError(f"class_weight has a weight of {weights.max()}, more than {LARGEST_WEIGHT:g}. Divide all by one number.")
     return weights
 
 

@@ -16,10 +16,13 @@ import hypothesis  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-# CI repeats itself; elsewhere every run looks for other examples
-hypothesis.settings.register_profile("ci", derandomize=True)
-if os.environ.get("CI"):
-    hypothesis.settings.load_profile("ci")
+# CI repeats itself; elsewhere every run looks for other examples, and "nightly" (see CONTRIBUTING) for more than 100,000
+hypothesis.settings.register_profile("short", max_examples=40, stateful_step_count=30, deadline=None)
+SHORT = hypothesis.settings.get_profile("short")
+hypothesis.settings.register_profile("ci", parent=SHORT, derandomize=True)
+every_check = list(hypothesis.HealthCheck)
+hypothesis.settings.register_profile("nightly", parent=SHORT, max_examples=6000, suppress_health_check=every_check)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "short")
 
 
 def _exact(value):

@@ -48,7 +48,7 @@ SOFTMAX_INLINE void move_centre_to_mean(Feature& f, double inverse_weight) {
     f.sum = 0;
 }
 
-SOFTMAX_INLINE double inverse_or_zero(double x) { return x > 1e-300 ? 1 / x : 0; }
+SOFTMAX_INLINE double inverse_or_zero(double x) { return x > 2.3e-308 ? 1 / x : 0; }
 
 // Of a feature whose centre is the mean. No branches: it stands in loops over many features.
 SOFTMAX_INLINE Spread spread_about(double unit, double weight, double centre, double square, double total) {
@@ -69,17 +69,21 @@ struct Place {
     double offset, inverse_scale, gain, penalty_ratio;
 };
 
+// In T, an inverse scale stays a number.
+template <class T>
 SOFTMAX_INLINE Place place(const Spread& s, bool centre, bool standardize) {
+    constexpr double largest = sizeof(T) == 4 ? 3e38 : 1e308;
     const double scale = centre ? s.active_deviation : s.root_mean_square;
     const double penalty_scale = standardize ? s.active_deviation : 1;
-    const double inverse_scale = penalty_scale > 0 ? inverse_or_zero(scale) : 0;
+    const double inverse = inverse_or_zero(scale),
+                 inverse_scale = penalty_scale > 0 ? inverse < largest ? inverse : largest : 0;
     return {centre ? s.mean : 0, inverse_scale, s.share > 0 ? sqrt(1 / s.share) : 1, penalty_scale * inverse_scale};
 }
 
 template <class T>
 SOFTMAX_INLINE void set_coordinates(const softmax::Coordinates<T>& c, ptrdiff_t j, const Spread& s, bool centre,
                                     bool standardize) {
-    const Place there = place(s, centre, standardize);
+    const Place there = place<T>(s, centre, standardize);
     c.offset[j] = T(there.offset);
     c.inverse_scale[j] = T(there.inverse_scale);
     c.gain[j] = T(there.gain);

@@ -282,7 +282,7 @@ class StreamRule {
         }
         const bool standardize = s.standardize;
         for (ptrdiff_t n = 0; n < size; ++n) {
-            const Place there = place(now.spread(n, total), false, standardize);
+            const Place there = place<T>(now.spread(n, total), false, standardize);
             seen[n] = row.values[n] * T(there.inverse_scale);
             stepped[n] = seen[n] * T(there.gain);
             gain[n] = there.gain;
@@ -290,7 +290,7 @@ class StreamRule {
         }
         if (s.record)
             for (ptrdiff_t n = 0; n < size; ++n) {
-                const Place there = place(old.spread(n, total_before > 0 ? total_before : 1), false, standardize);
+                const Place there = place<T>(old.spread(n, total_before > 0 ? total_before : 1), false, standardize);
                 seen_before[n] = row.values[n] * T(there.inverse_scale);
             }
     }
