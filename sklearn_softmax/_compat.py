@@ -1,4 +1,4 @@
-"""What differs between versions of scikit-learn, and everything private that is used of it."""
+"""What differs between versions of scikit-learn, and everything private that is used of it and of Python."""
 
 from copy import deepcopy
 
@@ -7,6 +7,11 @@ from sklearn import get_config
 from sklearn.base import _fit_context as fit_context  # from 1.9 on with all that `with_callbacks` does
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils._param_validation import Interval, StrOptions
+
+try:  # the public module makes enumerations of what these take and return, which takes many times as long as they do
+    from _signal import SIGINT, getsignal, signal  # type: ignore[import-not-found]
+except ImportError:
+    from signal import SIGINT, getsignal, signal
 
 try:
     from sklearn.callback import CallbackSupportMixin
@@ -17,14 +22,17 @@ except ImportError:  # scikit-learn < 1.9
 
 
 __all__ = [
+    "SIGINT",
     "CallbackSupportMixin",
     "FitCallbacks",
     "Interval",
     "StrOptions",
     "fit_context",
+    "getsignal",
     "is_one_vs_rest",
     "new_logistic_regression",
     "penalty_of",
+    "signal",
     "units_of_log_odds",
     "uses_sparse_arrays",
 ]
