@@ -45,7 +45,7 @@ BAD = {
     "other classes": lambda X, y: dict(X=X, y=y, classes=[0, 1]),
     "NaN": lambda X, y: dict(X=X * np.nan, y=y),
     "a negative weight": lambda X, y: dict(X=X, y=y, sample_weight=np.full(len(y), -1.0)),
-    "text": lambda X, y: dict(X=X.astype("U9"), y=y.astype("U9")),
+    "text": lambda X, y: dict(X=np.full(X.shape, "text"), y=y),
     "a wrong index": lambda X, y: dict(X=with_wrong_index(X), y=y),
 }
 
@@ -211,11 +211,8 @@ class Twin(RuleBasedStateMachine):
         assert self.model.t_ == pytest.approx(1 + twin.weight)
 
 
-# A sequence is as much work as thirty examples of a property.
+# A sequence is as much work as many examples of a property.
 few = settings(max_examples=max(10, settings.default.max_examples // 10))
-TestLife = Life.TestCase
-TestLife.settings = few
-TestTwin = Twin.TestCase
-TestTwin.settings = few
-for case in (TestLife, TestTwin):
-    pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")(case)
+without_convergence = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+TestLife, TestTwin = without_convergence(Life.TestCase), Twin.TestCase
+TestLife.settings = TestTwin.settings = few
