@@ -76,8 +76,8 @@ def test_dense_rows_may_lie_in_any_memory(X, form_of_X, form_of_y, form_of_weigh
 @law
 @given(rows(), forms, st.sampled_from(["float32", "float16", "longdouble", ">f4", "int8", "bool"]))
 def test_dense_rows_may_be_of_any_type_of_numbers(X, form, dtype):
-    X = X.astype(dtype)
-    assert_same(trained(form(X)), trained(X.astype(np.float32 if dtype == "float32" else np.float64)))
+    X = form(X.astype(dtype))
+    assert_same(trained(X), trained(X.astype(np.float32 if X.dtype == np.float32 else np.float64)))
 
 
 @law
@@ -187,7 +187,7 @@ def test_duplicates_that_overflow_are_refused():
             getattr(SoftmaxSGDClassifier(), method)(X, [0, 1], **({} if method == "fit" else {"classes": [0, 1]}))
 
 
-@pytest.mark.parametrize("flaw", ["float indices", "a column of data", "text", "a short indptr", "no indptr"])
+@pytest.mark.parametrize("flaw", ["float indices", "a column of data", "a short indptr", "no indptr"])
 @pytest.mark.parametrize("method", ["fit", "partial_fit", "predict_proba"])
 def test_csr_of_something_else_is_refused(flaw, method):
     X, y = sp.csr_array(np.eye(N_SAMPLES, N_FEATURES)), LABELS
@@ -198,8 +198,6 @@ def test_csr_of_something_else_is_refused(flaw, method):
         X.indices, X.indptr = X.indices.astype(float), X.indptr.astype(float)
     elif flaw == "a column of data":
         X.data = X.data[:, None]
-    elif flaw == "text":
-        X.data = X.data.astype("U3")
     else:
         X.indptr = X.indptr[:-2] if flaw == "a short indptr" else X.indptr[:0]
     with pytest.raises((ValueError, TypeError)):
@@ -237,8 +235,8 @@ def decision(**changes):
     model = Model.zeros(N_FEATURES, 3, np.float64)
     arguments = dict(
         values=np.ones(2 * N_FEATURES),
-        columns=np.empty(0, np.int32),
-        starts=np.empty(0, np.int32),
+        columns=np.tile(np.arange(N_FEATURES, dtype=np.int32), 2),
+        starts=np.array([0, N_FEATURES, 2 * N_FEATURES], dtype=np.int32),
         weights=model.weights,
         intercept=model.intercept,
         unit=1.0,
@@ -258,9 +256,9 @@ def decision(**changes):
         {"values": np.ones((2, 5))},
         {"values": np.ones(20)[::2]},
         {"values": [1.0] * 10},
-        {"columns": np.empty(0, np.int16)},
-        {"columns": np.empty(0, np.float64)},
-        {"columns": np.empty(0, np.int64)},  # of another type than the starts
+        {"columns": np.zeros(10, np.int16)},
+        {"columns": np.zeros(10)},
+        {"columns": np.zeros(10, np.int64)},  # of another type than the starts
         {"weights": np.zeros(20)},
         {"weights": np.zeros((4, 5)).T},
         {"intercept": np.zeros(4, dtype=np.float32)},
