@@ -160,7 +160,10 @@ def _checked_weight(sample_weight, n_samples, name="sample_weight"):
     if sample_weight is None or isinstance(sample_weight, numbers.Number):
         weight = np.full(n_samples, 1.0 if sample_weight is None else sample_weight, dtype=np.float64)
     else:
-        weight = np.array(sample_weight, dtype=np.float64)
+        weight = np.asarray(sample_weight)
+        if weight.dtype.kind == "c":
+            raise ValueError(f"{name} has complex numbers. Give real weights.")
+        weight = np.array(weight, dtype=np.float64)
     if weight.ndim != 1:
         raise ValueError(f"Sample weights must be 1D array or scalar, got {weight.ndim}D array for {name!r}.")
     if weight.shape != (n_samples,):

@@ -1,6 +1,7 @@
 """Data that nobody would wish for: no NaN, no arithmetic that warns, and a model that makes sense of what is there."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -293,3 +294,25 @@ def test_memory_stays_as_it_is_over_many_calls(params, container, make_data):
     before = resident()
     some_calls(2500)  # times four: 10,000
     assert resident() - before < 1 << 20  # half a number per call and feature would be 5 MB
+
+
+# Threads -------------------------------------------------------------------------------------------------------------------
+
+
+def test_threads_do_not_meet(make_data, fitted):
+    X, y = make_data(n_samples=400)
+    tasks = [
+        (container, params)
+        for container in CONTAINERS
+        for params in ({"tol": 1e-3}, {"variance_reduction": False, "max_iter": 5, "tol": None}, {"learning_rate": "invscaling"})
+    ] * 4
+
+    def life(task):
+        container, params = task
+        model = SoftmaxSGDClassifier(random_state=0, **params).fit(container(X), y)
+        for part in np.array_split(np.arange(len(y)), 9):
+            model.partial_fit(container(X[part]), y[part])
+        return fitted(model)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(life, tasks)) == list(map(life, tasks))

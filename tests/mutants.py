@@ -1,0 +1,214 @@
+"""Does a test fail for each of these mistakes? Each is a change of one line; those that no test sees are listed at the end.
+
+    python tests/mutants.py [--kernels] [--only WORD]
+
+needs what compiles the package (meson, ninja, Cython), and works in a folder of its own. Kernels are compiled without
+optimisation to speak of and for the baseline only, which takes some seconds for each of their mutants.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "sklearn_softmax"
+
+
+class Mutant(NamedTuple):
+    """`before` stands once in `file`; the `tests` (arguments of pytest) shall not pass with `after` in its place."""
+
+    file: str
+    before: str
+    after: str
+    tests: str
+
+
+KERNEL_TESTS = "tests/test_kernels.py -k twin"
+AUTOMATIC_TESTS = "tests/test_automatic.py"
+KERNELS = [
+    # softmax.h
+    Mutant("softmax.h", "? log_of_one_and(sum_of_others)", "? sum_of_others", AUTOMATIC_TESTS),
+    # implicit.h
+    Mutant("implicit.h", "const V common = V::broadcast(T(q * total", "const V common = V::broadcast(T(total", AUTOMATIC_TESTS),
+    Mutant("implicit.h", "small_move = 0.3;", "small_move = 0.6;", AUTOMATIC_TESTS),
+    Mutant("implicit.h", "most_newton_steps = 5;", "most_newton_steps = 4;", AUTOMATIC_TESTS),
+    Mutant("implicit.h", "most_halvings = 10;", "most_halvings = 3;", AUTOMATIC_TESTS),
+    # stream.h
+    Mutant("stream.h", "share_of_norm = 0.1;", "share_of_norm = 0.11;", AUTOMATIC_TESTS),
+    Mutant("stream.h", "most_norms = 4;", "most_norms = 8;", AUTOMATIC_TESTS),
+    Mutant("stream.h", "n_rows_before / 16;", "n_rows_before / 8;", AUTOMATIC_TESTS),
+    Mutant("stream.h", "averaged * averaged * averaged;", "averaged * averaged;", AUTOMATIC_TESTS),
+    Mutant("stream.h", "sqrt(clock.curvature));", "clock.curvature);", AUTOMATIC_TESTS),
+    Mutant("stream.h", "clock.penalty_step += step * alpha;", "clock.penalty_step += alpha;", AUTOMATIC_TESTS),
+    Mutant("stream.h", "s.alpha == s.alpha ? s.alpha : 1 / clock.weight", "s.alpha == s.alpha ? s.alpha : 1", AUTOMATIC_TESTS),
+    Mutant("stream.h", "clock.norm += weight * (1 + norm);", "clock.norm += weight * norm;", AUTOMATIC_TESTS),
+    Mutant("stream.h", "stepped[n] = seen[n] * T(there.gain);", "stepped[n] = seen[n];", AUTOMATIC_TESTS),
+    # point_saga.h
+    Mutant("point_saga.h", "(before + V::broadcast(part) * change)", "(before + change)", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "s.curvature += weight *", "s.curvature +=", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "waiting[j].stamp = n_begun;", "waiting[j].stamp = n_begun - 1;", AUTOMATIC_TESTS),
+    # moments.h
+    Mutant("moments.h", "f.square += weight * change * change;", "f.square += change * change;", AUTOMATIC_TESTS),
+    Mutant("moments.h", "f.square = f.square * change * change;", "f.square = f.square * change;", "tests/test_torture.py"),
+    Mutant("moments.h", "inverse < largest ? inverse : largest", "inverse", "tests/test_torture.py -k next_to_zero"),
+    Mutant("moments.h", "x > 2.3e-308", "x > 1e-300", "tests/test_torture.py -k any_scale"),
+]
+PYTHON = [
+    Mutant("_layout.py", "PRIOR = 10.0", "PRIOR = 100.0", "tests/test_new_classes.py"),
+    Mutant(
+        "_layout.py",
+        "self.weights[:, 0] = -self.weights[:, 1]",
+        "self.weights[:, 0] = self.weights[:, 1]",
+        "tests/test_classifier.py",
+    ),
+    Mutant("_layout.py", "self.average[:] = other.average", "self.average = other.average.copy()", "tests/test_faults.py"),
+    Mutant("_objective.py", "(2 if self.n_classes == 2 else 1)", "1", "tests/test_objective.py"),
+    Mutant("_objective.py", "value = 0.5 * l2", "value = l2", "tests/test_objective.py"),
+    Mutant("_objective.py", "np.square(self.scale, dtype=np.float64)", "np.square(self.scale)", "tests/test_torture.py"),
+    Mutant("_classic.py", "with held_interrupt():  # not", "if True:  # not", "tests/test_faults.py"),
+    Mutant("_classic.py", "record[:] = record_before", "pass", "tests/test_progressive.py"),
+    Mutant("_classic.py", "self.eta0 /= ADAPTIVE_FACTOR", "self.eta0 *= ADAPTIVE_FACTOR", "tests/test_solver.py"),
+    Mutant("_classic.py", "t = 1 + seen - weight", "t = seen", "tests/test_streaming.py"),
+    Mutant(
+        "_solver.py", "stream, is_known = stream.copy(), is_known.copy()", "is_known = is_known.copy()", "tests/test_faults.py"
+    ),
+    Mutant("_solver.py", "method.restore(best_model)", "pass", "tests/test_solver.py"),
+    Mutant(
+        "_solver.py",
+        "if value > self.best - self.tol else 0",
+        "if value > self.best else 0",
+        "tests/test_solver.py tests/test_classifier.py",
+    ),
+    Mutant(
+        "_solver.py",
+        "solution.loss_curve += [objective] * n_passes",
+        "solution.loss_curve += [objective]",
+        "tests/test_callbacks.py",
+    ),
+    Mutant("_automatic.py", "self.curvature = 1 - 1 / n_classes", "self.curvature = None", "tests/test_faults.py"),
+    Mutant(
+        "_automatic.py",
+        "moments, clock = self.moments.copy(), replace(self.clock)",
+        "moments, clock = self.moments, self.clock",
+        "tests/test_faults.py",
+    ),
+    Mutant("_automatic.py", "self.clock.n_rows == 0 and not", "not", "tests/test_torture.py -k stream_of_zeros"),
+    Mutant("_automatic.py", "average_weight=weight**4 / 4,", "average_weight=weight**3 / 3,", "tests/test_streaming.py"),
+    Mutant("_automatic.py", "TRIGGER = 0.1", "TRIGGER = 1e9", "tests/test_optimum.py tests/test_callbacks.py"),
+    Mutant(
+        "_automatic.py",
+        "model.weights[:], model.intercept[:] = model.average",
+        "model.weights[:], model.intercept[:] = model.weights",
+        "tests/test_optimum.py",
+    ),
+    Mutant("_features.py", "SMALLEST_SCALE_OF_PENALTY = 1e-12", "SMALLEST_SCALE_OF_PENALTY = 0.0", "tests/test_torture.py"),
+    Mutant("_features.py", "part_square + part * np.square(mean - centre)", "part_square", "tests/test_merge.py"),
+    Mutant("_newton.py", "SUFFICIENT = 1e-4", "SUFFICIENT = 2.0", "tests/test_newton.py"),
+    Mutant("_newton.py", "diagonal += self.l2\n", "pass\n", "tests/test_newton.py"),
+    Mutant("_validation.py", "if len(X.indptr) != X.shape[0] + 1:", "if False:", "tests/test_border.py -k something_else"),
+    Mutant("_validation.py", "if not np.isfinite(X.data).all():", "if False:", "tests/test_border.py -k overflow"),
+    Mutant(
+        "_validation.py", "flags.c_contiguous and flags.aligned", "flags.c_contiguous", "tests/test_border.py -k plain_memory"
+    ),
+    Mutant("_validation.py", "positive = self.sample_weight > 0", "positive = self.sample_weight >= 0", "tests/test_weights.py"),
+    Mutant("_validation.py", "if (weight > LARGEST_WEIGHT).any():", "if False:", "tests/test_torture.py -k refused"),
+    Mutant("_validation.py", "occur.sum() * counts", "len(counts) * counts", "tests/test_weights.py tests/test_streaming.py"),
+    Mutant(
+        "_classifier.py",
+        "with held_interrupt(), self._unchanged_on_error():",
+        "with self._unchanged_on_error():",
+        "tests/test_faults.py",
+    ),
+    Mutant("_classifier.py", "vars(self).update(before)", "pass", "tests/test_classifier.py"),
+    Mutant(
+        "_classifier.py",
+        "return expit(np.column_stack([-scores, scores]))",
+        "p = expit(scores)\n            return np.column_stack([1 - p, p])",
+        "tests/test_classifier.py",
+    ),
+    Mutant("_interrupt.py", "if self.arrived:", "if False:", "tests/test_faults.py"),
+    Mutant("_schedule.py", "t**power_t", "t", "tests/test_schedule.py"),
+]
+
+
+def copied(folder):
+    """The repository in `folder`, and a place in it from which tests import the package."""
+    for name in (
+        "sklearn_softmax",
+        "tests",
+        "meson.build",
+        "meson.options",
+        "pyproject.toml",
+        "docs",
+        "README.md",
+        "CHANGELOG.md",
+    ):
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "_build"))
+        else:
+            shutil.copy(source, folder / name)
+    site = folder / "site"
+    site.mkdir()
+    (site / "sklearn_softmax").symlink_to(folder / "sklearn_softmax", target_is_directory=True)
+    information = site / "sklearn_softmax-0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: sklearn_softmax\nVersion: 0\n")
+    return site
+
+
+def compile_kernels(folder):
+    """The baseline's kernels, next to the package's Python files. The first time all, later what has changed."""
+    build = folder / "build"
+    if not build.exists():
+        options = ["-Dinstruction_sets=", "-Doptimization=1", "-Ddebug=false"]
+        subprocess.run(["meson", "setup", build, folder, *options], check=True, capture_output=True)
+    subprocess.run(["ninja", "-C", build], check=True, capture_output=True)
+    (library,) = (build / "sklearn_softmax" / "kernels").glob("kernels.*so")
+    shutil.copy(library, folder / "sklearn_softmax" / library.name)
+
+
+def passes(folder, site, tests):
+    environment = os.environ | {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1", "CI": "true", "OMP_NUM_THREADS": "1"}
+    pytest = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests.split()]
+    return subprocess.run(pytest, cwd=folder, env=environment, capture_output=True).returncode == 0
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kernels", action="store_true", help="mistakes in kernels, which have to be compiled, not in Python")
+    parser.add_argument("--only", default="", help="those whose file or line contains this")
+    parser.add_argument("--library", help="compiled kernels to use for mistakes in Python, instead of compiling them")
+    options = parser.parse_args()
+    mutants = [mutant for mutant in (KERNELS if options.kernels else PYTHON) if options.only in mutant.file + mutant.before]
+    survivors = []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        site = copied(folder)
+        if options.library:
+            shutil.copy(options.library, folder / "sklearn_softmax")
+        else:
+            compile_kernels(folder)
+        for mutant in mutants:
+            file = folder / "sklearn_softmax" / ("kernels" if options.kernels else "") / mutant.file
+            text = file.read_text()
+            if text.count(mutant.before) != 1:
+                raise SystemExit(f"{mutant.file}: {mutant.before!r} stands {text.count(mutant.before)} times in it, not once")
+            file.write_text(text.replace(mutant.before, mutant.after))
+            if options.kernels:
+                compile_kernels(folder)
+            survives = passes(folder, site, mutant.tests)
+            survivors += [mutant] * survives
+            print("SURVIVES" if survives else "killed  ", mutant.file, repr(mutant.before), "->", repr(mutant.after), flush=True)
+            file.write_text(text)
+    print(f"{len(mutants) - len(survivors)} of {len(mutants)} killed")
+    raise SystemExit(bool(survivors))
+
+
+if __name__ == "__main__":
+    main()
