@@ -14,7 +14,8 @@ References
 ----------
 .. [1] S. Wang, F. Roosta-Khorasani, P. Xu, M. W. Mahoney, "GIANT: globally improved approximate Newton method for distributed
    optimization", NeurIPS 2018.
-.. [2] G. Narkiss, M. Zibulevsky, "Sequential subspace optimization method for large-scale unconstrained problems", Technion, 2005.
+.. [2] G. Narkiss, M. Zibulevsky, "Sequential subspace optimization method for large-scale unconstrained problems",
+   Technion, 2005.
 """
 
 from dataclasses import dataclass

@@ -292,8 +292,8 @@ def warn_if_parts_differ(counts, n_rows, classes):
     if distance[number] > by_chance[number] + FAR_FROM_ALL:
         label = np.argmax(shares[number] - of_all)
         warnings.warn(
-            f"Partitions have very different classes: {classes[label : label + 1].tolist()[0]!r} is {shares[number, label]:.0%} of "
-            f"partition {number}, but {of_all[label]:.0%} of all. Rounds then lead less far. Pass shuffle=True to deal the rows "
+            f"Partitions have very different classes: {classes[label : label + 1].tolist()[0]!r} is {shares[number, label]:.0%} "
+            f"of partition {number}, but {of_all[label]:.0%} of all. Rounds then lead less far. Pass shuffle=True to deal the rows "
             "out anew.",
             stacklevel=4,
         )
@@ -530,8 +530,8 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
         """
         if self.l1_ratio != 0:
             raise ValueError(
-                f"l1_ratio={self.l1_ratio} is not possible with partitions: means of steps that make coefficients zero make few of "
-                "them zero. Use l1_ratio=0, or SoftmaxSGDClassifier on rows in memory."
+                f"l1_ratio={self.l1_ratio} is not possible with partitions: the mean of steps that make coefficients zero makes "
+                "few of them zero. Use l1_ratio=0, or SoftmaxSGDClassifier on rows in memory."
             )
         cluster = Cluster(self._client())
         model = self._new_local()
@@ -579,11 +579,11 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
     def _fit(self, cluster, parts, estimator, classes, common, model):
         weights = np.array(cluster.gather(cluster.each(weights_of, parts)))
         parts = [part for part, weight in zip(parts, weights[:, 0]) if weight > 0]
-        total_weight, held_out_weight = weights.sum(axis=0)
+        held_out_weight = weights[:, 1].sum()
         if not parts or (self.early_stopping and held_out_weight == 0):
             raise ValueError(
-                f"early_stopping=True can't hold out validation_fraction={self.validation_fraction} of so few rows: choose another "
-                "validation_fraction."
+                f"early_stopping=True can't hold out validation_fraction={self.validation_fraction} of so few rows: choose "
+                "another validation_fraction."
             )
         merged = cluster.gather(cluster.submit(merge, cluster.each(one_pass, parts, estimator, classes)))
         stream = merged._own_stream()
