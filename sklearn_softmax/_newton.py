@@ -184,11 +184,11 @@ class _Problem:
         return hessians
 
     def hessian_diagonal(self):
-        """Of sparse columns; one pass."""
+        """One pass."""
         diagonal = np.zeros((len(self.l2), self.proba.shape[1]))
         for block in self.blocks:
-            squares = self.X[block].astype(np.float64)
-            squares.data **= 2
+            columns = self._columns(block).astype(np.float64)
+            squares = columns.power(2) if issparse(columns) else np.square(columns)
             self._add_backward(squares, self.shares[block, None] * self.proba[block] * (1 - self.proba[block]), diagonal)
         diagonal[:-1] *= self.inverse_scale**2
         diagonal += self.l2

@@ -293,8 +293,8 @@ def warn_if_parts_differ(counts, n_rows, classes):
         label = np.argmax(shares[number] - of_all)
         warnings.warn(
             f"Partitions have very different classes: {classes[label : label + 1].tolist()[0]!r} is {shares[number, label]:.0%} "
-            f"of partition {number}, but {of_all[label]:.0%} of all. Rounds then lead less far. Pass shuffle=True to deal the rows "
-            "out anew.",
+            f"of partition {number}, but {of_all[label]:.0%} of all. Rounds then lead less far. Pass shuffle=True to deal the "
+            "rows out anew.",
             stacklevel=4,
         )
 
@@ -435,7 +435,7 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
     >>> from sklearn_softmax.dask import DaskSoftmaxSGDClassifier
     >>> X, y = load_digits(return_X_y=True)
     >>> X, y = da.from_array(X, chunks=(900, -1)), da.from_array(y, chunks=900)
-    >>> with Client(processes=False, dashboard_address=None) as client:
+    >>> with Client(processes=False, dashboard_address=":0") as client:
     ...     clf = DaskSoftmaxSGDClassifier(random_state=0).fit(X, y)
     ...     accuracy = float((clf.predict(X) == y).mean().compute())
     >>> accuracy > 0.99
