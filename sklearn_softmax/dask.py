@@ -418,8 +418,8 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
 
     Notes
     -----
-    In a round the driver sends and gets about four times ``n_features * n_classes`` numbers in double. The rows are kept on the
-    workers, once, as arrays, whether or not the collections are persisted. A worker that is lost is made good by the graph of the
+    In a round, every worker gets five arrays of ``(n_features + 1) * n_classes`` numbers in double, and gives three. The rows are
+    kept on the workers, once, as arrays, whether or not the collections are persisted. A worker that is lost is made good by the graph of the
     data, so this has to be there: do not scatter.
 
     References
@@ -589,10 +589,15 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
         stream = merged._own_stream()
         frame = frame_of(stream, estimator._checked_settings(), common.is_sparse, held_out_weight)
         sent_frame = cluster.send(frame)
-        objectives, held_out_losses = [], []
+        objectives, held_out_losses, sent = [], [], {}
 
         def sum_over_parts(function, *arrays):
-            return cluster.sum(function, parts, sent_frame, *map(cluster.send, arrays))
+            if function is _distributed.evaluation:  # of a new point: what belongs to the last one has served
+                sent.clear()
+            for array in arrays:
+                if id(array) not in sent:
+                    sent[id(array)] = array, cluster.send(array)
+            return cluster.sum(function, parts, sent_frame, *(sent[id(array)][1] for array in arrays))
 
         def on_round(objective, held_out_loss):
             objectives.append(objective)

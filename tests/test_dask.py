@@ -285,7 +285,8 @@ def test_without_dask_the_import_says_what_to_do():
 
 def test_without_client_the_error_says_what_to_do():
     done = run(
-        "import dask.array as da; from sklearn_softmax.dask import DaskSoftmaxSGDClassifier as C; C().fit(da.ones((4, 2)), da.arange(4))"
+        "import dask.array as da; from sklearn_softmax.dask import DaskSoftmaxSGDClassifier as Classifier;"
+        "Classifier().fit(da.ones((4, 2)), da.arange(4))"
     )
     assert "client=None, and there is no client yet: make one (dask.distributed.Client)" in done.stderr
 
@@ -293,39 +294,69 @@ def test_without_client_the_error_says_what_to_do():
 # -------------------------------------------------------------------------------------------------------------- lost workers
 
 
-@pytest.fixture
+def round_has_begun(client):
+    """Whether a worker is at work in a round, and not in the passes before."""
+    keys = [str(key) for tasks in client.processing().values() for key in tasks]
+    return any("local_step" in key or "evaluation" in key for key in keys)
+
+
+class Killer(threading.Thread):
+    """Kills a worker, a process, with SIGKILL as soon as a round has begun."""
+
+    def __init__(self, client, address):
+        super().__init__()
+        self.client, self.pid = client, client.run(os.getpid, workers=[address])[address]
+        self.has_killed = False
+
+    def run(self):
+        deadline = time.monotonic() + 100
+        while not self.has_killed and time.monotonic() < deadline:
+            if round_has_begun(self.client):
+                os.kill(self.pid, signal.SIGKILL)
+                self.has_killed = True
+            time.sleep(0.005)
+
+
+@pytest.fixture(scope="module")
 def processes():
-    """A client of two workers that are processes, and a function that kills one of them as soon as it is at work on rounds."""
+    """A client of two workers that are processes. One that is killed is started again."""
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
-        distributed.Client(cluster) as client,
+        distributed.Client(cluster, set_as_default=False) as client,
     ):
-
-        def kill_in_mid_fit():
-            for _ in range(6000):
-                # of one that is at work in a round, not in the first passes
-                for address, tasks in client.processing().items():
-                    if any("local_step" in str(task) or "evaluation" in str(task) for task in tasks):
-                        pid = client.run(os.getpid, workers=[address])[address]
-                        os.kill(pid, signal.SIGKILL)
-                        killed.append(pid)
-                        return
-                time.sleep(0.01)
-
-        killed = []
-        killer = threading.Thread(target=kill_in_mid_fit)
-        yield client, killer, killed
+        yield client
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on Windows")
+needs_sigkill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on Windows")
+
+
+@needs_sigkill
 def test_a_killed_worker_takes_nothing_with_it(digits, processes):
     X, y, *_ = digits
-    client, killer, killed = processes
-    clf = DaskSoftmaxSGDClassifier(client=client, n_rounds=12, tol=None, random_state=0)
+    clf = DaskSoftmaxSGDClassifier(client=processes, n_rounds=12, tol=None, random_state=0)
     expected = clf.fit(*cut(X, y, 4)).coef_
+    killer = Killer(processes, min(processes.scheduler_info()["workers"]))
     killer.start()
     clf.fit(*cut(X, y, 4))
     killer.join()
-    assert len(killed) == 1
+    assert killer.has_killed
     assert clf.t_ == 1 + len(y)
     np.testing.assert_array_equal(clf.coef_, expected)
+
+
+@needs_sigkill
+def test_rows_that_were_scattered_are_lost_with_their_worker(digits, processes):
+    X, y, *_ = digits
+    processes.wait_for_workers(2)
+    address = min(processes.scheduler_info()["workers"])
+    blocks = [processes.scatter([X[half], y[half]], workers=[address]) for half in (slice(600), slice(600, 1200))]
+    dX = da.concatenate([da.from_delayed(rows, (600, 64), X.dtype) for rows, _ in blocks])
+    dy = da.concatenate([da.from_delayed(labels, (600,), y.dtype) for _, labels in blocks])
+    clf = DaskSoftmaxSGDClassifier(client=processes, n_rounds=1000, tol=None, random_state=0)
+    killer = Killer(processes, address)
+    killer.start()
+    with pytest.raises(RuntimeError, match="A worker was lost, and with it rows.* scattered.*from_array"):
+        clf.fit(dX, dy)
+    killer.join()
+    assert killer.has_killed
+    assert not hasattr(clf, "coef_")
