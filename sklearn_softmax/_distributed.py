@@ -188,7 +188,6 @@ def rounds(sum_over_parts, frame, point, *, n_rounds, tol, n_iter_no_change=None
     objective, held_out_loss, gradient, diagonal = sum_over_parts(evaluation, point)
     on_round(objective, held_out_loss)
     best, best_held_out, n_idle, last_move = (point, frame.size(gradient)), held_out_loss, 0, None
-    share = 1.0
     for _ in range(n_rounds):
         if not watches and frame.size(gradient) <= least:
             return point, frame.size(gradient), True
@@ -198,8 +197,7 @@ def rounds(sum_over_parts, frame, point, *, n_rounds, tol, n_iter_no_change=None
         lengths = -np.linalg.pinv(sum_over_parts(curvature, point, *directions), rcond=1e-12, hermitian=True) @ slopes
         move = sum(length * direction for length, direction in zip(lengths, directions))
         slope = lengths @ slopes
-        first = min(1.0, 2 * share)  # where the Hessian changes a lot, it does so in one round after the other
-        for share in first * 0.5 ** np.arange(MOST_HALVINGS):
+        for share in 0.5 ** np.arange(MOST_HALVINGS):
             new_move = share * move
             new_point = point + new_move
             new = sum_over_parts(evaluation, new_point)

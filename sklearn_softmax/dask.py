@@ -419,8 +419,8 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
     Notes
     -----
     In a round, every worker gets five arrays of ``(n_features + 1) * n_classes`` numbers in double, and gives three. The rows are
-    kept on the workers, once, as arrays, whether or not the collections are persisted. A worker that is lost is made good by the graph of the
-    data, so this has to be there: do not scatter.
+    kept on the workers, once, as arrays, whether or not the collections are persisted. A worker that is lost is made good by the
+    graph of the data, so this has to be there: do not scatter.
 
     References
     ----------
