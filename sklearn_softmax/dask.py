@@ -295,7 +295,7 @@ def warn_if_parts_differ(counts, n_rows, classes):
             f"Partitions have very different classes: {classes[label : label + 1].tolist()[0]!r} is {shares[number, label]:.0%} "
             f"of partition {number}, but {of_all[label]:.0%} of all. Rounds then lead less far. Pass shuffle=True to deal the "
             "rows out anew.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 
