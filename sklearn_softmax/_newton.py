@@ -184,11 +184,15 @@ class _Problem:
         return hessians
 
     def hessian_diagonal(self):
-        """Of sparse columns; one pass."""
+        """One pass."""
         diagonal = np.zeros((len(self.l2), self.proba.shape[1]))
         for block in self.blocks:
-            squares = self.X[block].astype(np.float64)
-            squares.data = (squares.data * self.inverse_scale[squares.indices, 0]) ** 2  # in this order, or it may overflow
+            columns = self._columns(block).astype(np.float64)
+            if issparse(columns):  # scaled before they are squared, or they may overflow
+                squares = columns
+                squares.data = (squares.data * self.inverse_scale[squares.indices, 0]) ** 2
+            else:
+                squares = np.square(columns * self.inverse_scale.T)
             self._add_backward(squares, self.shares[block, None] * self.proba[block] * (1 - self.proba[block]), diagonal)
         diagonal += self.l2
         return np.maximum(diagonal, SMALLEST)

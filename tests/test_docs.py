@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
 
@@ -38,6 +39,13 @@ PUBLIC = [
     "fit_batches",
     "merge",
 ]
+if find_spec("distributed"):  # with the extra "dask"
+    importlib.import_module("sklearn_softmax.dask")
+    PUBLIC += [f"dask.DaskSoftmaxSGDClassifier{name}" for name in ("", ".fit", ".predict", ".predict_proba", ".to_local")]
+# what a cluster of Dask leaves to the garbage collector
+ignores_unclosed = pytest.mark.filterwarnings(
+    "ignore:unclosed:ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 ALLOWED = {
     "ES01": "a summary that says all needs no extended one",
     "EX01": "the class has the example",
@@ -47,6 +55,7 @@ ALLOWED = {
 }
 
 
+@ignores_unclosed
 @pytest.mark.parametrize(
     "page", [pytest.param(page, id=page.name, marks=OF_OTHERS if page.name in NEEDED else ()) for page in PAGES]
 )
@@ -70,6 +79,7 @@ def test_readme_has_an_example():
     assert doctest.DocTestParser().get_examples((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
+@ignores_unclosed
 @pytest.mark.parametrize("name", PUBLIC)
 def test_docstring_examples(name):
     thing = sklearn_softmax
@@ -95,6 +105,17 @@ def test_documented_defaults_are_those_of_the_signature():
         default = re.search(r"default=(.+)$", documented[name])
         assert default, name
         assert ast.literal_eval(default[1]) == parameter.default, name
+
+
+@pytest.mark.parametrize("engine", ["pyspark", "ray"])
+def test_recipe_of_another_engine_learns(engine, tmp_path):
+    pytest.importorskip(engine, reason=f"{engine} is not installed: only one job of CI has it")
+    script = ROOT / "docs" / "examples" / "distributed" / {"pyspark": "with_spark.py", "ray": "with_ray.py"}[engine]
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    losses = [float(loss) for loss in re.findall(r"^round \d: log loss of new rows (\d\.\d+)$", done.stdout, re.MULTILINE)]
+    assert len(losses) == 5
+    assert losses[-1] < losses[0] < 1
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,694 @@
+"""The same model from the data of a Dask cluster, where the rows never have to come together.
+
+A fit is a few passes for what the parts have to agree on (classes, counts, scales of features), one pass of the stream's steps
+over each part and a `merge` of the models, and rounds of Newton's method (_distributed.py). What goes over the network is models.
+
+The driver has the point of each round and nothing else; what workers hold follows from the graph of the data and from that. So a
+worker that dies takes nothing with it: Dask computes it again elsewhere.
+"""
+
+import warnings
+from contextlib import contextmanager
+from copy import deepcopy
+from numbers import Integral
+from operator import getitem
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array, issparse, vstack
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from . import _distributed, _validation
+from ._classifier import FLOATS, SoftmaxSGDClassifier
+from ._compat import Interval, fit_context
+from ._distributed import Frame, Part
+from ._features import solver_coordinates
+from ._merge import merge
+from ._objective import Penalty
+
+try:
+    import dask
+    import dask.array as da
+    from dask.distributed import CancelledError, default_client
+except ImportError as error:
+    raise ImportError("sklearn_softmax.dask needs dask and distributed: pip install 'sklearn_softmax[dask]'") from error
+
+__all__ = ["DaskSoftmaxSGDClassifier"]
+
+# Parameters of `SoftmaxSGDClassifier` that act here, too.
+COMMON = (
+    "alpha",
+    "l1_ratio",
+    "standardize",
+    "fit_intercept",
+    "tol",
+    "early_stopping",
+    "validation_fraction",
+    "n_iter_no_change",
+    "class_weight",
+    "random_state",
+)
+FITTED = (
+    "classes_",
+    "coef_",
+    "intercept_",
+    "n_iter_",
+    "t_",
+    "alpha_",
+    "loss_curve_",
+    "scale_",
+    "progressive_loss_",
+    "validation_scores_",
+    "best_validation_score_",
+    "n_features_in_",
+    "feature_names_in_",
+)
+# How far the classes of a part may be from those of all (half the sum of the differences of shares), beside what is chance.
+FAR_FROM_ALL = 0.3
+FAN_IN = 8  # of sums over the parts
+
+
+class Facts(NamedTuple):
+    """What there is in a block of rows, before anything is computed."""
+
+    n_rows: int
+    n_features: int
+    names: tuple | None
+    dtype: Any
+    is_sparse: bool
+    labels: np.ndarray
+    weights: np.ndarray  # of each label
+
+
+# -------------------------------------------------------------------------------------------------------- tasks of workers
+
+
+def checked_block(X, y, sample_weight):
+    """A block of rows as arrays, or an error that says what is wrong with it."""
+    if not len(X.shape) == 2:
+        raise ValueError(f"X has blocks of shape {X.shape}, expected 2 dimensions.")
+    y = np.asarray(y)
+    y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+    if len(y) != X.shape[0]:
+        raise ValueError(f"X has a block of {X.shape[0]} rows, but y has {len(y)} labels there: give both the same partitions.")
+    weight = _validation._checked_weight(None if sample_weight is None else np.asarray(sample_weight), len(y))
+    names = None
+    if X.shape[0]:
+        vessel = SoftmaxSGDClassifier()
+        X, y = _validation.checked_X_y(vessel, X, y, dtype=FLOATS, reset=True, are_labels_known=True)
+        names = getattr(vessel, "feature_names_in_", None)
+    return X, y, weight, None if names is None else tuple(names)
+
+
+def facts(block):
+    X, y, weight, names = block
+    labels, numbers = np.unique(y[weight > 0], return_inverse=True)
+    weights = np.bincount(numbers, weights=weight[weight > 0], minlength=len(labels))
+    dtype = getattr(X, "dtype", None) if X.shape[0] else None
+    return Facts(X.shape[0], X.shape[1], names, dtype, issparse(X), labels, weights)
+
+
+def encoded(block, estimator, classes, dtype):
+    """A block -> Problem."""
+    X, y, weight, _ = block
+    counts = np.zeros(len(classes))
+    return _validation.stream_problem(estimator, X.astype(dtype, copy=False), y, weight, classes, counts)[0]
+
+
+def dealt_out(problem, n_parts, seed):
+    """The rows of a problem, each given to one of so many parts at random."""
+    owner = np.random.default_rng(seed).integers(n_parts, size=problem.n_samples)
+    return [problem.take(np.flatnonzero(owner == number)) for number in range(n_parts)]
+
+
+def joined(problems):
+    X = [problem.X for problem in problems]
+    arrays = (np.concatenate([getattr(problem, name) for problem in problems]) for name in ("y", "sample_weight", "base_weight"))
+    return _validation.Problem(vstack(X, format="csr") if issparse(X[0]) else np.concatenate(X), *arrays)
+
+
+def as_part(problem, validation_fraction, seed):
+    """The rows of a problem in random order, some of them held out."""
+    rng = np.random.default_rng(seed)
+    problem = problem.take(rng.permutation(problem.n_samples))
+    if not validation_fraction:
+        return Part(problem)
+    is_held_out = rng.uniform(size=problem.n_samples) < validation_fraction
+    return Part(problem.take(np.flatnonzero(~is_held_out)), problem.take(np.flatnonzero(is_held_out)))
+
+
+def weights_of(part):
+    """Total weight of the rows to learn from, and of those that are held out."""
+    return part.problem.sample_weight.sum(), 0.0 if part.held_out is None else part.held_out.sample_weight.sum()
+
+
+def one_pass(part, estimator, classes):
+    """A model that has learnt from each row once."""
+    problem = part.problem
+    return deepcopy(estimator).partial_fit(problem.X, classes[problem.y], classes, problem.base_weight)
+
+
+def itself(thing):
+    return thing
+
+
+def total(terms):
+    """Entry by entry if they are tuples."""
+    if isinstance(terms[0], tuple):
+        return tuple(map(sum, zip(*terms)))
+    return sum(terms[1:], terms[0])
+
+
+def no_predictions(model, method):
+    """Those of no rows, which scikit-learn refuses."""
+    if method == "predict":
+        return np.empty(0, model.classes_.dtype)
+    return np.empty((0, len(model.classes_)), model.coef_.dtype)
+
+
+def predicted(X, model, method):
+    return getattr(model, method)(X) if X.shape[0] else no_predictions(model, method)
+
+
+class Cluster:
+    """Functions of parts, on the workers of a client."""
+
+    def __init__(self, client):
+        self.client = client
+
+    def send(self, thing):
+        """`thing` as a task, which unlike scattered data can be done again when its worker has died."""
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 TiB"}):
+            return self.submit(itself, thing)
+
+    def compute(self, delayed):
+        return self.client.compute(delayed)
+
+    def submit(self, function, *args):
+        return self.client.submit(function, *args, pure=False)
+
+    def each(self, function, parts, *shared):
+        return [self.submit(function, part, *shared) for part in parts]
+
+    def gather(self, futures):
+        return self.client.gather(futures)
+
+    def sum(self, function, parts, *shared):
+        """The sum over the parts, in a tree, so that no worker and not the driver has to hold them all."""
+        terms = self.each(function, parts, *shared)
+        while len(terms) > 1:
+            terms = self.each(total, [terms[begin : begin + FAN_IN] for begin in range(0, len(terms), FAN_IN)])
+        return self.gather(terms[0])
+
+
+# ------------------------------------------------------------------------------------------------------------------ driver
+
+
+@contextmanager
+def lost_rows_explained():
+    try:
+        yield
+    except CancelledError as error:
+        raise RuntimeError(
+            "A worker was lost, and with it rows that nobody can compute again: they had been scattered, or their futures were "
+            "cancelled. Start again, from data with a graph (dask.array.from_array, dask.dataframe.read_parquet, ...), persisted "
+            "or not: Dask then computes the lost rows again by itself."
+        ) from error
+
+
+def blocks_of(X, y, sample_weight):
+    """Delayed (X, y, sample_weight) of each partition."""
+    collections = {"X": X, "y": y} | ({} if sample_weight is None else {"sample_weight": sample_weight})
+    for name, collection in collections.items():
+        if not (dask.is_dask_collection(collection) and hasattr(collection, "to_delayed")):
+            raise TypeError(
+                f"{name} is a {type(collection).__name__}, not a dask array or dataframe. Make it one (dask.array.from_array, "
+                "dask.dataframe.from_pandas), or use SoftmaxSGDClassifier, which takes data in memory."
+            )
+    if len(getattr(X, "shape", (0, 0))) != 2:
+        raise ValueError(f"X has {X.ndim} dimension(s), expected 2.")
+    blocks = {}
+    for name, collection in collections.items():
+        if name == "X" and hasattr(X, "chunks") and len(X.chunks[1]) > 1:
+            raise ValueError(
+                f"X is cut along its features, into {len(X.chunks[1])} blocks, but rows have to be whole: X.rechunk({{1: -1}})."
+            )
+        if hasattr(X, "chunks") and hasattr(collection, "chunks") and not np.isnan(X.chunks[0] + collection.chunks[0]).any():
+            if collection.shape[0] != X.shape[0]:
+                raise ValueError(f"X has {X.shape[0]} rows, but {name} has {collection.shape[0]}.")
+            collection = collection.rechunk({0: X.chunks[0]})
+        blocks[name] = np.ravel(collection.to_delayed())
+        if len(blocks[name]) != len(blocks["X"]):
+            raise ValueError(
+                f"X has {len(blocks['X'])} partitions, but {name} has {len(blocks[name])}: give both the same (rechunk, or "
+                "repartition)."
+            )
+    return list(zip(blocks["X"], blocks["y"], blocks.get("sample_weight", [None] * len(blocks["X"]))))
+
+
+def agreed(all_facts, classes):
+    """What the blocks that have rows agree on: (classes, weight of each class in each block, Facts of all)."""
+    filled = [(number, one) for number, one in enumerate(all_facts) if one.n_rows]
+    if not filled:
+        raise ValueError(f"X has {len(all_facts)} partition(s), and no row in any of them.")
+    first_number, first = filled[0]
+    for number, one in filled:
+        for what in ("n_features", "names", "is_sparse"):
+            if getattr(one, what) != getattr(first, what):
+                raise ValueError(
+                    f"Partition {number} of X has {what} {getattr(one, what)}, but partition {first_number} has "
+                    f"{getattr(first, what)}."
+                )
+    if not any(one.weights.sum() > 0 for one in all_facts):
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    if classes is None:
+        classes = np.empty(0)
+        for _, one in filled:
+            classes = _validation.union_of_classes(classes, one.labels) if len(one.labels) else classes
+    else:
+        classes = np.unique(classes)
+    counts = np.zeros((len(all_facts), len(classes)))
+    for number, one in filled:
+        advice = "Pass every label that occurs as classes=, or none for fit to find them."
+        counts[number, _validation._numbers_of(one.labels, classes, f"partition {number} of y", advice)] = one.weights
+    if len(classes) < 2:
+        raise ValueError(
+            "DaskSoftmaxSGDClassifier needs samples of at least 2 classes in the data, but the data contains only one class: "
+            f"{classes.tolist()[0]!r}"
+        )
+    return classes, counts, first._replace(dtype=np.result_type(*(one.dtype for _, one in filled)))
+
+
+def warn_if_parts_differ(counts, n_rows, classes):
+    """`counts` : weight of each class in each part; `n_rows` : of each part."""
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1e-300)
+    of_all = counts.sum(axis=0) / counts.sum()
+    distance = np.where(counts.any(axis=1), 0.5 * np.abs(shares - of_all).sum(axis=1), 0)
+    by_chance = 0.5 * np.sqrt((of_all > 0).sum() / np.maximum(n_rows, 1))  # at most, in the mean
+    number = np.argmax(distance - by_chance)
+    if distance[number] > by_chance[number] + FAR_FROM_ALL:
+        label = np.argmax(shares[number] - of_all)
+        warnings.warn(
+            f"Partitions have very different classes: {classes[label : label + 1].tolist()[0]!r} is {shares[number, label]:.0%} "
+            f"of partition {number}, but {of_all[label]:.0%} of all. Rounds then lead less far. Pass shuffle=True to deal the "
+            "rows out anew.",
+            stacklevel=5,
+        )
+
+
+def frame_of(stream, settings, is_sparse, held_out_weight):
+    """What all parts have to agree on, from the statistics of all rows."""
+    n_features, alpha = len(stream.scale), settings.alpha_at(stream.weight)
+    no_rows = (csr_array if is_sparse else np.empty)((0, n_features), dtype=stream.dtype)
+    spreads = stream.moments.spreads(stream.weight)
+    coordinates = solver_coordinates(no_rows, spreads, stream.scale, alpha, settings.fit_intercept and not is_sparse)
+    return Frame(
+        penalty=Penalty(alpha, 0.0, len(stream.class_counts), coordinates.penalty_ratio),
+        total_weight=stream.weight,
+        held_out_weight=held_out_weight,
+        offset=coordinates.offset.astype(np.float64),
+        scale=coordinates.scale(),
+        unit=spreads[1],
+        fit_intercept=settings.fit_intercept,
+    )
+
+
+class DaskSoftmaxSGDClassifier(BaseEstimator):
+    """`SoftmaxSGDClassifier` for dask arrays and dataframes, whose rows stay where they are.
+
+    The objective is that of `SoftmaxSGDClassifier` on all rows, and rounds of communication lead to its optimum, however the
+    rows are partitioned: first a pass of the stream's steps over each partition, whose models are merged, then steps of Newton's
+    method, each from the exact gradient of all rows and from the Hessians of the partitions [1]_. Every partition is one part: a
+    few big ones are better than many small ones, as long as all workers have some.
+
+    Parameters
+    ----------
+    client : dask.distributed.Client or None, default=None
+        The client of the cluster; None is the last one that was made.
+
+    n_rounds : int, default=30
+        Largest number of rounds: the pass of the stream's steps, and steps of Newton's method. 10 are mostly enough for the
+        predictions.
+
+    shuffle : bool, default=False
+        Whether to deal the rows out anew, at random, which sends all of them over the network once. For partitions that differ,
+        such as those of a file that is sorted by class.
+
+    alpha : float or "1/n_samples", default="1/n_samples"
+        Strength of the penalty, as in `SoftmaxSGDClassifier`.
+
+    l1_ratio : float, default=0.0
+        Share of L1 in the penalty. Only 0 is possible here.
+
+    standardize : bool, default=True
+        Whether the penalty is on the coefficients of standardised features, as in `SoftmaxSGDClassifier`. The scale is that of
+        all rows.
+
+    fit_intercept : bool, default=True
+        Whether to learn intercepts.
+
+    tol : float or None, default=1e-4
+        `fit` stops when no entry of the gradient of F, for standardised features, is larger; with `early_stopping`, when
+        `n_iter_no_change` rounds in a row have not improved the log loss of held-out rows by that. None: run all rounds.
+
+    early_stopping : bool, default=False
+        Whether `fit` watches the log loss of held-out rows, and returns the best of its rounds.
+
+    validation_fraction : float, default=0.1
+        Share of the rows of each partition that `early_stopping` holds out, at random.
+
+    n_iter_no_change : int, default=5
+        Number of rounds without progress before `fit` stops, with `early_stopping`.
+
+    class_weight : dict, "balanced" or None, default=None
+        Weights of classes, as in `SoftmaxSGDClassifier`; "balanced" from the counts of all rows.
+
+    random_state : int, RandomState instance or None, default=None
+        For the order of rows, `shuffle` and `early_stopping`. With an int, the same partitions give the same model, whichever
+        workers have them.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The labels, sorted.
+
+    coef_ : ndarray of shape (n_classes, n_features) or (1, n_features)
+        Coefficients; one row if there are two classes.
+
+    intercept_ : ndarray of shape (n_classes,) or (1,)
+        Intercepts.
+
+    n_iter_ : int
+        Number of rounds.
+
+    loss_curve_ : ndarray of shape (`n_iter_`,)
+        Penalised objective after each round, in nats per example.
+
+    alpha_ : float
+        The strength of the penalty that was used.
+
+    scale_ : ndarray of shape (n_features,)
+        The penalty's scale of each feature.
+
+    t_ : float
+        1 + the total weight of the rows that were learnt from.
+
+    progressive_loss_ : float
+        Mean log loss, in nats, of the rows in the first round, each predicted just before it was learnt from.
+
+    validation_scores_ : ndarray of shape (`n_iter_`,) or None
+        Minus the log loss of held-out rows after each round. None without `early_stopping`.
+
+    best_validation_score_ : float or None
+        The largest of them.
+
+    n_features_in_ : int
+        Number of features.
+
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
+        Names of features, if X is a dataframe.
+
+    See Also
+    --------
+    SoftmaxSGDClassifier : The same for data in memory, and for streams.
+    merge : What other engines can do it with.
+
+    Notes
+    -----
+    In a round, every worker gets five arrays of ``(n_features + 1) * n_classes`` numbers in double, and gives three. The rows are
+    kept on the workers, once, as arrays, whether or not the collections are persisted. A worker that is lost is made good by the
+    graph of the data, so this has to be there: do not scatter.
+
+    References
+    ----------
+    .. [1] S. Wang, F. Roosta-Khorasani, P. Xu, M. W. Mahoney, "GIANT: globally improved approximate Newton method for distributed
+       optimization", NeurIPS 2018.
+
+    Examples
+    --------
+    >>> import dask.array as da
+    >>> from dask.distributed import Client
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_softmax.dask import DaskSoftmaxSGDClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X, y = da.from_array(X, chunks=(900, -1)), da.from_array(y, chunks=900)
+    >>> with Client(processes=False, dashboard_address=":0") as client:
+    ...     clf = DaskSoftmaxSGDClassifier(random_state=0).fit(X, y)
+    ...     accuracy = float((clf.predict(X) == y).mean().compute())
+    >>> accuracy > 0.99
+    True
+    >>> clf.to_local()
+    SoftmaxSGDClassifier(random_state=0)
+    """
+
+    _parameter_constraints = {
+        "client": "no_validation",
+        "n_rounds": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        **{name: SoftmaxSGDClassifier._parameter_constraints[name] for name in COMMON},
+    }
+
+    def __init__(
+        self,
+        *,
+        client=None,
+        n_rounds=30,
+        shuffle=False,
+        alpha="1/n_samples",
+        l1_ratio=0.0,
+        standardize=True,
+        fit_intercept=True,
+        tol=1e-4,
+        early_stopping=False,
+        validation_fraction=0.1,
+        n_iter_no_change=5,
+        class_weight=None,
+        random_state=None,
+    ):
+        self.client = client
+        self.n_rounds = n_rounds
+        self.shuffle = shuffle
+        self.alpha = alpha
+        self.l1_ratio = l1_ratio
+        self.standardize = standardize
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.class_weight = class_weight
+        self.random_state = random_state
+
+    def __getstate__(self):
+        return super().__getstate__() | {"client": None}  # it belongs to a process
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "_model")
+
+    @fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, *, classes=None):
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            Examples. The blocks of an array may be dense or sparse (scipy's), and have all features.
+
+        y : dask array, series or dataframe of shape (n_samples,)
+            Labels, in the partitions of X.
+
+        sample_weight : dask array or series of shape (n_samples,) or None, default=None
+            Weights of the examples, in the partitions of X; None is 1 for each.
+
+        classes : array-like of shape (n_classes,) or None, default=None
+            All labels; None: those that occur.
+
+        Returns
+        -------
+        self : DaskSoftmaxSGDClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        TypeError
+            If X, y or `sample_weight` is no dask collection.
+        ValueError
+            If the input is not what is said above, has fewer than two classes, or if there is no client. A fitted model is then
+            as it was.
+        RuntimeError
+            If a worker was lost with rows that have no graph.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If `n_rounds` is reached.
+        UserWarning
+            If the classes of a partition are very different from those of all rows.
+        """
+        if self.l1_ratio != 0:
+            raise ValueError(
+                f"l1_ratio={self.l1_ratio} is not possible with partitions: the mean of steps that make coefficients zero makes "
+                "few of them zero. Use l1_ratio=0, or SoftmaxSGDClassifier on rows in memory."
+            )
+        cluster = Cluster(self._client())
+        model = self._new_local()
+        with lost_rows_explained():
+            self._fit(cluster, *self._parts(cluster, X, y, sample_weight, classes), model)
+        return self
+
+    def _client(self):
+        if self.client is not None:
+            return self.client
+        try:
+            return default_client()
+        except ValueError as error:
+            raise ValueError(
+                "client=None, and there is no client yet: make one (dask.distributed.Client), or pass it."
+            ) from error
+
+    def _new_local(self, **params):
+        return SoftmaxSGDClassifier(**{name: getattr(self, name) for name in COMMON} | params)
+
+    def _parts(self, cluster, X, y, sample_weight, classes):
+        """The rows, on the workers: (futures of Parts, estimator for the stream's pass, classes, Facts of all)."""
+        blocks = cluster.compute([dask.delayed(checked_block)(*block) for block in blocks_of(X, y, sample_weight)])
+        all_facts = cluster.gather(cluster.each(facts, blocks))
+        classes, counts, common = agreed(all_facts, classes)
+        class_weights = _validation._weights_of_classes(self.class_weight, classes, counts.sum(axis=0))
+        counts = counts * class_weights
+        if (counts.any(axis=0)).sum() < 2:
+            raise ValueError(f"class_weight={self.class_weight!r} leaves less than two classes with a weight that is not zero.")
+        estimator = self._new_local(
+            class_weight=None if self.class_weight is None else dict(zip(classes.tolist(), class_weights.tolist()))
+        )
+        filled = np.flatnonzero(counts.any(axis=1))  # partitions without rows have nothing to say
+        problems = [cluster.submit(encoded, blocks[number], estimator, classes, common.dtype) for number in filled]
+        seed, n_parts = int(check_random_state(self.random_state).randint(2**31 - 1)), len(filled)
+        if self.shuffle:
+            dealt = [cluster.submit(dealt_out, problem, n_parts, [seed, 0, at]) for at, problem in enumerate(problems)]
+            problems = [cluster.submit(joined, [cluster.submit(getitem, deal, at) for deal in dealt]) for at in range(n_parts)]
+        else:
+            warn_if_parts_differ(counts[filled], np.array([all_facts[number].n_rows for number in filled]), classes)
+        fraction = self.validation_fraction if self.early_stopping else 0.0
+        parts = [cluster.submit(as_part, problem, fraction, [seed, 1, at]) for at, problem in enumerate(problems)]
+        return parts, estimator, classes, common
+
+    def _fit(self, cluster, parts, estimator, classes, common, model):
+        weights = np.array(cluster.gather(cluster.each(weights_of, parts)))
+        parts = [part for part, weight in zip(parts, weights[:, 0]) if weight > 0]
+        held_out_weight = weights[:, 1].sum()
+        if not parts or (self.early_stopping and held_out_weight == 0):
+            raise ValueError(
+                f"early_stopping=True can't hold out validation_fraction={self.validation_fraction} of so few rows: choose "
+                "another validation_fraction."
+            )
+        merged = cluster.gather(cluster.submit(merge, cluster.each(one_pass, parts, estimator, classes)))
+        stream = merged._own_stream()
+        frame = frame_of(stream, estimator._checked_settings(), common.is_sparse, held_out_weight)
+        sent_frame = cluster.send(frame)
+        objectives, held_out_losses, sent = [], [], {}
+
+        def sum_over_parts(function, *arrays):
+            if function is _distributed.evaluation:  # of a new point: what belongs to the last one has served
+                sent.clear()
+            for array in arrays:
+                if id(array) not in sent:
+                    sent[id(array)] = array, cluster.send(array)
+            return cluster.sum(function, parts, sent_frame, *(sent[id(array)][1] for array in arrays))
+
+        def on_round(objective, held_out_loss):
+            objectives.append(objective)
+            held_out_losses.append(held_out_loss)
+
+        point, size, is_done = _distributed.rounds(
+            sum_over_parts,
+            frame,
+            frame.point_of(stream.predictor()),
+            n_rounds=self.n_rounds - 1,
+            tol=self.tol,
+            n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
+            on_round=on_round,
+        )
+        if not is_done:
+            warnings.warn(
+                f"n_rounds={self.n_rounds} was reached: the largest entry of the gradient is {size:.2g} (tol={self.tol}). Raise "
+                "n_rounds, or tol.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        scores = -np.array(held_out_losses)
+        vars(model).update(
+            model._attributes(
+                stream.with_model(frame.model_of(point, stream.dtype)),
+                frame.penalty.alpha,
+                classes,
+                n_iter_=len(objectives),
+                loss_curve_=np.array(objectives),
+                validation_scores_=scores if self.early_stopping else None,
+                best_validation_score_=scores.max() if self.early_stopping else None,
+                n_features_in_=len(frame.scale),
+            )
+        )
+        if common.names is not None:
+            model.feature_names_in_ = np.array(common.names, dtype=object)
+        self._model = model
+        for name in FITTED:
+            vars(self).pop(name, None)
+            if hasattr(model, name):
+                setattr(self, name, getattr(model, name))
+
+    def to_local(self):
+        """The fitted model as a `SoftmaxSGDClassifier`, which needs no cluster.
+
+        Returns
+        -------
+        model : SoftmaxSGDClassifier
+            A copy. `partial_fit` goes on from it, with the clock and the statistics of all rows.
+        """
+        check_is_fitted(self)
+        return deepcopy(self._model)
+
+    def predict(self, X):
+        """The most probable class of each row, when it is computed.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        y : dask array of shape (n_samples,)
+            Labels, in the partitions of X.
+        """
+        return self._lazily(X, "predict")
+
+    def predict_proba(self, X):
+        """Probabilities of the classes of each row, when they are computed.
+
+        Parameters
+        ----------
+        X : dask array or dataframe of shape (n_samples, n_features)
+            Examples.
+
+        Returns
+        -------
+        proba : dask array of shape (n_samples, n_classes)
+            In the order of `classes_`, in the partitions of X.
+        """
+        return self._lazily(X, "predict_proba")
+
+    def _lazily(self, X, method):
+        check_is_fitted(self)
+        model = self._model
+        like = no_predictions(model, method)
+        n_rows = X.chunks[0] if hasattr(X, "chunks") else [np.nan] * X.npartitions
+        task, sent_model = dask.delayed(predicted), dask.delayed(model)
+        blocks = [
+            da.from_delayed(task(block, sent_model, method), shape=(n, *like.shape[1:]), dtype=like.dtype)
+            for block, n in zip(np.ravel(X.to_delayed()), n_rows)
+        ]
+        return da.concatenate(blocks, allow_unknown_chunksizes=True)
