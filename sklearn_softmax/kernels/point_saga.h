@@ -118,7 +118,8 @@ class PointSagaRule {
     }
 
     void end() {
-        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) catch_up(j);
+        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
+            if (waiting[j].inverse_scale > 0) catch_up(j);  // else no row has it, and all its weights are zero
     }
 
     // -------------------------------------------------------------------------------------------------------------- both
