@@ -159,7 +159,8 @@ def test_blocks_of_y_follow_those_of_X(make_data):
 
 
 def test_dataframes(make_data):
-    dd = pytest.importorskip("dask.dataframe", reason="dask.dataframe needs pandas and pyarrow")
+    pytest.importorskip("pyarrow", reason="dask.dataframe needs a pyarrow that knows this NumPy", exc_type=ImportError)
+    dd = pytest.importorskip("dask.dataframe")
     import pandas as pd
 
     X, y = make_data()
