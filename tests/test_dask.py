@@ -28,6 +28,14 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+try:
+    import pyarrow  # noqa: F401
+except ImportError:
+    HAS_PYARROW = False
+else:
+    HAS_PYARROW = True
+# one that does not know this NumPy may crash when Dask imports it once more, for dataframes or for processes
+needs_pyarrow = pytest.mark.skipif(not HAS_PYARROW, reason="there is no pyarrow that knows this NumPy")
 TIGHT = {"tol": 1e-8, "n_rounds": 200}
 
 
@@ -158,8 +166,9 @@ def test_blocks_of_y_follow_those_of_X(make_data):
     np.testing.assert_array_equal(clf.fit(dX, dy.rechunk(50)).coef_, expected)
 
 
+@needs_pyarrow
 def test_dataframes(make_data):
-    dd = pytest.importorskip("dask.dataframe", reason="dask.dataframe needs pandas and pyarrow")
+    dd = pytest.importorskip("dask.dataframe")
     import pandas as pd
 
     X, y = make_data()
@@ -331,6 +340,7 @@ def processes():
 needs_sigkill = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="there is no SIGKILL on Windows")
 
 
+@needs_pyarrow
 @needs_sigkill
 def test_a_killed_worker_takes_nothing_with_it(digits, processes):
     X, y, *_ = digits
@@ -345,6 +355,7 @@ def test_a_killed_worker_takes_nothing_with_it(digits, processes):
     np.testing.assert_array_equal(clf.coef_, expected)
 
 
+@needs_pyarrow
 @needs_sigkill
 def test_rows_that_were_scattered_are_lost_with_their_worker(digits, processes):
     X, y, *_ = digits

@@ -4,7 +4,9 @@ Needs pyspark and Java 17. In a round every partition goes on from the common mo
 model back. Spark runs a task again that was lost with its executor.
 """
 
+import os
 import pickle
+import sys
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,9 @@ X, y = load_digits(return_X_y=True)
 order = np.random.default_rng(0).permutation(len(y))
 X, y, X_new, y_new = X[order[500:]], y[order[500:]], X[order[:500]], y[order[:500]]
 
+os.environ.setdefault(
+    "PYSPARK_PYTHON", sys.executable
+)  # local workers run what runs this
 spark = (
     SparkSession.builder.master("local[2]")
     .config("spark.ui.enabled", False)
