@@ -1,7 +1,7 @@
 """Ctrl-C that waits."""
 
 # the public module makes enumerations of what these take and return, which takes eight times as long as they
-from _signal import SIGINT, getsignal, signal
+from _signal import SIGINT, getsignal, signal  # type: ignore[import-not-found]
 
 __all__ = ["held_interrupt"]
 
