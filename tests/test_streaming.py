@@ -296,3 +296,12 @@ def test_the_kind_of_step_may_change_in_mid_stream(ways, make_data):
     assert model.t_ == 122 and np.abs(model.predict_proba(X) - before).max() < 0.05
     model.partial_fit(X, y)
     assert model.score(X, y) > 0.6
+
+
+@pytest.mark.parametrize("learning_rate", ["auto", "invscaling"])
+def test_sparsify_and_densify_may_be_repeated(learning_rate, make_data):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier(learning_rate=learning_rate).partial_fit(X, y, [0, 1, 2])
+    coef = model.coef_.copy()
+    for _ in range(2):
+        np.testing.assert_array_equal(model.sparsify().densify().coef_, coef)
