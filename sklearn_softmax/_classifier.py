@@ -801,7 +801,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         check_is_fitted(self)
         if not issparse(self.coef_):
             coef = (csr_array if uses_sparse_arrays() else csr_matrix)(self.coef_)
-            replaces = self._stream.is_bare or self._shown is not None
+            replaces = self._shown is not None or self._stream.is_bare  # in this order: there may be no model left
             self._shown = Shown(coef, self.intercept_, replaces)
             if replaces:
                 self._stream = self._stream.with_model(None)

@@ -73,7 +73,7 @@ PYTHON = [
     Mutant("_classic.py", "with held_interrupt():  # not", "if True:  # not", "tests/test_faults.py"),
     Mutant("_classic.py", "record[:] = record_before", "pass", "tests/test_progressive.py"),
     Mutant("_classic.py", "self.eta0 /= ADAPTIVE_FACTOR", "self.eta0 *= ADAPTIVE_FACTOR", "tests/test_solver.py"),
-    Mutant("_classic.py", "t = 1 + seen - weight", "t = seen", "tests/test_streaming.py"),
+    Mutant("_classic.py", "t = 1 + seen - weight", "t = seen", "tests/test_schedule.py"),
     Mutant(
         "_solver.py", "stream, is_known = stream.copy(), is_known.copy()", "is_known = is_known.copy()", "tests/test_faults.py"
     ),

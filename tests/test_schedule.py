@@ -56,3 +56,13 @@ def test_iterates_are_those_of_sgd_classifier_with_twice_the_step(learning_rate,
     theirs = SGDClassifier(loss="log_loss", penalty=None, eta0=0.2, **same).fit(X, y)  # +-w/2 moves w twice as fast
     np.testing.assert_allclose(ours.coef_, theirs.coef_, rtol=1e-10)
     np.testing.assert_allclose(ours.intercept_, theirs.intercept_, rtol=1e-10)
+
+
+def test_the_time_of_a_row_is_one_and_the_weight_before_it():
+    params = dict(learning_rate="invscaling", eta0=0.1, power_t=1.0, alpha=0)
+    model = SoftmaxSGDClassifier(**params).partial_fit([[0.0]], [0], [0, 1, 2], sample_weight=[5.0])
+    first = -0.1 * 5 * (np.full(3, 1 / 3) - [1, 0, 0])  # t = 1
+    np.testing.assert_allclose(model.intercept_, first)
+    proba = np.exp(first) / np.exp(first).sum()
+    model.partial_fit([[0.0]], [1], sample_weight=[2.0])
+    np.testing.assert_allclose(model.intercept_, first - 0.1 / 6 * 2 * (proba - [0, 1, 0]))  # t = 1 + 5

@@ -316,3 +316,12 @@ def test_predictions_for_few_sparse_rows_are_those_of_all_coefficients(make_data
             np.testing.assert_array_equal(model.predict_proba(row), found)
         assert row.nnz == 0 or model._stream.original is not None
         model.partial_fit(X[80:90], y[80:90])
+
+
+@pytest.mark.parametrize("learning_rate", ["auto", "invscaling"])
+def test_sparsify_and_densify_may_be_repeated(learning_rate, make_data):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier(learning_rate=learning_rate).partial_fit(X, y, [0, 1, 2])
+    coef = model.coef_.copy()
+    for _ in range(2):
+        np.testing.assert_array_equal(model.sparsify().densify().coef_, coef)
