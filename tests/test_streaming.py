@@ -325,3 +325,13 @@ def test_sparsify_and_densify_may_be_repeated(learning_rate, make_data):
     coef = model.coef_.copy()
     for _ in range(2):
         np.testing.assert_array_equal(model.sparsify().densify().coef_, coef)
+
+
+def test_after_fit_the_clock_is_that_of_one_pass(make_data):
+    X, y = make_data()
+    fitted = SoftmaxSGDClassifier(random_state=0).fit(X, y)._stream.clock
+    streamed = SoftmaxSGDClassifier().partial_fit(X, y, [0, 1, 2])._stream.clock
+    assert (fitted.weight, fitted.n_rows) == (streamed.weight, streamed.n_rows)
+    # an integral in place of a sum; and the norms of a pass are those of coordinates that were still moving
+    assert fitted.average_weight == pytest.approx(streamed.average_weight, rel=0.05)
+    assert fitted.norm == pytest.approx(streamed.norm, rel=0.2)
