@@ -285,7 +285,7 @@ def test_bad_parameters(make_data):
 
 
 def run(code):
-    return subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, "-P", "-W", "error", "-c", code], capture_output=True, text=True, timeout=120)
 
 
 def test_without_dask_the_import_says_what_to_do():
