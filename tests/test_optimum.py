@@ -1,5 +1,7 @@
 """The automatic step ends at the optimum: that of LogisticRegression, whatever the units of X; and it says how far it is."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -11,7 +13,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from sklearn_softmax import SoftmaxSGDClassifier, _automatic
+from sklearn_softmax import SoftmaxSGDClassifier, _automatic, kernels
 
 LOADERS = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
 ALPHA = 0.01
@@ -205,6 +207,20 @@ def test_epochs_alone_stop_there_too(monkeypatch, variance_reduction):
     assert_gradient_is_within(1e-3, model, X, y)
     checked_at = model.n_iter_  # the gradient is not computed more often than when the epochs have grown by half
     assert checked_at == 10 if variance_reduction else checked_at in (2, 3, 5, 8, 12, 18, 27, 41, 62, 93, 140, 210, 315, 473, 710)
+
+
+def test_point_saga_starts_from_the_average_of_the_first_epoch(monkeypatch):
+    starts = []
+
+    def point_saga(*args, model, **kwargs):
+        starts.append((model.weights.copy(), model.average.copy()))
+        return kernels.point_saga(*args, model=model, **kwargs)
+
+    monkeypatch.setattr(_automatic, "kernels", SimpleNamespace(stream=kernels.stream, point_saga=point_saga))
+    X, y = load_iris(return_X_y=True)
+    SoftmaxSGDClassifier(max_iter=2, tol=None, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(*starts[0])
+    assert starts[0][0].any()
 
 
 def test_an_optimum_is_left_as_it_is_by_a_warm_start():

@@ -265,3 +265,10 @@ def test_weights_may_be_any_array_like_and_are_not_modified(kind, make_data, fit
     given = kind(weight)
     assert fitted(quick("balanced").fit(X, y, given)) == fitted(quick("balanced").fit(X, y, weight.astype(float)))
     assert np.array_equal(given, weight)
+
+
+def test_balanced_weights_sum_to_the_number_of_rows_also_if_a_class_does_not_occur(make_data):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier(class_weight="balanced", warm_start=True, random_state=0).fit(X, y)
+    kept = y < 2
+    assert model.fit(X[kept], y[kept]).alpha_ == pytest.approx(1 / kept.sum(), rel=1e-12)
