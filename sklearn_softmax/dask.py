@@ -413,8 +413,8 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
 
     See Also
     --------
-    SoftmaxSGDClassifier : The same for data in memory, and for streams.
-    merge : What other engines can do it with.
+    sklearn_softmax.SoftmaxSGDClassifier : The same for data in memory, and for streams.
+    sklearn_softmax.merge : What other engines can do it with.
 
     Notes
     -----
