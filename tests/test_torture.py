@@ -241,6 +241,7 @@ NUMPY += [">i8", ">f4", "U1", "U7", "S1", "O"]
 PANDAS = ["boolean", "Int8", "UInt64", "Int64", "string", "category", "object", "int64[pyarrow]", "string[pyarrow]", "bool"]
 
 
+@pytest.mark.filterwarnings("ignore:Support for labels represented as bytes:FutureWarning")  # scikit-learn < 1.7
 @each_way
 @pytest.mark.parametrize("kind", NUMPY)
 def test_labels_of_every_numpy_type(way, kind, make_data):
