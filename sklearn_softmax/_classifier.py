@@ -15,14 +15,13 @@ from sklearn.utils.validation import check_is_fitted
 from . import _handover, _solver, _validation
 from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
 from ._interrupt import held_interrupt
-from ._layout import Model
+from ._layout import FLOATS, Model
 from ._objective import raw_prediction
 from ._schedule import SCHEDULES
 from ._versions import __version__, warn_of_other_version
 
 __all__ = ["SoftmaxSGDClassifier"]
 
-FLOATS = (np.float64, np.float32)
 VERSION = "_sklearn_softmax_version"  # in stored models
 DEFAULT_N_SAMPLES = 1000  # that a model from elsewhere counts for
 OF_INPUT = ("classes_", "n_features_in_", "feature_names_in_")

@@ -29,6 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ._features import inverse_or_zero
 from ._layout import Model
 from ._newton import _newton_step, _Preconditioner, _Problem
 from ._objective import Penalty, proba_and_losses
@@ -88,8 +89,7 @@ class Frame:
 
     def rows_of(self, point):
         """(rows, intercept) of a point."""
-        inverse_scale = np.divide(1, self.scale, out=np.zeros_like(self.scale), where=self.scale != 0)
-        rows = (point[:-1] * inverse_scale[:, None]).T
+        rows = (point[:-1] * inverse_or_zero(self.scale)[:, None]).T
         return rows, point[-1] - rows @ self.offset
 
     def model_of(self, point, dtype):
@@ -101,8 +101,8 @@ class Frame:
 
     def size(self, gradient):
         """The largest entry of a gradient, as `tol` measures it."""
-        per_unit = np.divide(self.scale, self.unit, out=np.zeros_like(self.scale), where=self.unit != 0)
-        return float(np.max(np.abs(gradient) * np.append(per_unit, 1.0)[:, None]))
+        per_unit = np.append(self.scale * inverse_or_zero(self.unit), 1.0)
+        return float(np.max(np.abs(gradient) * per_unit[:, None]))
 
     def at(self, part, point):
         """F of a part and its gradient at a point: (problem, share of the part, objective, gradient)."""

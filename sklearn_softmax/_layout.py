@@ -14,8 +14,9 @@ import numpy as np
 
 from . import kernels
 
-__all__ = ["Model", "aligned_zeros", "with_class"]
+__all__ = ["FLOATS", "Model", "aligned_zeros", "with_class"]
 
+FLOATS = (np.float64, np.float32)  # the types of weights
 ALIGNMENT = 64  # bytes: a cache line
 NARROW = 32  # bytes: rows that are longer than this are padded to whole vectors of the machine
 PRIOR = 10.0  # the weight of the rows that a class that never occurred counts as

@@ -21,6 +21,7 @@ from scipy.linalg import cho_factor, cho_solve
 from scipy.sparse import issparse
 
 from . import kernels
+from ._features import inverse_or_zero
 from ._layout import aligned_zeros
 from ._objective import kernel_rows, proba_and_losses, row_blocks
 
@@ -70,11 +71,6 @@ class NewtonSolution(NamedTuple):
     objective: float
 
 
-def _inverse(numbers):
-    """1 / `numbers`, and 0 where they are 0 or have no inverse."""
-    return np.divide(1.0, numbers, out=np.zeros(len(numbers)), where=numbers > np.finfo(np.float64).tiny)
-
-
 class _Problem:
     """F in the coordinates of the solver, an array of shape (n_features + 1, n_classes): V, and the intercepts as its last row.
 
@@ -90,13 +86,13 @@ class _Problem:
     def __init__(self, X, y, sample_weight, n_classes, *, l2, l1, offset, scale, unit):
         self.X, self.y, self.offset = X, y, offset
         self.shares = sample_weight / sample_weight.sum()
-        self.inverse_scale = _inverse(scale)[:, None]
+        self.inverse_scale = inverse_or_zero(scale)[:, None]
         # of each row of the coordinates; the intercepts' has neither penalty nor unit
         self.l2 = np.append(l2, 0.0)[:, None]
         self.l1 = np.append(l1, 0.0)[:, None]
         self.is_signed = self.l1 > 0
         self.has_signs = bool(self.is_signed.any())
-        self.per_unit = np.append(scale * _inverse(unit), 1.0)[:, None]
+        self.per_unit = np.append(scale * inverse_or_zero(unit), 1.0)[:, None]
         self.proba, self.losses = np.empty((len(y), n_classes)), np.empty(len(y))
         if issparse(X):  # a step and its product, as the kernel wants them
             self.padded = [aligned_zeros(len(self.l2), -(-n_classes // LANES) * LANES, np.float64) for _ in range(2)]

@@ -31,6 +31,7 @@ __all__ = [
 LARGEST_WEIGHT = 1e30
 INDEX_TYPES = np.dtype(np.int32), np.dtype(np.int64)
 NOT_CSR = "X is not a valid CSR matrix: "
+NOT_RISING = NOT_CSR + "its indptr does not rise from 0 to the number of stored values."
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _canonical(X):
     if len(X.indptr) != X.shape[0] + 1:
         raise ValueError(NOT_CSR + f"its indptr has {len(X.indptr)} numbers, but it has {X.shape[0]} rows.")
     if X.indptr[0] != 0 or X.indptr[-1] > len(X.data) or len(X.data) != len(X.indices):
-        raise ValueError(NOT_CSR + "its indptr does not rise from 0 to the number of stored values.")
+        raise ValueError(NOT_RISING)
     arrays = X.data, X.indices, X.indptr
     if any(array.ndim != 1 for array in arrays):
         raise ValueError(NOT_CSR + "its data, indices and indptr are not vectors.")
@@ -126,7 +127,7 @@ def _canonical(X):
         X = type(X)((data, *indices), shape=X.shape)
     flaw = kernels.flaw_of_csr(*kernel_rows(X), n_features=X.shape[1])
     if flaw == "starts":
-        raise ValueError(NOT_CSR + "its indptr does not rise from 0 to the number of stored values.")
+        raise ValueError(NOT_RISING)
     if flaw == "columns":
         low, high = X.indices.min(), X.indices.max()
         raise ValueError(NOT_CSR + f"it has column indices from {low} to {high}, but {X.shape[1]} features.")

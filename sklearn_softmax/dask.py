@@ -22,10 +22,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from . import _distributed, _validation
-from ._classifier import FLOATS, SoftmaxSGDClassifier
+from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
 from ._distributed import Frame, Part
 from ._features import solver_coordinates
+from ._layout import FLOATS
 from ._merge import merge
 from ._objective import Penalty
 
