@@ -31,7 +31,7 @@ import numpy as np
 
 from ._features import inverse_or_zero
 from ._layout import Model
-from ._newton import _newton_step, _Preconditioner, _Problem
+from ._newton import _newton_step, _Preconditioner, _Problem, point_of, rows_of
 from ._objective import Penalty, proba_and_losses
 from ._validation import Problem
 
@@ -82,15 +82,12 @@ class Frame:
 
     def point_of(self, model):
         """A model, in the coordinates of the solver; their mean over the classes is 0, which changes no probability."""
-        rows, intercept = model.rows()
-        rows = np.where(self.scale != 0, rows, 0.0)
-        point = np.vstack([(rows * self.scale).T, intercept + rows @ self.offset])
+        point = point_of(*model.rows(), self.scale, self.offset)
         return point - np.where(self.may_move, point.mean(axis=1, keepdims=True), 0)
 
     def rows_of(self, point):
         """(rows, intercept) of a point."""
-        rows = (point[:-1] * inverse_or_zero(self.scale)[:, None]).T
-        return rows, point[-1] - rows @ self.offset
+        return rows_of(point, self.scale, self.offset)
 
     def model_of(self, point, dtype):
         """The model of a point."""

@@ -25,7 +25,7 @@ from ._features import inverse_or_zero
 from ._layout import aligned_zeros
 from ._objective import kernel_rows, proba_and_losses, row_blocks
 
-__all__ = ["NewtonSolution", "newton"]
+__all__ = ["NewtonSolution", "newton", "point_of", "rows_of"]
 
 LANES = 8  # classes are padded to a multiple of it
 
@@ -69,6 +69,18 @@ class NewtonSolution(NamedTuple):
     n_passes: int
     gradient: float
     objective: float
+
+
+def point_of(rows, intercept, scale, offset):
+    """Weights of classes, and intercepts, in the coordinates of the solver; see `_Problem`."""
+    rows = np.where(scale != 0, rows, 0.0)
+    return np.vstack([(rows * scale).T, intercept + rows @ offset])
+
+
+def rows_of(point, scale, offset):
+    """(rows, intercept) whose point this is."""
+    rows = (point[:-1] * inverse_or_zero(scale)[:, None]).T
+    return rows, point[-1] - rows @ offset
 
 
 class _Problem:
@@ -414,8 +426,7 @@ def newton(X, y, sample_weight, rows, intercept, *, l2, l1, offset, scale, unit,
     """
     problem = _Problem(X, y, sample_weight, len(rows), l2=l2, l1=l1, offset=offset, scale=scale, unit=unit)
     may_move = np.append(scale != 0, fit_intercept)[:, None]
-    rows = np.where(scale != 0, rows, 0.0)
-    point = np.vstack([(rows * scale).T, intercept + rows @ offset])
+    point = point_of(rows, intercept, scale, offset)
     # A shift of all classes alike changes no loss. Without L1 the mean that has the least penalty is 0, and steps keep it.
     point -= np.where(may_move & ~problem.is_signed, point.mean(axis=1, keepdims=True), 0)
     forcing = LOOSEST_FORCING
@@ -427,8 +438,7 @@ def newton(X, y, sample_weight, rows, intercept, *, l2, l1, offset, scale, unit,
             return np.where(may_move, problem.subgradient(point, gradient), 0), loss
 
         def solution():
-            rows = (point[:-1] * problem.inverse_scale).T
-            intercept = point[-1] - rows @ offset
+            rows, intercept = rows_of(point, scale, offset)
             if fit_intercept:
                 intercept -= intercept.mean()
             return NewtonSolution(rows, intercept, n_passes, problem.size(subgradient), objective)
