@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import kernels
-from ._features import Coordinates, Moments, inverse_or_zero, solver_coordinates, stream_coordinates
+from ._features import Coordinates, Moments, inverse_or_zero, solver_coordinates, stream_coordinates, weighted_sum
 from ._layout import Model, aligned_zeros, with_class
 from ._newton import newton
 from ._objective import Penalty, kernel_rows, row_blocks
@@ -65,17 +65,9 @@ class Clock:
     @classmethod
     def combined(cls, clocks, factors):
         """The clock of one stream of all rows, those of each clock with `factor` times their weights; its average begins anew."""
-
-        def total(values):
-            return max(float(np.dot(factors, list(values))), 0.0)
-
-        return cls(
-            weight=total(clock.weight for clock in clocks),
-            norm=total(clock.norm for clock in clocks),
-            curvature=total(clock.curvature for clock in clocks),
-            loss=total(clock.loss for clock in clocks),
-            n_rows=round(total(clock.n_rows for clock in clocks)),
-        )
+        names = "weight", "norm", "curvature", "loss", "n_rows"
+        sums = {name: float(weighted_sum([getattr(clock, name) for clock in clocks], factors)) for name in names}
+        return cls(**sums | {"n_rows": round(sums["n_rows"])})
 
 
 @dataclass
@@ -240,12 +232,12 @@ class Stream:
     def combined(cls, streams, factors):
         """One stream of all rows, those of each stream with `factor` times their weights; without a model."""
         return cls(
-            np.maximum(np.dot(factors, [stream.class_counts for stream in streams]), 0),
+            weighted_sum([stream.class_counts for stream in streams], factors),
             Moments.combined([stream.moments for stream in streams], factors),
             Clock.combined([stream.clock for stream in streams], factors),
             averages=streams[0].averages,
             standardizes=streams[0].standardizes,
-            record=np.maximum(np.dot(factors, [stream.record for stream in streams]), 0),
+            record=weighted_sum([stream.record for stream in streams], factors),
         )
 
     @property

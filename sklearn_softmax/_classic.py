@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
 from . import kernels
+from ._features import weighted_sum
 from ._interrupt import held_interrupt
 from ._layout import Model
 from ._objective import Penalty, kernel_rows, raw_prediction
@@ -71,19 +72,15 @@ class Stream:
     @classmethod
     def combined(cls, streams, factors):
         """One stream of all rows, those of each stream with `factor` times their weights; its model is empty."""
-
-        def total(values):
-            return max(float(np.dot(factors, list(values))), 0.0)
-
+        names = "weight", "squared_norm", "norm_weight"
+        sums = {name: float(weighted_sum([getattr(stream, name) for stream in streams], factors)) for name in names}
         model = streams[0].model
         return cls(
             Model.zeros(len(model.weights), model.n_classes, model.weights.dtype),
-            np.maximum(np.dot(factors, [stream.class_counts for stream in streams]), 0),
-            weight=total(stream.weight for stream in streams),
-            squared_norm=total(stream.squared_norm for stream in streams),
-            norm_weight=total(stream.norm_weight for stream in streams),
+            weighted_sum([stream.class_counts for stream in streams], factors),
             step_divisor=max(stream.step_divisor for stream in streams),
-            record=np.maximum(np.dot(factors, [stream.record for stream in streams]), 0),
+            record=weighted_sum([stream.record for stream in streams], factors),
+            **sums,
         )
 
     @property

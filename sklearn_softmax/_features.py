@@ -34,6 +34,11 @@ def inverse_or_zero(scale):
     return np.divide(1, scale, out=np.zeros_like(scale), where=scale > np.finfo(np.float64).tiny)
 
 
+def weighted_sum(values, factors):
+    """Of numbers or arrays that are not negative; nor is the sum, when factors that are negative take rows away again."""
+    return np.maximum(np.dot(factors, values), 0)
+
+
 N_COLUMNS = 8
 
 
