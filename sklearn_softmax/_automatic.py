@@ -16,7 +16,7 @@ from . import kernels
 from ._features import Coordinates, Moments, inverse_or_zero, solver_coordinates, stream_coordinates, weighted_sum
 from ._layout import Model, aligned_zeros, with_class
 from ._newton import newton
-from ._objective import Penalty, kernel_rows, row_blocks
+from ._objective import Penalty, add_transposed_product, kernel_rows, row_blocks, rows_in
 
 __all__ = ["Epochs", "Stream"]
 
@@ -464,7 +464,7 @@ class Epochs:
             self.problem,
             self.penalty,
             self.settings,
-            order=self._order(np.ones(n_samples, dtype=np.intp)),
+            order=self._order(np.arange(n_samples)),
             eta0=eta0,
             settle=True,
             table=self.table,
@@ -481,18 +481,22 @@ class Epochs:
         self.mean_norm = leverage.sum() / n_samples
         self.unit = self._unit_without_far_rows(norms)
         self.repeats = np.ceil(leverage / (NORM_PER_VISIT * self.mean_norm))
-        self.n_visits = self.repeats.sum()
+        self.visits = self._visits()
+        self.n_visits = len(self.visits)
         self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
         model.weights[:], model.intercept[:] = model.average, model.intercept_average
+        n_classes, shares = model.n_classes, problem.sample_weight / n_samples
+        gradient, of_intercept = np.zeros((len(model.weights), n_classes)), np.zeros(n_classes)
+        dtype = np.float64 if issparse(problem.X) else self.table.dtype  # of products without a copy of the rows
+        for block in row_blocks(problem.X, n_classes):
+            residual = (self.table[block, :n_classes] * shares[block, None]).astype(dtype, copy=False)
+            add_transposed_product(rows_in(problem.X, block), residual, gradient)
+            of_intercept += residual.sum(axis=0, dtype=np.float64)
+        gradient -= np.outer(self.coordinates.offset, of_intercept)
         self.gradient = aligned_zeros(*model.weights.shape, model.weights.dtype)
-        shares = (problem.sample_weight / n_samples).astype(self.table.dtype)
-        gradient, self.intercept_gradient = np.zeros_like(self.gradient), np.zeros(self.table.shape[1])
-        for block in row_blocks(problem.X, self.table.shape[1]):
-            residual = self.table[block] * shares[block, None]
-            gradient += problem.X[block].T @ residual
-            self.intercept_gradient += residual.sum(axis=0, dtype=np.float64)
-        gradient -= np.outer(self.coordinates.offset, self.intercept_gradient)
-        self.gradient[:] = gradient * self.coordinates.inverse_scale[:, None]
+        self.gradient[:, :n_classes] = gradient * self.coordinates.inverse_scale[:, None]
+        self.intercept_gradient = np.zeros(self.table.shape[1])
+        self.intercept_gradient[:n_classes] = of_intercept
 
     def _unit_without_far_rows(self, norms):
         """The scale of each feature; if it is not the penalty's, that of the rows that are not far from the others.
@@ -515,7 +519,7 @@ class Epochs:
             *kernel_rows(self.problem.X),
             y=self.problem.y,
             sample_weight=self.weight_of_visit,
-            order=self._order(self.repeats.astype(np.intp)),
+            order=self._order(self.visits),
             repeats=self.repeats,
             step=self.step,
             penalty=self.penalty,
@@ -529,15 +533,15 @@ class Epochs:
         self.curvature = curvature / self.n_visits
         return loss / self.n_visits
 
-    def _order(self, repeats):
-        """The rows, each so many times; shuffled, or one round after another."""
+    def _visits(self):
+        """The rows, each as often as an epoch visits it, one round after another."""
+        repeats = self.repeats.astype(np.intp)
         visits = np.repeat(np.arange(len(repeats)), repeats)
-        if self.settings.shuffle:
-            return self.random_state.permutation(visits)
-        if len(visits) == len(repeats):
-            return visits
         rounds = np.arange(len(visits)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
         return visits[np.argsort(rounds, kind="stable")]
+
+    def _order(self, visits):
+        return self.random_state.permutation(visits) if self.settings.shuffle else visits
 
     def verdict(self, progress, *, watches, most_passes, end_of_pass):
         """True if the gradient is small enough or, if somebody watches held-out rows, these have had enough; None to go on.

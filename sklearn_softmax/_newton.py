@@ -23,7 +23,7 @@ from scipy.sparse import issparse
 from . import kernels
 from ._features import inverse_or_zero
 from ._layout import aligned_zeros
-from ._objective import kernel_rows, proba_and_losses, row_blocks
+from ._objective import add_transposed_product, kernel_rows, proba_and_losses, row_blocks, rows_in
 
 __all__ = ["NewtonSolution", "newton", "point_of", "rows_of"]
 
@@ -112,14 +112,15 @@ class _Problem:
 
     def _columns(self, block):
         # Centred as blocks: exact, and no corrections elsewhere. Sparse columns have no offset.
-        return self.X[block] if issparse(self.X) else self.X[block] - self.offset
+        rows = rows_in(self.X, block)
+        return rows if issparse(rows) else rows - self.offset
 
     def _weights(self, point):
         """Those of the columns without their scale, which costs nothing here."""
         return point[:-1] * self.inverse_scale
 
     def _add_backward(self, columns, residual, total):
-        total[:-1] += columns.T @ residual
+        add_transposed_product(columns, residual, total[:-1])
         total[-1] += residual.sum(axis=0)
 
     def scores_of(self, point):

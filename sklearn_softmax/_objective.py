@@ -22,10 +22,22 @@ from scipy.special import xlogy
 
 from . import kernels
 
-__all__ = ["Objective", "Penalty", "kernel_rows", "proba_and_losses", "raw_prediction", "row_blocks"]
+__all__ = [
+    "Objective",
+    "Penalty",
+    "add_transposed_product",
+    "kernel_rows",
+    "proba_and_losses",
+    "raw_prediction",
+    "row_blocks",
+    "rows_in",
+]
 
 BLOCK = 1 << 16  # numbers
 NO_INDICES = np.empty(0, dtype=np.int32)
+# A class may lose this share of its probability in a dual point that is made by a tilt.
+LARGEST_LOSS = 0.9
+ROUNDING = 1e-13  # of shares of the labels
 
 
 def kernel_rows(X):
@@ -74,11 +86,28 @@ def raw_prediction(X, model):
         with np.errstate(over="ignore", invalid="ignore"):
             scores = X @ rows.T
             scores += intercept.astype(X.dtype)
-    overflowed = ~np.isfinite(scores).all(axis=1)
-    if overflowed.any():
-        limit = np.finfo(X.dtype).max
+    is_finite = np.isfinite(scores)
+    if not is_finite.all():
+        overflowed, limit = ~is_finite.all(axis=1), np.finfo(X.dtype).max
         scores[overflowed] = np.clip(_finite_raw_prediction(X[overflowed], rows, intercept), -limit, limit)
     return scores
+
+
+def rows_in(X, block):
+    """X[block] for a slice of rows; not a copy if X is sparse, either."""
+    if not issparse(X):
+        return X[block]
+    starts = X.indptr[block.start : block.stop + 1]
+    values = slice(starts[0], starts[-1])
+    return type(X)((X.data[values], X.indices[values], starts - starts[0]), shape=(len(starts) - 1, X.shape[1]))
+
+
+def add_transposed_product(X, residual, total):
+    """Add ``X.T @ residual`` to `total`, of shape (n_features, n_classes); all of a sparse X but its values is float64."""
+    if issparse(X):
+        kernels.add_transposed_product(*kernel_rows(X), residual=residual, out=total)
+    else:
+        total += X.T @ residual
 
 
 def proba_and_losses(scores, y):
@@ -194,14 +223,14 @@ class Objective:
 
     def _loss_gradient(self, proba):
         """Of the mean loss, for W and for b, with these probabilities (which may be others than the model's)."""
-        of_rows, of_intercept = np.zeros((proba.shape[1], self.X.shape[1])), np.zeros(proba.shape[1])
+        of_rows, of_intercept = np.zeros((self.X.shape[1], proba.shape[1])), np.zeros(proba.shape[1])
         shares = self._shares
         for block in row_blocks(self.X, proba.shape[1]):
             residual = proba[block] * shares[block, None]
             residual[np.arange(len(residual)), self.y[block]] -= shares[block]
-            of_rows += (self.X[block].T @ residual).T
+            add_transposed_product(rows_in(self.X, block), residual, of_rows)
             of_intercept += residual.sum(axis=0)
-        return of_rows, of_intercept
+        return of_rows.T, of_intercept
 
     def gradient(self, model):
         """The gradient of the smooth part of F (all but the L1 norm): (1/S) sum_i s_i (p_i - e_yi) x_i + l2 W, and for b.
@@ -235,9 +264,8 @@ class Objective:
         return float(gap) if np.isfinite(gap) else np.inf
 
     def _optimality_gap(self, rows, scores):
-        loss, scores, proba, losses = self._with_best_intercept(scores)
+        loss, scores, losses, dual, divergence = self._near_dual_point(scores)
         better_loss = self._shares @ losses
-        dual, divergence = self._balanced(scores, proba, losses) if self.fit_intercept else (proba, 0.0)
         gradient, _ = self._loss_gradient(dual)
         gaps = [
             loss + self.penalty(rows),  # no loss is negative
@@ -259,57 +287,70 @@ class Objective:
         log_of_sums = losses + scores[np.arange(len(scores)), self.y]
         return float(self._shares @ (xlogy(dual, dual) - dual * (scores - log_of_sums[:, None])).sum(axis=1))
 
-    def _with_best_intercept(self, scores):
-        """The mean loss; and scores (in place), probabilities and losses with intercepts that are about best for the weights.
-
-        A convex problem in n_classes numbers: one step of Newton's method, if it helps. `_balanced` mends the rest.
-        """
-        n_classes = scores.shape[1]
-        proba, losses = np.empty_like(scores), np.empty(len(scores))
-
-        def evaluate(shift):
-            np.add(scores, shift, out=proba)
-            losses[:] = _softmax_in_place(proba, self.y)
-            return float(self._shares @ losses)
-
-        loss = evaluate(0.0)
-        if not self.fit_intercept:
-            return loss, scores, proba, losses
-        spent, products = self._shares @ proba, np.zeros((n_classes, n_classes))
-        for block in row_blocks(self.X, n_classes):
-            products += (proba[block] * self._shares[block, None]).T @ proba[block]
-        hessian, due = np.diag(spent) - products, np.bincount(self.y, weights=self._shares, minlength=n_classes)
-        shift = np.zeros(n_classes)
-        with suppress(np.linalg.LinAlgError):  # probabilities that are all 0 or 1 have no Hessian
-            # the last class is held at 0, because a shift of all classes changes nothing
-            shift[:-1] = np.linalg.solve(hessian[:-1, :-1], (due - spent)[:-1])
-        if not evaluate(shift) < loss:
-            shift[:] = 0
-            evaluate(shift)
-        scores += shift
-        return loss, scores, proba, losses
-
-    def _balanced(self, scores, proba, losses):
+    def _near_dual_point(self, scores):
         """Distributions near the model's that together spend on each class exactly its share of the labels, and how near.
 
         Returns
         -------
+        loss : float
+            The mean loss of the model.
+        scores, losses :
+            With the model's intercepts, or with better ones.
         dual : ndarray of shape (n_samples, n_classes)
         divergence : float
-            At least their divergence from the model, weighted mean.
+            At least their divergence from the model with these scores, weighted mean.
         """
+        proba, losses = proba_and_losses(scores, self.y)
+        loss = float(self._shares @ losses)
+        if not self.fit_intercept:
+            return loss, scores, losses, proba, 0.0
         due = np.bincount(self.y, weights=self._shares, minlength=proba.shape[1])
+        tilt, means, lack = self._tilt(proba, due)
+        if not means.max() - tilt.min() <= LARGEST_LOSS:  # a step of Newton's method for the intercepts, if it helps
+            better_scores = scores + tilt
+            better_proba, better_losses = proba_and_losses(better_scores, self.y)
+            if self._shares @ better_losses < loss:
+                scores, proba, losses = better_scores, better_proba, better_losses
+                tilt, means, lack = self._tilt(proba, due)
+        dual, divergence, largest_loss = proba, 0.0, means.max() - tilt.min()
+        if largest_loss <= LARGEST_LOSS:
+            for block in row_blocks(self.X, len(tilt)):
+                dual[block] *= (1 + tilt) - means[block, None]
+            # Where no t is below -l, (1 + t) log(1 + t) is at most t + t^2, and at most t + t^2 / (2 (1 - l)). The mean over the
+            # distributions is 0 of t, and of t^2 a product with the Hessian.
+            divergence = max(0.0, float(lack @ tilt)) * min(1.0, 0.5 / (1 - largest_loss))
+        return loss, scores, losses, *self._mixed(scores, dual, losses, due, divergence)
+
+    def _tilt(self, proba, due):
+        """The step u of Newton's method for the intercepts, its mean <p, u> in each row, and what each class lacks.
+
+        The tilted distributions p (1 + u - <p, u>) spend on each class what is due: they are linear in u, and what they add is the
+        Hessian times u.
+        """
+        shares, n_classes = self._shares, proba.shape[1]
+        spent, products = shares @ proba, np.zeros((n_classes, n_classes))
+        roots = np.sqrt(shares)
+        for block in row_blocks(self.X, n_classes):
+            weighted = proba[block] * roots[block, None]
+            products += weighted.T @ weighted
+        hessian, tilt = np.diag(spent) - products, np.zeros(n_classes)
+        with suppress(np.linalg.LinAlgError):  # probabilities that are all 0 or 1 have no Hessian
+            # the last class is held at 0, because a shift of all classes changes nothing
+            tilt[:-1] = np.linalg.solve(hessian[:-1, :-1], (due - spent)[:-1])
+        return tilt, proba @ tilt, due - spent
+
+    def _mixed(self, scores, dual, losses, due, divergence):
+        """`dual` with as little of another distribution as makes it spend what is due exactly, and at least its divergence."""
         present = due > 0
-        dual = proba
         if not present.all():
-            dual = np.where(present, proba, 0.0)
+            dual = np.where(present, dual, 0.0)
             dual /= dual.sum(axis=1, keepdims=True)
         spent = self._shares @ dual
         # (1 - mix) spent + mix c = due for a distribution c: as little of c as keeps c from being negative
         ratio = np.max((spent - due)[present] / due[present], initial=0)
         mix = ratio / (1 + ratio)
         c = np.maximum(due - (1 - mix) * spent, 0)
-        if mix > 0 and c.any():  # else there is nothing to mend but rounding
+        if mix > ROUNDING and c.any():
             c /= c.sum()
             dual *= 1 - mix
             dual += mix * c
@@ -317,7 +358,8 @@ class Objective:
             mix = 0.0
         if not present.all():
             return dual, self._divergence(dual, scores, losses)
-        # the divergence is convex, and is 0 without the mixture: at most mix * (that of c)
-        log_of_sums = losses + scores[np.arange(len(scores)), self.y]
-        mean_log_proba = self._shares @ scores - self._shares @ log_of_sums
-        return dual, float(mix * (np.sum(xlogy(c, c)) - c @ mean_log_proba)) if mix else 0.0
+        if mix > 0:  # the divergence is convex: at most (1 - mix) * (that of the dual point) + mix * (that of c)
+            log_of_sums = losses + scores[np.arange(len(scores)), self.y]
+            mean_log_proba = self._shares @ scores - self._shares @ log_of_sums
+            divergence += mix * float(np.sum(xlogy(c, c)) - c @ mean_log_proba)
+        return dual, divergence

@@ -274,7 +274,7 @@ def fit_problem(estimator, X, y, sample_weight, known_classes):
     counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
     weights = _weights_of_classes(estimator.class_weight, classes, counts)
     problem = replace(problem, sample_weight=problem.base_weight * weights[problem.y]).take_positive()
-    present = np.unique(problem.y)
+    present = np.flatnonzero(np.bincount(problem.y))
     if len(present) == 0:
         raise ValueError(f"class_weight={estimator.class_weight!r} gives every class in y the weight zero. Leave one positive.")
     if len(present) == 1:

@@ -154,6 +154,16 @@ def hessian_product(
 ) -> None:
     """The Hessian of the mean loss for the columns ``x_j * inverse_scale_j``, times a step; see hessian.h."""
 
+def add_transposed_product(
+    values: NDArray[Any],  # IN  the data of CSR
+    columns: NDArray[Any],  # IN  the indices
+    starts: NDArray[Any],  # IN  the indptr, or that of a slice of the rows
+    *,
+    residual: NDArray[np.float64],  # IN  (n_samples, n_classes)
+    out: NDArray[np.float64],  # INOUT  (n_features, n_classes): the product is added
+) -> None:
+    """Add X^T residual to `out`."""
+
 def softmax(
     scores: NDArray[np.float64],  # INOUT  (n_samples, n_classes): probabilities instead
     y: NDArray[np.int32],  # IN  class numbers

@@ -118,4 +118,9 @@ void hessian_product(const HessianProduct<T, I>& task) {
     select(suiting<double>(task.n_padded).automatic, T(), I()).hessian_product(task);
 }
 
+template <class T, class I>
+void transposed_product(const TransposedProduct<T, I>& task) {
+    select(active()->automatic, T(), I()).transposed_product(task);
+}
+
 }  // namespace softmax

@@ -48,11 +48,11 @@ class ExplicitRule {
     SOFTMAX_INLINE void visit(RowVectors<NV, T>& v, ptrdiff_t i, double, double) {
         const double weight = s.sample_weight.data[i * s.sample_weight.stride];
         const double step = s.eta.data[t * s.eta.stride] * weight;
-        const double loss_of_row = residual<NV>(v[0], v.n_vectors, s.y[i]);
+        const double loss_of_row = residual<NV>(v[0], v.n_vectors(), s.y[i]);
         loss += weight * loss_of_row;
         if (s.record) add_loss(*s.record, weight, loss_of_row);
         const V length = V::broadcast(T(step / scale));
-        for (int k = 0; k < v.n_vectors; ++k) {
+        for (int k = 0; k < v.n_vectors(); ++k) {
             v[2][k] = length * v[0][k];
             if (s.fit_intercept)
                 for (int lane = 0; lane < V::lanes; ++lane) s.intercept[k * V::lanes + lane] -= step * v[0][k][lane];

@@ -21,33 +21,33 @@ struct RowVectors {
     static constexpr int count = 6;
     Vec<T> memory[NV ? count * NV : 1];
     Vec<T>* const at;
-    const int n_vectors;
-    RowVectors(T* scratch, int vectors)
-        : at(NV ? memory : reinterpret_cast<Vec<T>*>(scratch)), n_vectors(NV ? NV : vectors) {}
+    const int n_in_memory;
+    RowVectors(T* scratch, int vectors) : at(NV ? memory : reinterpret_cast<Vec<T>*>(scratch)), n_in_memory(vectors) {}
     RowVectors(const RowVectors&) = delete;
-    Vec<T>* operator[](int i) { return at + i * (NV ? NV : n_vectors); }
+    int n_vectors() const { return NV ? NV : n_in_memory; }
+    Vec<T>* operator[](int i) { return at + i * n_vectors(); }
 };
 
-// One step of Newton's method from g, where the residual is r; returns the largest move of a score.
+// One step of Newton's method from g, at scores whose exponentials are e; returns the largest move of a score. With p = e / sum all
+// is multiplied by the sum, so that one division is enough for residual and Hessian.
 template <int NV, class T>
-SOFTMAX_INLINE double newton_step(const Vec<T>* r, const Vec<T>* g, T q, int vectors, int32_t y, Vec<T>* step,
+SOFTMAX_INLINE double newton_step(const Vec<T>* e, const RowSums& sums, const Vec<T>* g, T q, int vectors, int32_t y, Vec<T>* step,
                                   Vec<T>* shares) {
     using V = Vec<T>;
     const int n_vectors = NV ? NV : vectors;
     const V zero = V::broadcast(0), one = V::broadcast(1), label = V::broadcast(T(y)), next = V::broadcast(T(V::lanes));
-    const V factor = V::broadcast(q);
+    const V factor = V::broadcast(q), sum = V::broadcast(T(sums.sum)), own = V::broadcast(T(-sums.others));
     V number = class_numbers<T>();
     V spent = zero, room = zero;
     for (int k = 0; k < n_vectors; ++k) {
-        const V p = r[k] + where_equal(number, label, one, zero);
-        const V inverse = one / (one + factor * p);
-        step[k] = (r[k] - g[k]) * inverse;
-        shares[k] = p * inverse;
-        spent = spent + p * step[k];
+        const V inverse = one / (sum + factor * e[k]);
+        step[k] = (where_equal(number, label, own, e[k]) - sum * g[k]) * inverse;
+        shares[k] = e[k] * inverse;
+        spent = spent + e[k] * step[k];
         room = room + shares[k];
         number = number + next;
     }
-    const V common = V::broadcast(T(q * total(spent) / total(room)));
+    const V common = V::broadcast(T(q * total(spent) / (sums.sum * total(room))));
     V top = zero;
     for (int k = 0; k < n_vectors; ++k) {
         step[k] = step[k] + shares[k] * common;
@@ -63,47 +63,61 @@ SOFTMAX_INLINE double square(const Vec<T>* g, int vectors) {
     return total(sum);
 }
 
-// The sum over the classes of p (1 - p), from the residual of a row of class y.
+// The sum over the classes of p (1 - p). As 1 - sum of p^2 it would lose its digits where p_y is almost 1.
 template <int NV, class T>
-SOFTMAX_INLINE double curvature(const Vec<T>* r, int vectors, int32_t y) {
-    return -2 * double(r[y / Vec<T>::lanes][int(y % Vec<T>::lanes)]) - square<NV>(r, vectors);
+SOFTMAX_INLINE double curvature(const Vec<T>* e, const RowSums& sums, int vectors, int32_t y) {
+    using V = Vec<T>;
+    const V zero = V::broadcast(0), label = V::broadcast(T(y)), next = V::broadcast(T(V::lanes));
+    V number = class_numbers<T>(), squares = zero;
+    for (int k = 0; k < (NV ? NV : vectors); ++k) {
+        const V other = where_equal(number, label, zero, e[k]);
+        squares = squares + other * other;
+        number = number + next;
+    }
+    const double rest = sums.others * (2 * sums.sum - sums.others) - total(squares);
+    return (rest > 0 ? rest : 0) / (sums.sum * sums.sum);
 }
 
-// In: v[0] the scores at g, v[1] the residual there, v[2] g, and `loss` the log loss there. Out: v[2]. The rest is scratch.
+// Where the step in v[3] moves the scores much: no more of it than decreases the merit, and further steps.
 template <int NV, class T>
-SOFTMAX_SHARED void solve_implicit(RowVectors<NV, T>& v, int32_t y, T q, double loss) {
+SOFTMAX_SHARED void take_long_steps(RowVectors<NV, T>& v, int32_t y, T q, double loss) {
     using V = Vec<T>;
-    const int n_vectors = v.n_vectors;
-    V *const scores = v[0], *const r = v[1], *const g = v[2], *const step = v[3], *const trial = v[4], *const r_there = v[5];
+    const int n_vectors = v.n_vectors();
+    V *const scores = v[0], *const e = v[1], *const g = v[2], *const step = v[3], *const trial = v[4], *const e_there = v[5];
     for (int n_steps = 1;; ++n_steps) {
-        const double move = newton_step<NV>(r, g, q, n_vectors, y, step, trial);
-        if (!(move > small_move) || n_steps > most_newton_steps) {
-            if (n_steps <= most_newton_steps)
-                for (int k = 0; k < n_vectors; ++k) g[k] = g[k] + step[k];
-            return;
-        }
         const double merit = 0.5 * q * square<NV>(g, n_vectors) + loss;
+        RowSums sums;
         T share = 1;
         for (int halvings = 0;; ++halvings, share *= T(0.5)) {
             if (halvings == most_halvings) return;
             const V factor = V::broadcast(share), back = V::broadcast(share * q);
             for (int k = 0; k < n_vectors; ++k) {
                 trial[k] = g[k] + factor * step[k];
-                r_there[k] = scores[k] - back * step[k];
+                e_there[k] = scores[k] - back * step[k];
             }
-            const double loss_there = residual<NV>(r_there, n_vectors, y);
-            if (!(0.5 * q * square<NV>(trial, n_vectors) + loss_there > merit)) {
-                loss = loss_there;
-                break;
-            }
+            sums = exponentials<NV>(e_there, n_vectors, y, e_there);
+            if (!(0.5 * q * square<NV>(trial, n_vectors) + sums.loss > merit)) break;
         }
+        loss = sums.loss;
         const V back = V::broadcast(share * q);
         for (int k = 0; k < n_vectors; ++k) {
             scores[k] = scores[k] - back * step[k];
             g[k] = trial[k];
-            r[k] = r_there[k];
+            e[k] = e_there[k];
         }
+        if (n_steps == most_newton_steps) return;
+        if (!(newton_step<NV>(e, sums, g, q, n_vectors, y, step, trial) > small_move)) break;
     }
+    for (int k = 0; k < n_vectors; ++k) g[k] = g[k] + step[k];
+}
+
+// In: v[0] the scores at g, v[1] their exponentials with these sums, v[2] g. Out: v[2]. The rest is scratch.
+template <int NV, class T>
+SOFTMAX_INLINE void solve_implicit(RowVectors<NV, T>& v, const RowSums& sums, int32_t y, T q) {
+    if (newton_step<NV>(v[1], sums, v[2], q, v.n_vectors(), y, v[3], v[4]) > small_move)
+        take_long_steps(v, y, q, sums.loss);
+    else
+        for (int k = 0; k < v.n_vectors(); ++k) v[2][k] = v[2][k] + v[3][k];
 }
 
 }  // namespace

@@ -189,13 +189,22 @@ struct HessianProduct {
     double* scratch;  // (2 n_padded + longest row)
 };
 
+// out += X^T residual, of CSR rows.
+template <class T, class I>
+struct TransposedProduct {
+    Rows<T, I> rows;  // IN
+    ptrdiff_t n_samples, n_classes;
+    const double* residual;  // IN (n_samples, n_classes)
+    double* out;  // INOUT (n_features, n_classes)
+};
+
 // Rows of scores become rows of probabilities, and the log loss of each for its label.
 struct Softmax {
     ptrdiff_t n_rows, n_classes;
     const int32_t* y;  // IN
     double* scores;  // INOUT (n_rows, n_classes)
     double* losses;  // OUT (n_rows)
-    double* scratch;  // TEMP (n_classes, rounded up to 8 numbers)
+    double* scratch;  // TEMP (a vector)
 };
 
 template <class T, class I>
@@ -213,6 +222,7 @@ struct AutomaticKernels {
     void (*stream)(Stream<T, I>&);
     void (*point_saga)(PointSaga<T, I>&);
     void (*hessian_product)(const HessianProduct<T, I>&);
+    void (*transposed_product)(const TransposedProduct<T, I>&);
 };
 
 template <template <class, class> class Kernels>

@@ -157,6 +157,13 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double* out
         double* scratch
 
+    cppclass TransposedProduct[T, I]:
+        Rows[T, I] rows
+        Py_ssize_t n_samples
+        Py_ssize_t n_classes
+        const double* residual
+        double* out
+
     struct InstructionSet:
         const char* name
         Py_ssize_t vector_bytes
@@ -193,6 +200,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     void run_stream "softmax::stream"[T, I](Stream[T, I]& task)
     void run_point_saga "softmax::point_saga"[T, I](PointSaga[T, I]& task)
     void run_hessian_product "softmax::hessian_product"[T, I](const HessianProduct[T, I]& task)
+    void run_transposed_product "softmax::transposed_product"[T, I](const TransposedProduct[T, I]& task)
 
 
 cdef Numbers numbers(const double[:] values) noexcept:
@@ -634,10 +642,31 @@ def hessian_product(
         run_hessian_product(task)
 
 
+def add_transposed_product(
+    const floating[::1] values,
+    const index[::1] columns,
+    const index[::1] starts,
+    *,
+    const double[:, ::1] residual,
+    double[:, ::1] out,
+):
+    cdef TransposedProduct[floating, index] task
+
+    if residual.shape[0] == 0:
+        return
+    set_rows[floating, index](&task.rows, values, columns, starts, out.shape[0])
+    task.n_samples = residual.shape[0]
+    task.n_classes = residual.shape[1]
+    task.residual = &residual[0, 0]
+    task.out = &out[0, 0]
+    with nogil:
+        run_transposed_product(task)
+
+
 def softmax(double[:, ::1] scores, const int32_t[::1] y, double[::1] losses):
     cdef:
         Softmax task
-        Scratch scratch = Scratch((scores.shape[1] + 8) * sizeof(double))
+        Scratch scratch = Scratch(active().vector_bytes)
 
     task.n_rows = scores.shape[0]
     task.n_classes = scores.shape[1]

@@ -126,19 +126,16 @@ class PointSagaRule {
 
     template <int NV>
     void visit(RowVectors<NV, T>& v, ptrdiff_t i, double norm, double) {
-        const int n_vectors = v.n_vectors;
+        const int n_vectors = v.n_vectors();
         const double weight = visits.sample_weight.data[i * visits.sample_weight.stride], step = s.step * weight;
         const int32_t y = visits.y[i];
         const T part = T(1 / s.repeats.data[i * s.repeats.stride]);
         T* const last = visits.table + i * visits.n_padded;
-        for (int k = 0; k < n_vectors; ++k) {
-            v[1][k] = v[0][k];
-            v[2][k] = V::load(last + k * V::lanes);
-        }
-        const double loss = residual<NV>(v[1], n_vectors, y);
-        s.loss += weight * loss;
-        s.curvature += weight * curvature<NV>(v[1], n_vectors, y);
-        solve_implicit<NV>(v, y, T(step * (visits.fit_intercept + norm)), loss);
+        for (int k = 0; k < n_vectors; ++k) v[2][k] = V::load(last + k * V::lanes);
+        const RowSums sums = exponentials<NV>(v[0], n_vectors, y, v[1]);
+        s.loss += weight * sums.loss;
+        s.curvature += weight * curvature<NV>(v[1], sums, n_vectors, y);
+        solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + norm)));
         for (int k = 0; k < n_vectors; ++k) {
             const V before = V::load(last + k * V::lanes);
             const V change = v[2][k] - before;

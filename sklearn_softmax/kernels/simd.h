@@ -81,18 +81,34 @@ SOFTMAX_INLINE Vec<double> widened(const T* p) {
     return {as_double(part)};
 }
 
+// The lanes of one half of a vector; through registers, where memory would make the next operation wait for a store.
+template <class Half, class Lanes>
+SOFTMAX_INLINE Half half(const Lanes& v, int begin) {
+    Half part;
+#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
+    constexpr int n = sizeof part / sizeof part[0];
+    if constexpr (n == 8)
+        part = begin ? __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15) : __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+    else if constexpr (n == 4)
+        part = begin ? __builtin_shufflevector(v, v, 4, 5, 6, 7) : __builtin_shufflevector(v, v, 0, 1, 2, 3);
+    else
+        part = begin ? __builtin_shufflevector(v, v, 2, 3) : __builtin_shufflevector(v, v, 0, 1);
+#else
+    __builtin_memcpy(&part, reinterpret_cast<const char*>(&v) + begin * sizeof v[0], sizeof part);
+#endif
+    return part;
+}
+
 // f of all lanes: halves are folded onto each other, so that few operations wait for one another.
 template <class Lanes, class F>
 SOFTMAX_INLINE auto folded(const Lanes& v, const F& f) {
-    if constexpr (sizeof v == 2 * sizeof v[0]) {
+    constexpr int n = sizeof v / sizeof v[0];
+    if constexpr (n == 2) {
         return f(v[0], v[1]);
     } else {
         typedef decltype(+v[0]) Lane;
         typedef Lane Half __attribute__((vector_size(sizeof v / 2)));
-        Half low, high;
-        __builtin_memcpy(&low, &v, sizeof low);
-        __builtin_memcpy(&high, reinterpret_cast<const char*>(&v) + sizeof low, sizeof high);
-        return folded(f(low, high), f);
+        return folded(f(half<Half>(v, 0), half<Half>(v, n / 2)), f);
     }
 }
 

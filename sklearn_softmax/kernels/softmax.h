@@ -2,6 +2,7 @@
 #pragma once
 
 #include <math.h>
+#include <string.h>
 
 #include "kernels.h"
 #include "simd.h"
@@ -59,19 +60,37 @@ SOFTMAX_INLINE Vec<T> class_numbers() {
     return Vec<T>::load(numbers);
 }
 
-// log(1 + x), which keeps what a small x has to say; in half the time of log1p.
+// log(1 + x) for x >= 0, to about 1 ulp of a small x, too; neither a call, which would cost all registers, nor a branch, which would
+// be guessed. 1 + x = 2^n (1 + f) with 1 + f between sqrt(1/2) and sqrt(2), and log(1 + f) = 2 artanh(f / (2 + f)).
 SOFTMAX_INLINE double log_of_one_and(double x) {
-    return x < 1e-4 ? x * (1 - x * (0.5 - x * (1.0 / 3 - x * 0.25))) : log(1 + x);
+    constexpr uint64_t one = uint64_t(1023) << 52, from_sqrt_2 = (uint64_t(1) << 52) - 0x6a09e667f3bcd;
+    const auto c = [](int odd) { return 1.0 / odd; };
+    const double u = 1 + x, rounding = x - (u - 1);
+    uint64_t bits;
+    memcpy(&bits, &u, sizeof bits);
+    const int64_t n = int64_t((bits - one + from_sqrt_2) >> 52);
+    bits = one - (uint64_t(n) << 52);
+    double power;  // 2^-n
+    memcpy(&power, &bits, sizeof bits);
+    const double f = (u * power - 1) + rounding * power, r = f / (2 + f), s = r * r, s2 = s * s, s4 = s2 * s2;
+    const double low = (c(3) + c(5) * s) + s2 * (c(7) + c(9) * s), high = (c(11) + c(13) * s) + s2 * (c(15) + c(17) * s);
+    return double(n) * 6.93147180559945309417e-01 + 2 * (r + r * s * (low + s4 * (high + s4 * (c(19) + c(21) * s))));
 }
 
-// In: scores[n_vectors], -inf in the lanes that belong to no class. Out: the residual p - e_y in their
-// place, 0 in those lanes. Returns the log loss -log p_y.
+// Of exp(scores - the largest score), for a row of class y.
+struct RowSums {
+    double sum, others;  // of all lanes; of all but the one of y
+    double loss;  // -log p_y
+};
+
+// In: scores[n_vectors], -inf in the lanes that belong to no class. Out: e = exp(scores - the largest), which may be in their place;
+// with the sums returned, the probabilities are e / sum.
 //
-// p_y - 1 is taken as -(sum of the other p's): it keeps its relative accuracy when p_y is almost 1,
-// and with two classes the two residuals are each other's negative to the last bit.
+// `others` is summed up apart: p_y - 1 = -others / sum keeps its relative accuracy when p_y is almost 1, and with two classes the
+// two residuals are each other's negative to the last bit.
 // NV is the number of vectors where it is known at compile time, else 0.
 template <int NV, class T>
-SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
+SOFTMAX_INLINE RowSums exponentials(const Vec<T>* scores, int vectors, int32_t y, Vec<T>* e) {
     using V = Vec<T>;
     const int n_vectors = NV ? NV : vectors;
     const V zero = V::broadcast(0), label = V::broadcast(T(y)), next = V::broadcast(T(V::lanes));
@@ -86,9 +105,8 @@ SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
     V others = zero;
     double sum_of_others = 0;
     for (int k = 0; k < n_vectors; ++k) {
-        const V e = exp_of_nonpositive(scores[k] - offset);
-        others = others + where_equal(number, label, zero, e);
-        scores[k] = e;
+        e[k] = exp_of_nonpositive(scores[k] - offset);
+        others = others + where_equal(number, label, zero, e[k]);
         number = number + next;
         if (k % 8 == 7) {  // a lane adds up only a few numbers before the sum goes on in double
             sum_of_others += total(others);
@@ -96,38 +114,58 @@ SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
         }
     }
     sum_of_others += total(others);
-    const double sum = sum_of_others + scores[own_vector][own_lane];
-    const T inverse_sum = T(1 / sum);
-    const V inverse = V::broadcast(inverse_sum), own_residual = V::broadcast(-T(sum_of_others) * inverse_sum);
-    number = class_numbers<T>();
+    const double own = e[own_vector][own_lane];
+    return {sum_of_others + own, sum_of_others, log_of_one_and(sum_of_others + (own - 1)) - own_relative};
+}
+
+// In: scores, as above. Out: the residual p - e_y in their place, 0 in the lanes that belong to no class. Returns the log loss.
+template <int NV, class T>
+SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
+    using V = Vec<T>;
+    const int n_vectors = NV ? NV : vectors;
+    const RowSums sums = exponentials<NV>(scores, vectors, y, scores);
+    const T inverse_sum = T(1 / sums.sum);
+    const V inverse = V::broadcast(inverse_sum), own_residual = V::broadcast(-T(sums.others) * inverse_sum);
+    const V label = V::broadcast(T(y)), next = V::broadcast(T(V::lanes));
+    V number = class_numbers<T>();
     for (int k = 0; k < n_vectors; ++k) {
         scores[k] = where_equal(number, label, own_residual, scores[k] * inverse);
         number = number + next;
     }
-    return own_relative == 0 ? log_of_one_and(sum_of_others) : log(sum) - own_relative;
+    return sums.loss;
 }
 
 // exp(scores - largest) / sum in place, and log(sum) - (score of y - largest).
 inline void softmax_rows(const softmax::Softmax& task) {
     using V = Vec<double>;
-    const ptrdiff_t n_classes = task.n_classes, n_vectors = (n_classes + V::lanes - 1) / V::lanes;
-    double* const padded = task.scratch;
+    const ptrdiff_t n_classes = task.n_classes, n_whole = n_classes / V::lanes * V::lanes;
+    const double* const end = task.scores + task.n_rows * n_classes;
+    const V number = class_numbers<double>(), n_rest = V::broadcast(double(n_classes - n_whole));
+    double* const rest = task.scratch;  // of a row, as a vector
     for (ptrdiff_t i = 0; i < task.n_rows; ++i) {
         double* const scores = task.scores + i * n_classes;
-        for (ptrdiff_t k = 0; k < n_vectors * V::lanes; ++k) padded[k] = k < n_classes ? scores[k] : -HUGE_VAL;
-        V top = V::load(padded);
-        for (ptrdiff_t k = 1; k < n_vectors; ++k) top = max(top, V::load(padded + k * V::lanes));
-        const double largest_score = largest(top), own = padded[task.y[i]] - largest_score;
-        const V offset = V::broadcast(largest_score);
-        double sum = 0;
-        for (ptrdiff_t k = 0; k < n_vectors; ++k) {
-            const V e = exp_of_nonpositive(V::load(padded + k * V::lanes) - offset);
-            e.store(padded + k * V::lanes);
-            sum += total(e);
+        const double* last_scores = scores + n_whole;  // in place, with numbers of the next row, if there are
+        if (last_scores + V::lanes > end) {
+            for (ptrdiff_t k = n_whole; k < n_classes; ++k) rest[k - n_whole] = scores[k];
+            last_scores = rest;
         }
-        const double inverse = 1 / sum;
-        for (ptrdiff_t k = 0; k < n_classes; ++k) scores[k] = padded[k] * inverse;
-        task.losses[i] = log(sum) - own;
+        const V last = where_less(number, n_rest, V::load(last_scores), V::broadcast(-HUGE_VAL));
+        V top = last, sum = V::broadcast(0);
+        for (ptrdiff_t k = 0; k < n_whole; k += V::lanes) top = max(top, V::load(scores + k));
+        const double largest_score = largest(top), own = scores[task.y[i]] - largest_score;
+        const V offset = V::broadcast(largest_score);
+        for (ptrdiff_t k = 0; k < n_whole; k += V::lanes) {
+            const V e = exp_of_nonpositive(V::load(scores + k) - offset);
+            e.store(scores + k);
+            sum = sum + e;
+        }
+        const V e_of_last = exp_of_nonpositive(last - offset);
+        const double total_sum = total(sum + e_of_last);
+        const V inverse = V::broadcast(1 / total_sum);
+        for (ptrdiff_t k = 0; k < n_whole; k += V::lanes) (V::load(scores + k) * inverse).store(scores + k);
+        (e_of_last * inverse).store(rest);
+        for (ptrdiff_t k = n_whole; k < n_classes; ++k) scores[k] = rest[k - n_whole];
+        task.losses[i] = log_of_one_and(total_sum - 1) - own;
     }
 }
 

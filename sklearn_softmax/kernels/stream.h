@@ -183,27 +183,24 @@ class StreamRule {
 
     template <int NV>
     void visit(RowVectors<NV, T>& v, ptrdiff_t i, double norm, double stepped_norm) {
-        const int n_vectors = v.n_vectors;
+        const int n_vectors = v.n_vectors();
         const double weight = weight_of(i);
         const int32_t y = visits.y[i];
-        for (int k = 0; k < n_vectors; ++k) {
-            v[1][k] = v[0][k];
-            v[2][k] = V::broadcast(0);
-        }
-        const double loss = residual<NV>(v[1], n_vectors, y);
+        for (int k = 0; k < n_vectors; ++k) v[2][k] = V::broadcast(0);
+        const RowSums sums = exponentials<NV>(v[0], n_vectors, y, v[1]);
         if (s.record) {
             finish_prediction<NV>(v);
             add_loss(*s.record, weight, residual<NV>(v[3], n_vectors, y));
         }
         ++clock.n_rows;
-        clock.loss += weight * loss;
+        clock.loss += weight * sums.loss;
         if (s.norms) s.norms[i] = 1 + norm;
         clock.weight += weight;
         clock.norm += weight * (1 + norm);
-        clock.curvature += weight * curvature<NV>(v[1], n_vectors, y) / double(visits.n_classes);
+        clock.curvature += weight * curvature<NV>(v[1], sums, n_vectors, y) / double(visits.n_classes);
         const double step = s.eta0 * weight / (share_of_norm * clock.norm / clock.weight + sqrt(clock.curvature));
         const double alpha = s.alpha == s.alpha ? s.alpha : 1 / clock.weight;
-        solve_implicit<NV>(v, y, T(step * (visits.fit_intercept + stepped_norm)), loss);
+        solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + stepped_norm)));
         if (visits.table)
             for (int k = 0; k < n_vectors; ++k) v[2][k].store(visits.table + i * visits.n_padded + k * V::lanes);
         for (int k = 0; k < n_vectors; ++k) {
@@ -230,7 +227,7 @@ class StreamRule {
         const T share =
             T(is_average ? waiting * inverse_or_zero(clock.average_weight) : !(visits.rows.columns || was_predicted));
         const V lowest = V::broadcast(sizeof(T) == 8 ? T(-1e300) : T(-1e37));  // below: a lane of no class
-        for (int k = 0; k < v.n_vectors; ++k) {
+        for (int k = 0; k < v.n_vectors(); ++k) {
             const V then = plus_intercept(v[3][k], intercept + k * V::lanes), now = v[0][k];
             const V mixed = share == 1 ? now : then + V::broadcast(share) * (now - then);
             v[3][k] = where_less(now, lowest, now, share == 0 ? then : mixed);

@@ -45,14 +45,21 @@ struct Update {
     SOFTMAX_INLINE void operator()(ptrdiff_t j, ptrdiff_t k, Vec<T> product) const { rule.update(j, k, product); }
 };
 
-// The beginning of a dense row (the rest of a long one comes by itself) and its line of the table, for a visit in the next block.
+// A visit's numbers beside the row.
 template <class T, class I>
-SOFTMAX_INLINE void fetch_row(const softmax::Visits<T, I>& s, ptrdiff_t i) {
-    constexpr ptrdiff_t per_line = 64 / sizeof(T), most_lines = 64;
-    const T* const row = s.rows.values + i * s.rows.n_features;
-    for (ptrdiff_t j = 0; j < s.rows.n_features && j < most_lines * per_line; j += per_line) prefetch_for_read(row + j);
+SOFTMAX_INLINE void fetch_visit(const softmax::Visits<T, I>& s, ptrdiff_t i) {
+    constexpr ptrdiff_t per_line = 64 / sizeof(T);
+    prefetch_for_read(s.y + i);
+    prefetch_for_read(s.sample_weight.data + i * s.sample_weight.stride);
     if (s.table)
         for (ptrdiff_t k = 0; k < s.n_padded; k += per_line) prefetch_for_write(s.table + i * s.n_padded + k);
+}
+
+// The beginning of a row; the rest of a long one comes by itself.
+template <class T>
+SOFTMAX_INLINE void fetch_beginning(const T* numbers, ptrdiff_t size) {
+    constexpr ptrdiff_t per_line = 64 / sizeof(T), most_lines = 64;
+    for (ptrdiff_t j = 0; j < size && j < most_lines * per_line; j += per_line) prefetch_for_read(numbers + j);
 }
 
 // The scores of row r of the block, after the visits of the rows before it.
@@ -104,12 +111,15 @@ void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
         if (rule.predictor() == Predictor::average) block.predict(rule.average());
         for (int r = 0; r < block.n_rows; ++r) {
             const ptrdiff_t ahead = t + r + usual_rows;
-            if (ahead < s.n_visits) fetch_row(s, s.order[ahead]);
-            score<NV>(block, r, rule.scale, s.intercept, v[0], v.n_vectors);
+            if (ahead < s.n_visits) {
+                fetch_beginning(s.rows.values + s.order[ahead] * s.rows.n_features, s.rows.n_features);
+                fetch_visit(s, s.order[ahead]);
+            }
+            score<NV>(block, r, rule.scale, s.intercept, v[0], v.n_vectors());
             if (rule.predictor() != Predictor::none)
-                for (int k = 0; k < v.n_vectors; ++k) v[3][k] = V::load(block.prediction_of(r) + k * V::lanes);
+                for (int k = 0; k < v.n_vectors(); ++k) v[3][k] = V::load(block.prediction_of(r) + k * V::lanes);
             rule.visit(v, s.order[t + r], block.norm[r], block.stepped_norm[r]);
-            for (int k = 0; k < v.n_vectors; ++k) v[2][k].store(block.change_of(r) + k * V::lanes);
+            for (int k = 0; k < v.n_vectors(); ++k) v[2][k].store(block.change_of(r) + k * V::lanes);
         }
         t += block.n_rows;
         if (rule.close(block.n_rows, next_rows(t))) block.transposed_product(update);
@@ -128,13 +138,20 @@ void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
     for (ptrdiff_t t = 0; t < s.n_visits; ++t) {
         const ptrdiff_t i = s.order[t];
         const auto row = rows[i];
-        rule.fetch(rows[s.order[t + 1 < s.n_visits ? t + 1 : t]]);
+        // features of the next row, which has come by now; the row after that; and where that of a later visit begins
+        const auto visit_ahead = [&](ptrdiff_t n) { return s.order[t + n < s.n_visits ? t + n : t]; };
+        rule.fetch(rows[visit_ahead(1)]);
+        fetch_visit(s, visit_ahead(2));
+        const auto later = rows[visit_ahead(2)];
+        fetch_beginning(later.columns, later.size);
+        fetch_beginning(later.values, later.size);
+        prefetch_for_read(s.rows.starts + visit_ahead(4));
         rule.begin_visit(i);
         double norm = 0, stepped_norm = 0;
         rule.see(row, seen, stepped);
         const auto predict = [&](const T* weights) {
             const typename CsrRows<T, I>::Row before{rule.before(), row.size, row.columns};
-            forward<NV>(before, weights, s.n_padded, v[3], v.n_vectors);
+            forward<NV>(before, weights, s.n_padded, v[3], v.n_vectors());
         };
         if (rule.predictor() == Predictor::iterate) predict(s.weights);
         rule.bring_up_to_date(row);
@@ -144,10 +161,10 @@ void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
             stepped_norm += double(seen[n]) * stepped[n];
         }
         const typename CsrRows<T, I>::Row scaled{seen, row.size, row.columns};
-        forward<NV>(scaled, s.weights, s.n_padded, v[0], v.n_vectors);
-        for (int k = 0; k < v.n_vectors; ++k) v[0][k] = plus_intercept(v[0][k], s.intercept + k * V::lanes);
+        forward<NV>(scaled, s.weights, s.n_padded, v[0], v.n_vectors());
+        for (int k = 0; k < v.n_vectors(); ++k) v[0][k] = plus_intercept(v[0][k], s.intercept + k * V::lanes);
         rule.visit(v, i, norm, stepped_norm);
-        for (ptrdiff_t n = 0; n < row.size; ++n) rule.template change<NV>(row.column(n), stepped[n], v[2], v.n_vectors);
+        for (ptrdiff_t n = 0; n < row.size; ++n) rule.template change<NV>(row.column(n), stepped[n], v[2], v.n_vectors());
     }
     rule.end();
 }
