@@ -20,10 +20,9 @@ from ._objective import Penalty, add_transposed_product, kernel_rows, row_blocks
 
 __all__ = ["Epochs", "Stream"]
 
-# The step of an epoch is this over (mean of 1 + |row|^2) / 2 and the square root of the mean curvature of the losses; and it
-# grows to that over the first epochs. By experiment, and flat: half and double the step are a few percent worse.
-STEP_DENSE, STEP_SPARSE = 2.0, 4.0
-EPOCHS_OF_GROWTH = 2
+# The step of an epoch is this over (mean of 1 + |row|^2) / 2 and the square root of the mean curvature of the losses. By
+# experiment, and flat: with half and double the step, ill-conditioned and noisy sets change places.
+STEP = 2.0
 # A row is visited once more in an epoch, by shorter steps, for so many times the mean squared norm. (Without it, a few rows
 # far out in heavy tails, each of which moves the model much, decide how fast the rest converges.)
 NORM_PER_VISIT = 2.0
@@ -35,6 +34,9 @@ MOST_EPOCHS = 30
 # they have grown by this factor since.
 FIRST_CHECK = 10
 GROWTH_BETWEEN_CHECKS = 1.5
+# Of sparse rows, so many iterates of an epoch are averaged at most; fewer, if the rows have so few numbers that bringing all
+# features up to date would take longer than a part of an epoch.
+MOST_AVERAGED, NUMBERS_PER_AVERAGED = 16, 16
 BLOCK = 1024  # features
 TINY = np.finfo(np.float64).tiny
 # The model for some sparse rows is made of their features only, until 1 / this of all features was asked for.
@@ -443,10 +445,11 @@ class Epochs:
     def _model_here(self):
         """The model to predict with, in the solver's coordinates."""
         model = self.iterates.model
+        averaged = self.table is not None or self.settings.average is not None or self.n_epochs == 1
+        here = Model(model.n_classes, model.average, model.intercept_average) if averaged else model
         if self.penalty.l1_ratio > 0 and self.step > 0:  # only a prox makes zeros
-            return replace(model, weights=self._prox(model.weights - self.step * self.gradient))
-        averaged = (self.table is None and self.settings.average is not None) or self.n_epochs == 1
-        return Model(model.n_classes, model.average, model.intercept_average) if averaged else model
+            return replace(here, weights=self._prox(here.weights - self.step * self.gradient))
+        return here
 
     def _prox(self, weights):
         """The prox of the penalty with the step of the last epoch."""
@@ -511,16 +514,16 @@ class Epochs:
         return np.where(unit > 0, unit, self.scale)
 
     def _point_saga_epoch(self):
-        constant = STEP_SPARSE if issparse(self.problem.X) else STEP_DENSE
-        growth = min(1.0, self.n_epochs / EPOCHS_OF_GROWTH)
-        curvature = max(self.curvature, TINY)
-        self.step = (self.settings.eta0 or 1.0) * constant * growth / (0.5 * self.mean_norm * np.sqrt(curvature))
+        X, curvature = self.problem.X, max(self.curvature, TINY)
+        self.step = (self.settings.eta0 or 1.0) * STEP / (0.5 * self.mean_norm * np.sqrt(curvature))
+        n_averaged = np.clip(X.size // (NUMBERS_PER_AVERAGED * X.shape[1]), 1, MOST_AVERAGED)
         loss, curvature = kernels.point_saga(
-            *kernel_rows(self.problem.X),
+            *kernel_rows(X),
             y=self.problem.y,
             sample_weight=self.weight_of_visit,
             order=self._order(self.visits),
             repeats=self.repeats,
+            average_every=-(-self.n_visits // n_averaged),
             step=self.step,
             penalty=self.penalty,
             fit_intercept=self.settings.fit_intercept,

@@ -133,7 +133,7 @@ class _Problem:
 
     def gradient(self, point, scores):
         """The gradient of all but the L1 norm, and the mean loss; half a pass."""
-        total = np.zeros_like(point)
+        total = np.zeros(point.shape)  # in C order
         for block in self.blocks:
             residual, self.losses[block] = proba_and_losses(scores[block], self.y[block])
             self.proba[block] = residual

@@ -71,11 +71,12 @@ def point_saga(
     sample_weight: NDArray[np.float64],  # IN  by row, of one visit; a stride of 0 is allowed
     order: NDArray[np.intp],  # IN  the rows to visit, each as often as `repeats` says
     repeats: NDArray[np.float64],  # IN  by row; a stride of 0 is allowed
+    average_every: int,  # visits of sparse rows from one iterate that enters the average to the next; of dense rows: a block
     step: float,
     penalty: Any,  # IN  Penalty
     fit_intercept: bool,
     coordinates: Any,  # IN  Coordinates
-    model: Any,  # INOUT  Model in these coordinates, without an average
+    model: Any,  # INOUT  Model in these coordinates; OUT  its average is that of the epoch
     table: NDArray[Any],  # INOUT  (n_samples, n_padded): the last residual of each row
     gradient: NDArray[Any],  # INOUT  (n_features, n_padded): the mean of the table's gradients
     intercept_gradient: NDArray[np.float64],  # INOUT  (n_padded,)

@@ -290,6 +290,7 @@ class PointSaga:
     Attributes
     ----------
     theta, beta : the model, of shape (n_features, n_classes) and (n_classes,), in the coordinates
+    theta_average, beta_average : of the last epoch's iterates, that after t visits with the weight t
     table : (n_samples, n_classes), the last residual of each row
     gradient, intercept_gradient : the mean of the table's gradients, like theta and beta
     loss, curvature : of the last epoch
@@ -305,24 +306,42 @@ class PointSaga:
     def dense(self, X, y, sample_weight, order, repeats):
         """One epoch over rows of X, in blocks of 16 visits."""
         everything = np.ones(len(self.theta), dtype=bool)
-        self.loss = self.curvature = 0.0
+        self.begin()
         for start in range(0, len(order), 16):
             block = order[start : start + 16]
             self.drift(everything, self.step * len(block))
             self.drift_intercept(self.step * len(block))
             for i in block:
                 self.visit(i, X[i], y[i], sample_weight[i], repeats[i], len(order))
+            self.average(start + len(block))
 
-    def sparse(self, X, stored, y, sample_weight, order, repeats):
-        """One epoch over rows of X of which `stored` says what CSR has: the other features wait until they are touched."""
+    def sparse(self, X, stored, y, sample_weight, order, repeats, average_every):
+        """One epoch over rows of X of which `stored` says what CSR has: the other features wait until they are touched.
+
+        They do so before each iterate that enters the average.
+        """
         stamps = np.zeros(len(self.theta))
-        self.loss = self.curvature = 0.0
+        self.begin()
         for t, i in enumerate(order, start=1):
             self.drift_intercept(self.step)
             self.drift(stored[i], self.step * (t - stamps))
             stamps[stored[i]] = t
             self.visit(i, X[i], y[i], sample_weight[i], repeats[i], len(order))
-        self.drift(np.ones(len(self.theta), dtype=bool), self.step * (len(order) - stamps))
+            if t % average_every == 0 or t == len(order):
+                self.drift(np.ones(len(self.theta), dtype=bool), self.step * (t - stamps))
+                stamps[:] = t
+                self.average(t)
+
+    def begin(self):
+        self.loss = self.curvature = 0.0
+        self.theta_average, self.beta_average, self.n_averaged = 0.0, 0.0, 0
+
+    def average(self, t):
+        """The iterate after t visits enters the average."""
+        share = 1 - (self.n_averaged / t) ** 2
+        self.theta_average = self.theta_average + share * (self.theta - self.theta_average)
+        self.beta_average = self.beta_average + share * (self.beta - self.beta_average)
+        self.n_averaged = t
 
     def drift(self, features, steps):
         """Features go along the mean gradient, and to where the penalty pulls them."""

@@ -186,7 +186,8 @@ class Task:
         seen = self.seen(is_sparse)
         scores = seen @ self.theta + self.beta + self.rng("table").normal(size=(self.n_samples, self.n_classes))
         table = short([reference.residual(z, y) for z, y in zip(scores, self.y)])
-        return self.theta, self.beta, table, short(self.mean_gradient(seen, table)), self.mean_gradient_of_intercept(table)
+        theta = np.where(self.coordinates(is_sparse, gain=False).inverse_scale[:, None] > 0, self.theta, 0)
+        return theta, self.beta, table, short(self.mean_gradient(seen, table)), self.mean_gradient_of_intercept(table)
 
     def seen(self, is_sparse):
         """X in the coordinates."""
@@ -199,12 +200,17 @@ class Task:
     def mean_gradient_of_intercept(self, table):
         return (self.sample_weight * self.repeats) @ table / len(self.visits) if self.intercept else np.zeros(self.n_classes)
 
-    def point_saga(self, dtype, container, start=None, *, step=0.1, n_epochs=1, coordinates=None, penalty=None):
-        """What the kernel makes of (theta, beta, table, gradient, intercept_gradient), and what it returns of the last epoch."""
+    def point_saga(
+        self, dtype, container, start=None, *, step=0.1, n_epochs=1, average_every=7, coordinates=None, penalty=None
+    ):
+        """What the kernel makes of (theta, beta, table, gradient, intercept_gradient), the average of theta and beta, and what it
+        returns of the last epoch.
+        """
         is_sparse = container != "dense"
         theta, beta, table, gradient, intercept_gradient = self.saga_start(is_sparse) if start is None else start
         theta, table, gradient = (padded(array, dtype) for array in (theta, table, gradient))
-        model = Model(self.n_classes, theta, padded_intercept(beta, theta.shape[1], -np.inf))
+        beta = padded_intercept(beta, theta.shape[1], -np.inf)
+        model = Model(self.n_classes, theta, beta, theta.copy(), beta.copy())
         intercept_gradient = padded_intercept(intercept_gradient, theta.shape[1], 0)
         for _ in range(n_epochs):
             loss, curvature = kernels.point_saga(
@@ -213,6 +219,7 @@ class Task:
                 sample_weight=self.sample_weight,
                 order=self.visits,
                 repeats=self.repeats,
+                average_every=average_every,
                 step=step,
                 penalty=self.penalty_object() if penalty is None else penalty,
                 fit_intercept=self.intercept,
@@ -222,13 +229,15 @@ class Task:
                 gradient=gradient,
                 intercept_gradient=intercept_gradient,
             )
-        return (theta, model.intercept, table, gradient, intercept_gradient), loss, curvature
+        after = theta, model.intercept, table, gradient, intercept_gradient
+        return after, (model.average, model.intercept_average), loss, curvature
 
     def check_point_saga(self, dtype, containers=CONTAINERS, *, tolerance=1, **how):
         for container in containers:
             twin = point_saga_twin(self, container != "dense", **how)
-            after, loss, curvature = self.point_saga(dtype, container, **how)
+            after, average, loss, curvature = self.point_saga(dtype, container, **how)
             check_arrays(twin, after, ("theta", "beta", "table", "gradient", "intercept_gradient"), tolerance * TOLERANCE[dtype])
+            check_arrays(twin, average, ("theta_average", "beta_average"), tolerance * TOLERANCE[dtype])
             assert loss == pytest.approx(twin.loss, rel=tolerance * TOLERANCE[dtype])
             assert curvature == pytest.approx(twin.curvature, rel=tolerance * TOLERANCE[dtype])
 
@@ -249,14 +258,17 @@ def stream_twin(task, is_sparse, settle):
 
 
 @cache
-def point_saga_twin(task, is_sparse, *, step=0.1, n_epochs=1):
+def point_saga_twin(task, is_sparse, *, step=0.1, n_epochs=1, average_every=7):
     twin = reference.PointSaga(
         *task.saga_start(is_sparse), asdict(task.coordinates(is_sparse, gain=False)).values(), step=step,
         fit_intercept=task.intercept, **task.penalty_numbers(),
     )  # fmt: skip
-    rows = (task.X, stored_in(task.X, np.int32)) if is_sparse else (task.X,)
+    rest = task.y, task.sample_weight, task.visits, task.repeats
     for _ in range(n_epochs):
-        (twin.sparse if is_sparse else twin.dense)(*rows, task.y, task.sample_weight, task.visits, task.repeats)
+        if is_sparse:
+            twin.sparse(task.X, stored_in(task.X, np.int32), *rest, average_every)
+        else:
+            twin.dense(task.X, *rest)
     return twin
 
 
@@ -472,10 +484,11 @@ def residual_by_point_saga(z0, g0, y, q):
     """The implicit residual of one row without nonzeros, by an epoch of Point-SAGA over that row alone."""
     n_classes = len(z0)
     weights, gradient, table = (padded(array[None], np.float64) for array in (0 * z0, 0 * z0, g0))
-    model = Model(n_classes, weights, padded_intercept(z0, weights.shape[1], -np.inf))
+    beta = padded_intercept(z0, weights.shape[1], -np.inf)
+    model = Model(n_classes, weights, beta, weights.copy(), beta.copy())
     kernels.point_saga(
         *kernel_rows(np.zeros((1, 1))), y=np.array([y], dtype=np.int32), sample_weight=np.ones(1), order=np.zeros(1, int),
-        repeats=np.ones(1), step=q, penalty=Penalty(0.0, 0.0, n_classes), fit_intercept=True,
+        repeats=np.ones(1), average_every=1, step=q, penalty=Penalty(0.0, 0.0, n_classes), fit_intercept=True,
         coordinates=Coordinates(np.zeros(1), *np.ones((3, 1))), model=model, table=table, gradient=gradient,
         intercept_gradient=np.zeros(weights.shape[1]),
     )  # fmt: skip
@@ -586,8 +599,8 @@ def test_the_gradient_of_point_saga_is_that_of_its_table(n_classes, intercept, c
 def test_the_optimum_is_a_fixed_point_of_point_saga(n_classes, penalty, weights, intercept, container):
     task = Task(n_classes, penalty, moves=False, weights=weights, intercept=intercept)
     start, coordinates, is_zero = optimum(task, intercept and container == "dense")
-    after, loss, _ = task.point_saga(np.float64, container, start, n_epochs=2, coordinates=coordinates)
-    for array, expected in zip(after, start, strict=True):
+    after, average, loss, _ = task.point_saga(np.float64, container, start, n_epochs=2, coordinates=coordinates)
+    for array, expected in zip((*after, *average), (*start, *start[:2]), strict=True):
         np.testing.assert_allclose(array[..., :n_classes], expected, rtol=0, atol=1e-9)
     assert penalty == "L2" or np.delete(is_zero, 4, axis=0).any()  # not only where the feature is zero
     scores = (task.X - coordinates.offset) * coordinates.inverse_scale @ start[0] + start[1]

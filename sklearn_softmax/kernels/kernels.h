@@ -154,11 +154,14 @@ struct PointSaga {
     double step;
     double alpha;
     Numbers repeats;  // how often `order` has a row
+    ptrdiff_t average_every;  // visits of sparse rows from one iterate that enters the average to the next; of dense rows: a block
     // INOUT
     T* gradient;  // as weights: the mean over the rows of weight * residual in the table * row
     double* intercept_gradient;  // (n_padded)
     double* waiting;  // TEMP (3, n_features); CSR
     // OUT
+    T* average;  // as weights: of the epoch's iterates, where that after t visits weighs t
+    double* intercept_average;
     double loss, curvature;  // sums of weight * log loss, and of weight * sum over the classes of p (1 - p)
 };
 

@@ -139,9 +139,12 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double step
         double alpha
         Numbers repeats
+        Py_ssize_t average_every
         T* gradient
         double* intercept_gradient
         double* waiting
+        T* average
+        double* intercept_average
         double loss
         double curvature
 
@@ -548,6 +551,7 @@ def point_saga(
     const double[:] sample_weight,
     const Py_ssize_t[::1] order,
     const double[:] repeats,
+    Py_ssize_t average_every,
     double step,
     penalty,
     bint fit_intercept,
@@ -560,6 +564,8 @@ def point_saga(
     cdef:
         floating[:, ::1] weights = model.weights
         double[::1] intercept = model.intercept
+        floating[:, ::1] average = model.average
+        double[::1] intercept_average = model.intercept_average
         PointSaga[floating, index] task
         Scratch waiting = Scratch(3 * weights.shape[0] * sizeof(double) if starts.shape[0] else 0)
         Scratch scratch
@@ -571,6 +577,9 @@ def point_saga(
     task.visits.table = &table[0, 0]
     task.step = step
     task.repeats = numbers(repeats)
+    task.average_every = average_every
+    task.average = &average[0, 0]
+    task.intercept_average = &intercept_average[0]
     task.alpha = penalty.alpha
     task.gradient = &gradient[0, 0]
     task.intercept_gradient = &intercept_gradient[0]

@@ -171,8 +171,8 @@ class StreamRule {
         for (int k = 0; k < n_vectors; ++k) (V::load(w + k * V::lanes) - value * changes[k]).store(w + k * V::lanes);
     }
 
-    void end() {
-        if (!s.settle) return;
+    void end_visit(bool is_last) {
+        if (!is_last || !s.settle) return;
         for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
             if (s.follows) set_coordinates(coordinates, j, spread(s.features[j], clock.weight), false, s.standardize);
             catch_up(j, coordinates.gain[j], coordinates.penalty_ratio[j]);

@@ -12,6 +12,7 @@
 //     rule.before()                 how it was seen before, for the predictor (sparse)
 //     rule.bring_up_to_date(row)    what is due to its features (sparse)
 //     rule.change(j, x, c)          apply one visit's product x c to the weights of a feature (sparse)
+//     rule.end_visit(is_last)       what is due to all features (sparse)
 //     rule.predictor()              the model whose products with the row a visit wants in v[3], if any
 //     rule.visit(v, i, ...)         from the scores v[0] of row i to the change of the scores' weights, in v[2]
 #pragma once
@@ -165,8 +166,8 @@ void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
         for (int k = 0; k < v.n_vectors(); ++k) v[0][k] = plus_intercept(v[0][k], s.intercept + k * V::lanes);
         rule.visit(v, i, norm, stepped_norm);
         for (ptrdiff_t n = 0; n < row.size; ++n) rule.template change<NV>(row.column(n), stepped[n], v[2], v.n_vectors());
+        rule.end_visit(t + 1 == s.n_visits);
     }
-    rule.end();
 }
 
 template <class T>
