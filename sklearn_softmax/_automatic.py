@@ -486,6 +486,9 @@ class Epochs:
         self.repeats = np.ceil(leverage / (NORM_PER_VISIT * self.mean_norm))
         self.visits = self._visits()
         self.n_visits = len(self.visits)
+        occurs = self.coordinates.inverse_scale > 0
+        n_numbers = n_samples * self.share_of_nonzeros[occurs].sum()
+        self.n_averaged = np.clip(n_numbers // (NUMBERS_PER_AVERAGED * max(1, occurs.sum())), 1, MOST_AVERAGED)
         self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
         model.weights[:], model.intercept[:] = model.average, model.intercept_average
         n_classes, shares = model.n_classes, problem.sample_weight / n_samples
@@ -514,16 +517,15 @@ class Epochs:
         return np.where(unit > 0, unit, self.scale)
 
     def _point_saga_epoch(self):
-        X, curvature = self.problem.X, max(self.curvature, TINY)
+        curvature = max(self.curvature, TINY)
         self.step = (self.settings.eta0 or 1.0) * STEP / (0.5 * self.mean_norm * np.sqrt(curvature))
-        n_averaged = np.clip(X.size // (NUMBERS_PER_AVERAGED * X.shape[1]), 1, MOST_AVERAGED)
         loss, curvature = kernels.point_saga(
-            *kernel_rows(X),
+            *kernel_rows(self.problem.X),
             y=self.problem.y,
             sample_weight=self.weight_of_visit,
             order=self._order(self.visits),
             repeats=self.repeats,
-            average_every=-(-self.n_visits // n_averaged),
+            average_every=int(np.ceil(self.n_visits / self.n_averaged)),
             step=self.step,
             penalty=self.penalty,
             fit_intercept=self.settings.fit_intercept,

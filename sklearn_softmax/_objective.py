@@ -99,7 +99,9 @@ def rows_in(X, block):
         return X[block]
     starts = X.indptr[block.start : block.stop + 1]
     values = slice(starts[0], starts[-1])
-    return type(X)((X.data[values], X.indices[values], starts - starts[0]), shape=(len(starts) - 1, X.shape[1]))
+    rows = type(X)((len(starts) - 1, X.shape[1]), dtype=X.dtype)  # which copies parts of arrays that are given to it
+    rows.data, rows.indices, rows.indptr = X.data[values], X.indices[values], starts - starts[0]
+    return rows
 
 
 def add_transposed_product(X, residual, total):

@@ -5,9 +5,10 @@ import pytest
 from scipy.optimize import minimize
 from scipy.sparse import csr_array
 from scipy.special import log_softmax
+from test_kernels import every_dtype, every_instruction_set, instruction_set  # noqa: F401
 
 from sklearn_softmax._layout import Model
-from sklearn_softmax._objective import Objective, Penalty, proba_and_losses, raw_prediction
+from sklearn_softmax._objective import Objective, Penalty, add_transposed_product, proba_and_losses, raw_prediction, rows_in
 
 every_number_of_classes = pytest.mark.parametrize("n_classes", [2, 3])
 
@@ -44,13 +45,33 @@ def test_gradient_is_that_of_finite_differences(n_classes):
     np.testing.assert_allclose(public_gradient(F, theta, n_classes), expected, atol=1e-9)
 
 
+@every_instruction_set
 @pytest.mark.parametrize("size", [1, 1e3, 1e300])
-def test_losses_are_those_of_log_softmax(size):
-    scores, y = size * np.random.default_rng(0).normal(size=(20, 4)), np.arange(20) % 4
-    proba, losses = proba_and_losses(scores, y)
+@pytest.mark.parametrize("n_classes", [2, 3, 4, 7, 8, 9, 16, 17, 33])
+def test_losses_are_those_of_log_softmax(n_classes, size):
+    scores, y = size * np.random.default_rng(0).normal(size=(20, n_classes)), np.arange(20) % n_classes
     log_proba = log_softmax(scores, axis=1)
-    np.testing.assert_allclose(losses, -log_proba[np.arange(20), y], rtol=1e-12, atol=1e-15)
-    np.testing.assert_allclose(proba, np.exp(log_proba), rtol=1e-12, atol=1e-300)
+    for n_rows in (1, 2, 20):  # the last rows are read otherwise
+        proba, losses = proba_and_losses(scores[:n_rows], y[:n_rows])
+        np.testing.assert_allclose(losses, -log_proba[np.arange(n_rows), y[:n_rows]], rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(proba, np.exp(log_proba[:n_rows]), rtol=1e-12, atol=1e-300)
+
+
+@every_instruction_set
+@every_dtype
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+def test_transposed_products_of_blocks_of_sparse_rows(index, dtype):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(30, 6)).astype(dtype) * (rng.random((30, 6)) < 0.4)
+    sparse, residual, total = csr_array(X), rng.normal(size=(30, 5)), np.ones((6, 5))
+    sparse.indices, sparse.indptr = sparse.indices.astype(index), sparse.indptr.astype(index)
+    blocks = [slice(0, 12), slice(12, 12), slice(12, 24), slice(24, 36)]
+    for block in blocks:
+        rows = rows_in(sparse, block)
+        np.testing.assert_array_equal(rows.toarray(), X[block])
+        assert not rows.nnz or np.shares_memory(rows.data, sparse.data)
+        add_transposed_product(rows, residual[block], total)
+    np.testing.assert_allclose(total, 1 + X.T.astype(np.float64) @ residual, rtol=0, atol=1e-14)
 
 
 def test_a_constant_added_to_all_intercepts_changes_nothing():
@@ -115,6 +136,17 @@ def test_optimality_gap_is_a_certified_bound(alpha, l1_ratio, fit_intercept, n_c
 def test_optimality_gap_vanishes_at_the_minimum(l1_ratio, fit_intercept, n_classes):
     F = objective(n_classes, l1_ratio=l1_ratio, fit_intercept=fit_intercept)
     assert F.optimality_gap(model_of(minimum(F, n_classes), n_classes)) < 1e-8
+
+
+@every_number_of_classes
+def test_optimality_gap_is_the_distance_where_only_intercepts_are_off(n_classes):
+    F, rng = objective(n_classes), np.random.default_rng(0)
+    best = minimum(F, n_classes)
+    for size in (1e-3, 1e-2, 0.1, 0.3, 3.0):
+        theta = best + np.where(np.arange(len(best)) < 3 * len(best) // 4, 0, random_theta(n_classes, rng, size))
+        distance, gap = F(model_of(theta, n_classes)) - F(model_of(best, n_classes)), F.optimality_gap(model_of(theta, n_classes))
+        assert distance <= gap + 1e-14
+        assert gap <= (1 + 2 * min(size, 1)) * distance + 1e-13
 
 
 def test_a_class_may_not_occur():
