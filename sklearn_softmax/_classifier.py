@@ -171,7 +171,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Penalised objective of each epoch, in nats per example; each row is scored just before its step.
 
     scale_ : ndarray of shape (n_features,)
-        The penalty's scale v_j of each feature; 1 without `standardize`.
+        The penalty's scale v_j of each feature; 1 without `standardize`. 0 as long as it is not known, which is so after
+        `from_logistic_regression` without X.
 
     optimality_gap_ : float
         An upper bound, in nats per example, of how far the objective of the fitted model is above its minimum. Only after

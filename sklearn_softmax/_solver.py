@@ -83,7 +83,7 @@ def stream_for(settings, stream):
 
 def stream_with(settings, model, weight):
     """A stream with a model that came from elsewhere, and the clock that it would have after rows of total weight `weight`."""
-    return stream_for(settings, _classic.Stream(model, np.zeros(model.n_classes), weight))
+    return stream_for(settings, _classic.Stream(model, np.zeros(model.n_classes), weight)).trainable(settings)
 
 
 def advance(stream, problem, settings, is_known=None):

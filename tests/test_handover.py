@@ -331,6 +331,21 @@ def test_x_of_other_features_is_refused(make_data):
         SoftmaxSGDClassifier.from_logistic_regression(LogisticRegression().fit(X, y), X[:, :3])
 
 
+@pytest.mark.parametrize("learning_rate", ["auto", "constant"])
+def test_scales_are_one_without_standardize_and_else_those_of_the_first_rows(learning_rate, make_data):
+    X, y = make_data()
+    lr = LogisticRegression().fit(X, y)
+    params = {"learning_rate": learning_rate, **({"eta0": 0.01} if learning_rate == "constant" else {})}
+    assert (SoftmaxSGDClassifier.from_logistic_regression(lr, **params).scale_ == 1).all()
+    if learning_rate == "auto":
+        unknown = SoftmaxSGDClassifier.from_logistic_regression(lr, standardize=True, **params)
+        assert (unknown.scale_ == 0).all()
+        known = SoftmaxSGDClassifier.from_logistic_regression(lr, X, standardize=True, **params)
+        expected = SoftmaxSGDClassifier().fit(X, y).scale_
+        np.testing.assert_allclose(known.scale_, expected)
+        np.testing.assert_allclose(unknown.partial_fit(X, y).scale_, expected)
+
+
 def test_subclasses_come_from_it_as_themselves(make_data):
     class Ours(SoftmaxSGDClassifier):
         pass

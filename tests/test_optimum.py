@@ -223,6 +223,16 @@ def test_point_saga_starts_from_the_average_of_the_first_epoch(monkeypatch):
     assert starts[0][0].any()
 
 
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_fit_shows_the_average_of_the_epoch_whether_streams_average_or_not(container):
+    X, y = load_iris(return_X_y=True)
+    one, other = (
+        SoftmaxSGDClassifier(max_iter=3, tol=None, random_state=0, average=average).fit(container(X), y)
+        for average in ("auto", False)
+    )
+    np.testing.assert_array_equal(one.coef_, other.coef_)
+
+
 def test_an_optimum_is_left_as_it_is_by_a_warm_start():
     X, y = load_wine(return_X_y=True)
     model = SoftmaxSGDClassifier(tol=1e-8, max_iter=1000, warm_start=True, random_state=0).fit(X, y)
