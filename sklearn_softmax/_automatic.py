@@ -13,7 +13,15 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import kernels
-from ._features import Coordinates, Moments, inverse_or_zero, solver_coordinates, stream_coordinates, weighted_sum
+from ._features import (
+    Coordinates,
+    Moments,
+    inverse_or_zero,
+    solver_coordinates,
+    stream_coordinates,
+    units_of_tol,
+    weighted_sum,
+)
 from ._layout import Model, aligned_zeros, with_class
 from ._newton import newton
 from ._objective import Penalty, add_transposed_product, kernel_rows, row_blocks, rows_in
@@ -404,7 +412,7 @@ class Epochs:
         self.moments = Moments.of(problem)
         spreads = self.moments.spreads(n_samples)
         self.scale = spreads[1]
-        self.unit = self.scale  # of tol
+        self.unit = units_of_tol(spreads)
         self.share_of_nonzeros = spreads[3]
         penalty_scale = self.scale if settings.standardize else np.ones(n_features)
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes, penalty_scale)
@@ -502,19 +510,20 @@ class Epochs:
         self.gradient = aligned_zeros(*model.weights.shape, model.weights.dtype)
         self.gradient[:, :n_classes] = gradient * self.coordinates.inverse_scale[:, None]
         self.intercept_gradient = np.zeros(self.table.shape[1])
-        self.intercept_gradient[:n_classes] = of_intercept
+        if self.settings.fit_intercept:
+            self.intercept_gradient[:n_classes] = of_intercept
 
     def _unit_without_far_rows(self, norms):
-        """The scale of each feature; if it is not the penalty's, that of the rows that are not far from the others.
+        """The unit of each feature; if it is not the penalty's, that of the rows that are not far from the others.
 
         Else one row a million times larger makes units in which all gradients are small.
         """
         near = norms <= FAR * np.median(norms)
         if self.settings.standardize or near.all():
-            return self.scale
+            return self.unit
         near = self.problem.take(near)
         unit = Moments.of(near).spreads(near.sample_weight.sum())[1]
-        return np.where(unit > 0, unit, self.scale)
+        return np.where(unit > 0, unit, self.unit)
 
     def _point_saga_epoch(self):
         curvature = max(self.curvature, TINY)

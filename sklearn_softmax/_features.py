@@ -18,7 +18,7 @@ from . import kernels
 from ._layout import Model, aligned_zeros
 from ._objective import kernel_rows
 
-__all__ = ["Coordinates", "Moments", "solver_coordinates", "stream_coordinates"]
+__all__ = ["Coordinates", "Moments", "solver_coordinates", "stream_coordinates", "units_of_tol"]
 
 # How far the penalty enters the solver's scale, and how much less a rare feature of sparse data counts: by experiment, and flat.
 PENALTY_IN_SCALE = 20.0
@@ -192,6 +192,12 @@ class Coordinates:
         here.weights[:, : model.n_classes] = (rows * scale).T
         here.intercept[: model.n_classes] = intercept + np.where(scale > 0, rows, 0).astype(np.float64) @ self.offset
         return here.weights, here.intercept
+
+
+def units_of_tol(spreads):
+    """In which the gradient for each feature is measured, see `Moments.spreads`: its deviation; the value of a constant column."""
+    _, active_deviation, root_mean_square, _ = spreads
+    return np.where(active_deviation > 0, active_deviation, root_mean_square)
 
 
 def stream_coordinates(moments, total_weight, centre, standardize, weights):

@@ -25,7 +25,7 @@ from . import _distributed, _validation
 from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
 from ._distributed import Frame, Part
-from ._features import solver_coordinates
+from ._features import solver_coordinates, units_of_tol
 from ._layout import FLOATS
 from ._merge import merge
 from ._objective import Penalty
@@ -312,7 +312,7 @@ def frame_of(stream, settings, is_sparse, held_out_weight):
         held_out_weight=held_out_weight,
         offset=coordinates.offset.astype(np.float64),
         scale=coordinates.scale(),
-        unit=spreads[1],
+        unit=units_of_tol(spreads),
         fit_intercept=settings.fit_intercept,
     )
 

@@ -233,6 +233,25 @@ def test_fit_shows_the_average_of_the_epoch_whether_streams_average_or_not(conta
     np.testing.assert_array_equal(one.coef_, other.coef_)
 
 
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-9])
+def test_a_constant_column_in_place_of_an_intercept_converges_like_the_others(tol, container):
+    X, y = load_iris(return_X_y=True)
+    X = container(np.column_stack([StandardScaler().fit_transform(X), np.full(len(y), 0.01)]))
+    params = dict(standardize=False, alpha=1e-3, fit_intercept=False, tol=tol, max_iter=1000, random_state=0)
+    model = SoftmaxSGDClassifier(**params).fit(X, y)
+    proba = model.predict_proba(X)
+    gradient = X.T @ (proba - np.eye(3)[y]) / len(y) + 1e-3 * model.coef_.T
+    assert (np.abs(gradient).max(axis=1) <= tol * np.array([1, 1, 1, 1, 0.01]) * (1 + 1e-3)).all()
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_without_intercept_fit_does_not_wait_for_that_of_an_intercept(container):
+    X, y = load_digits(return_X_y=True)
+    model = SoftmaxSGDClassifier(fit_intercept=False, tol=3e-4, random_state=0).fit(container(X), y)
+    assert model.n_iter_ < _automatic.MOST_EPOCHS
+
+
 def test_an_optimum_is_left_as_it_is_by_a_warm_start():
     X, y = load_wine(return_X_y=True)
     model = SoftmaxSGDClassifier(tol=1e-8, max_iter=1000, warm_start=True, random_state=0).fit(X, y)
