@@ -499,7 +499,12 @@ class Epochs:
         self.n_averaged = np.clip(n_numbers // (NUMBERS_PER_AVERAGED * max(1, occurs.sum())), 1, MOST_AVERAGED)
         self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
         model.weights[:], model.intercept[:] = model.average, model.intercept_average
-        n_classes, shares = model.n_classes, problem.sample_weight / n_samples
+        self._set_mean_gradient()
+
+    def _set_mean_gradient(self):
+        """The gradient of the table, in the solver's coordinates."""
+        problem, model = self.problem, self.iterates.model
+        n_classes, shares = model.n_classes, problem.sample_weight / problem.n_samples
         gradient, of_intercept = np.zeros((len(model.weights), n_classes)), np.zeros(n_classes)
         dtype = np.float64 if issparse(problem.X) else self.table.dtype  # of products without a copy of the rows
         for block in row_blocks(problem.X, n_classes):
