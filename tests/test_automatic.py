@@ -200,9 +200,7 @@ class Task:
     def mean_gradient_of_intercept(self, table):
         return (self.sample_weight * self.repeats) @ table / len(self.visits) if self.intercept else np.zeros(self.n_classes)
 
-    def point_saga(
-        self, dtype, container, start=None, *, step=0.1, n_epochs=1, average_every=7, coordinates=None, penalty=None
-    ):
+    def point_saga(self, dtype, container, start=None, *, step=0.1, n_epochs=1, average_every=7, coordinates=None, penalty=None):
         """What the kernel makes of (theta, beta, table, gradient, intercept_gradient), the average of theta and beta, and what it
         returns of the last epoch.
         """

@@ -8,7 +8,7 @@ namespace {
 
 template <class T, class I>
 constexpr softmax::AutomaticKernels<T, I> kernels_of() {
-    return {::accumulate<T, I>, ::spread,           ::set_coordinates<T>,   ::scratch_size<T, I>,
+    return {::accumulate<T, I>, ::spread,           ::set_coordinates<T>,    ::scratch_size<T, I>,
             ::stream<T, I>,     ::point_saga<T, I>, ::hessian_product<T, I>, ::transposed_product<T, I>};
 }
 

@@ -31,8 +31,8 @@ struct RowVectors {
 // One step of Newton's method from g, at scores whose exponentials are e; returns the largest move of a score. With p = e / sum all
 // is multiplied by the sum, so that one division is enough for residual and Hessian.
 template <int NV, class T>
-SOFTMAX_INLINE double newton_step(const Vec<T>* e, const RowSums& sums, const Vec<T>* g, T q, int vectors, int32_t y, Vec<T>* step,
-                                  Vec<T>* shares) {
+SOFTMAX_INLINE double newton_step(const Vec<T>* e, const RowSums& sums, const Vec<T>* g, T q, int vectors, int32_t y,
+                                  Vec<T>* step, Vec<T>* shares) {
     using V = Vec<T>;
     const int n_vectors = NV ? NV : vectors;
     const V zero = V::broadcast(0), one = V::broadcast(1), label = V::broadcast(T(y)), next = V::broadcast(T(V::lanes));

@@ -154,7 +154,8 @@ struct PointSaga {
     double step;
     double alpha;
     Numbers repeats;  // how often `order` has a row
-    ptrdiff_t average_every;  // visits of sparse rows from one iterate that enters the average to the next; of dense rows: a block
+    // visits of sparse rows from one iterate that enters the average to the next; of dense rows it is a block
+    ptrdiff_t average_every;
     // INOUT
     T* gradient;  // as weights: the mean over the rows of weight * residual in the table * row
     double* intercept_gradient;  // (n_padded)

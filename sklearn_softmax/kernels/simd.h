@@ -81,14 +81,21 @@ SOFTMAX_INLINE Vec<double> widened(const T* p) {
     return {as_double(part)};
 }
 
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define SOFTMAX_HAS_SHUFFLES
+#endif
+#endif
+
 // The lanes of one half of a vector; through registers, where memory would make the next operation wait for a store.
 template <class Half, class Lanes>
 SOFTMAX_INLINE Half half(const Lanes& v, int begin) {
     Half part;
-#if defined(__has_builtin) && __has_builtin(__builtin_shufflevector)
+#if defined(SOFTMAX_HAS_SHUFFLES)
     constexpr int n = sizeof part / sizeof part[0];
     if constexpr (n == 8)
-        part = begin ? __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15) : __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+        part = begin ? __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15)
+                     : __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
     else if constexpr (n == 4)
         part = begin ? __builtin_shufflevector(v, v, 4, 5, 6, 7) : __builtin_shufflevector(v, v, 0, 1, 2, 3);
     else
