@@ -195,7 +195,7 @@ class Coordinates:
 
 
 def units_of_tol(spreads):
-    """In which the gradient for each feature is measured, see `Moments.spreads`: its deviation; the value of a constant column."""
+    """In which the gradient for each feature is measured: its deviation, or the value of a constant column; see `Moments`."""
     _, active_deviation, root_mean_square, _ = spreads
     return np.where(active_deviation > 0, active_deviation, root_mean_square)
 
