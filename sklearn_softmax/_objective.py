@@ -326,7 +326,8 @@ class Objective:
     def _tilt(self, proba, due):
         """The step u of Newton's method for the intercepts, its mean <p, u> in each row, and what each class lacks.
 
-        The tilted distributions p (1 + u - <p, u>) spend on each class what is due: they are linear in u, and add the Hessian times u.
+        The tilted distributions p (1 + u - <p, u>) spend on each class what is due: they are linear in u, and add the Hessian
+        times u.
         """
         shares, n_classes = self._shares, proba.shape[1]
         spent, products = shares @ proba, np.zeros((n_classes, n_classes))
