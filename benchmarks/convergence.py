@@ -29,9 +29,9 @@ ALPHA = {False: 1e-4, True: 1e-5}  # of standardised data: dense, sparse
 EXACT = {"tol": 1e-6}  # of the optimum: far below the least mark
 
 DEFAULT = 0  # stands for max_iter of the untouched default
-EPOCHS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 100)
+EPOCHS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)
 LADDER = (*range(1, 6), 7, *(int(m * 10**e) for e in range(1, 5) for m in (1, 1.5, 2, 3, 5, 7)))
-LONG = 1.0  # seconds; a fit that takes longer is not repeated
+LONG = 2.0  # seconds; a fit that takes longer is not repeated
 PATIENCE, PROGRESS = 4, 0.9  # so many rungs have to make the best so far this much better
 
 

@@ -255,8 +255,8 @@ class Objective:
             min F >= (1/S) sum_i s_i entropy(q_i) - conjugate of the penalty(-G),     G = (1/S) sum_i s_i (q_i - e_yi) x_i
 
         if sum_i s_i (q_i - e_yi) = 0, which is the price of an intercept without a penalty. The model's own probabilities,
-        with the intercepts that are best for its weights, are such a point up to rounding, and a small mixture makes them one
-        exactly. The bound is as tight as the model is good; with L2 it is |grad F|^2 / (2 alpha). Without an L2 part the point is
+        tilted by a step of Newton's method for the intercepts, are such a point; where the intercepts are too far off for that, a
+        step is taken and a mixture makes them one. The bound is as tight as the model is good; with L2 it is |grad F|^2 / (2 alpha). Without an L2 part the point is
         moved towards the labels until the conjugate is finite, at worst to where the bound says no more than min F >= 0.
 
         Takes the memory of a few arrays of shape (n_samples, n_classes).
