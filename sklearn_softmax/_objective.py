@@ -257,8 +257,8 @@ class Objective:
         if sum_i s_i (q_i - e_yi) = 0, which is the price of an intercept without a penalty. The model's own probabilities,
         tilted by a step of Newton's method for the intercepts, are such a point; where the intercepts are too far off for that, a
         step is taken and a mixture makes them one. The bound is as tight as the model is good; with L2 it is about
-        |grad F|^2 / (2 alpha). Without an L2 part the point is moved towards the labels until the conjugate is finite, at worst to
-        where the bound says no more than min F >= 0.
+        |grad F|^2 / (2 alpha). Without an L2 part the point is moved towards the labels until the conjugate is finite, at worst
+        to where the bound says no more than min F >= 0.
 
         Takes the memory of a few arrays of shape (n_samples, n_classes).
         """
