@@ -496,7 +496,8 @@ class Epochs:
         self.n_visits = len(self.visits)
         occurs = self.coordinates.inverse_scale > 0
         n_numbers = n_samples * self.share_of_nonzeros[occurs].sum()
-        self.n_averaged = np.clip(n_numbers // (NUMBERS_PER_AVERAGED * max(1, occurs.sum())), 1, MOST_AVERAGED)
+        n_averaged = np.clip(n_numbers // (NUMBERS_PER_AVERAGED * max(1, occurs.sum())), 1, MOST_AVERAGED)
+        self.average_every = int(np.ceil(self.n_visits / n_averaged))
         self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
         model.weights[:], model.intercept[:] = model.average, model.intercept_average
         self._set_mean_gradient()
@@ -539,7 +540,7 @@ class Epochs:
             sample_weight=self.weight_of_visit,
             order=self._order(self.visits),
             repeats=self.repeats,
-            average_every=int(np.ceil(self.n_visits / self.n_averaged)),
+            average_every=self.average_every,
             step=self.step,
             penalty=self.penalty,
             fit_intercept=self.settings.fit_intercept,

@@ -114,15 +114,9 @@ def add_transposed_product(X, residual, total):
 
 def proba_and_losses(scores, y):
     """softmax(scores_i), and -log softmax(scores_i)[y_i] in nats, of each row; float64."""
-    proba = np.array(scores, dtype=np.float64, order="C")
-    return proba, _softmax_in_place(proba, y)
-
-
-def _softmax_in_place(scores, y):
-    """Rows of scores, C-contiguous float64, become their softmax; returns the losses."""
-    losses = np.empty(len(scores))
-    kernels.softmax(scores, np.asarray(y, dtype=np.int32), losses)
-    return losses
+    proba, losses = np.array(scores, dtype=np.float64, order="C"), np.empty(len(scores))
+    kernels.softmax(proba, np.asarray(y, dtype=np.int32), losses)
+    return proba, losses
 
 
 @dataclass(frozen=True)
@@ -308,24 +302,23 @@ class Objective:
         if not self.fit_intercept:
             return loss, scores, losses, proba, 0.0
         due = np.bincount(self.y, weights=self._shares, minlength=proba.shape[1])
-        tilt, means, lack = self._tilt(proba, due)
+        tilt, means, mean_square = self._tilt(proba, due)
         if not means.max() - tilt.min() <= LARGEST_LOSS:  # a step of Newton's method for the intercepts, if it helps
             better_scores = scores + tilt
             better_proba, better_losses = proba_and_losses(better_scores, self.y)
             if self._shares @ better_losses < loss:
                 scores, proba, losses = better_scores, better_proba, better_losses
-                tilt, means, lack = self._tilt(proba, due)
+                tilt, means, mean_square = self._tilt(proba, due)
         dual, divergence, largest_loss = proba, 0.0, means.max() - tilt.min()
         if largest_loss <= LARGEST_LOSS:
             for block in row_blocks(self.X, len(tilt)):
                 dual[block] *= (1 + tilt) - means[block, None]
-            # Where no t is below -l, (1 + t) log(1 + t) is at most t + t^2, and at most t + t^2 / (2 (1 - l)). The mean over the
-            # distributions is 0 of t, and of t^2 a product with the Hessian.
-            divergence = max(0.0, float(lack @ tilt)) * min(1.0, 0.5 / (1 - largest_loss))
+            # where no t is below -l, (1 + t) log(1 + t) is at most t + t^2, and at most t + t^2 / (2 (1 - l)); the mean of t is 0
+            divergence = max(0.0, mean_square) * min(1.0, 0.5 / (1 - largest_loss))
         return loss, scores, losses, *self._mixed(scores, dual, losses, due, divergence)
 
     def _tilt(self, proba, due):
-        """The step u of Newton's method for the intercepts, its mean <p, u> in each row, and what each class lacks.
+        """The step u of Newton's method for the intercepts, its mean <p, u> in each row, and the mean of (u - <p, u>)^2 in all.
 
         The tilted distributions p (1 + u - <p, u>) spend on each class what is due: they are linear in u, and add the Hessian
         times u.
@@ -340,7 +333,7 @@ class Objective:
         with suppress(np.linalg.LinAlgError):  # probabilities that are all 0 or 1 have no Hessian
             # the last class is held at 0, because a shift of all classes changes nothing
             tilt[:-1] = np.linalg.solve(hessian[:-1, :-1], (due - spent)[:-1])
-        return tilt, proba @ tilt, due - spent
+        return tilt, proba @ tilt, float(tilt @ hessian @ tilt)
 
     def _mixed(self, scores, dual, losses, due, divergence):
         """`dual` with as little of another distribution as makes it spend what is due exactly, and at least its divergence."""

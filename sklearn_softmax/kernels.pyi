@@ -158,7 +158,7 @@ def hessian_product(
 def add_transposed_product(
     values: NDArray[Any],  # IN  the data of CSR
     columns: NDArray[Any],  # IN  the indices
-    starts: NDArray[Any],  # IN  the indptr, or that of a slice of the rows
+    starts: NDArray[Any],  # IN  the indptr
     *,
     residual: NDArray[np.float64],  # IN  (n_samples, n_classes)
     out: NDArray[np.float64],  # INOUT  (n_features, n_classes): the product is added
