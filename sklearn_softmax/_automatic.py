@@ -17,6 +17,7 @@ from ._features import (
     Coordinates,
     Moments,
     inverse_or_zero,
+    scale_of_classes,
     solver_coordinates,
     stream_coordinates,
     units_of_tol,
@@ -45,6 +46,11 @@ GROWTH_BETWEEN_CHECKS = 1.5
 # Of sparse rows, so many iterates of an epoch are averaged at most; fewer, if the rows have so few numbers that bringing all
 # features up to date would take longer than a part of an epoch.
 MOST_AVERAGED, NUMBERS_PER_AVERAGED = 16, 16
+# An epoch whose objective is more than so many times the best one has diverged: its steps
+# were too long. (On data for which they are right, it is at most 1.2 times the best.)
+WORST_RATIO = 1.5
+# After a second one, all steps are divided by this.
+DIVISOR = 4.0
 BLOCK = 1024  # features
 TINY = np.finfo(np.float64).tiny
 # The model for some sparse rows is made of their features only, until 1 / this of all features was asked for.
@@ -420,6 +426,8 @@ class Epochs:
         is_centred = settings.fit_intercept and not is_sparse
         self.coordinates = solver_coordinates(problem.X, spreads, penalty_scale, alpha, is_centred)
         self.penalty_here = replace(self.penalty, scale=self.coordinates.penalty_ratio)
+        class_weight = np.bincount(problem.y, weights=problem.sample_weight, minlength=n_classes)
+        self.class_scale = scale_of_classes(class_weight)
 
         dtype = problem.X.dtype
         if start is None:
@@ -433,19 +441,52 @@ class Epochs:
         self.is_warm = start is not None
         self.table = aligned_zeros(n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
         self.n_epochs = 0
+        self.step = 0.0  # of Point-SAGA
+        self.reads_only = self.is_warm  # the next epoch leaves the model as it is
+        self.best_objective, self.best = np.inf, self._model_here().copy()
+        self.least_curvature, self.divisor = TINY, 1.0
         self.next_check = FIRST_CHECK if settings.variance_reduction else 2
         self.next_newton, self.has_stalled = MOST_EPOCHS, False
-        self.step = 0.0  # of Point-SAGA
-        # mean over the rows of sum over the classes of p (1 - p): the most that it can be until an epoch tells
-        self.curvature = 1 - 1 / n_classes
+        # mean over the rows of sum over the classes of p (1 - p), until an epoch tells
+        self.curvature = self._largest_curvature()
         self.original = None
 
     def run(self):
-        """One epoch; returns the objective, each row scored just before its step."""
+        """One epoch; returns the objective, each row scored just before its step.
+
+        Where rows that are not certain are few, the mean curvature says nothing about them,
+        and the steps that follow from it may be much too long. An epoch that has diverged
+        is undone, and the next one only reads, for the table and the curvature.
+        """
         self.original = None
-        loss = self._point_saga_epoch() if self.n_epochs and self.table is not None else self._stream_epoch()
+        is_first = self.n_epochs == 0 or self.table is None or self.reads_only
+        loss = self._stream_epoch() if is_first else self._point_saga_epoch()
+        self.reads_only = False
         self.n_epochs += 1
-        return loss + self._penalty_of(self._model_here())
+        here = self._model_here()
+        objective = loss + self._penalty_of(here)
+        if objective <= WORST_RATIO * self.best_objective and here.is_finite():
+            if objective < self.best_objective:
+                self.best_objective, self.best = objective, here.copy()
+            return objective
+        self._undo()
+        return self.best_objective
+
+    def _undo(self):
+        """Go back to the best epoch, and take shorter steps from there."""
+        model, best = self.iterates.model, self.best
+        model.weights[:], model.intercept[:] = best.weights, best.intercept
+        model.average[:], model.intercept_average[:] = best.weights, best.intercept
+        self.step, self.reads_only = 0.0, self.table is not None
+        # first to the curvature that rows can have, for which steps are safe
+        most = self._largest_curvature()
+        if self.least_curvature == most:
+            self.divisor *= DIVISOR
+        self.least_curvature = most
+
+    def _largest_curvature(self):
+        """The most that sum over the classes of p (1 - p) can be."""
+        return 1 - 1 / self.penalty.n_classes
 
     def _penalty_of(self, here):
         return self.penalty_here(here.weights[:, : here.n_classes].T)
@@ -466,8 +507,8 @@ class Epochs:
         return (weights / (1 + step * penalty.l2[:, None])).astype(self.table.dtype)
 
     def _stream_epoch(self):
-        # from a given model the first pass only reads: a step of 0 leaves its residuals in the table
-        eta0 = 0.0 if self.is_warm and self.n_epochs == 0 else self.settings.eta0 or 1.0
+        # a step of 0 leaves the residuals of the model as it is in the table
+        eta0 = 0.0 if self.reads_only else (self.settings.eta0 or 1.0) / self.divisor
         n_samples, clock = self.problem.n_samples, self.iterates.clock
         loss, curvature = clock.loss, clock.curvature
         norms = np.empty(n_samples)
@@ -532,8 +573,8 @@ class Epochs:
         return np.where(unit > 0, unit, self.unit)
 
     def _point_saga_epoch(self):
-        curvature = max(self.curvature, TINY)
-        self.step = (self.settings.eta0 or 1.0) * STEP / (0.5 * self.mean_norm * np.sqrt(curvature))
+        curvature = max(self.curvature, self.least_curvature)
+        self.step = (self.settings.eta0 or 1.0) / self.divisor * STEP / (0.5 * self.mean_norm * np.sqrt(curvature))
         loss, curvature = kernels.point_saga(
             *kernel_rows(self.problem.X),
             y=self.problem.y,
@@ -634,6 +675,7 @@ class Epochs:
             offset=self.coordinates.offset.astype(np.float64),
             scale=self.coordinates.scale(),
             unit=self.unit,
+            class_scale=self.class_scale,
             fit_intercept=self.settings.fit_intercept,
             tol=self.settings.tol,
             max_passes=most_passes,

@@ -64,7 +64,8 @@ class Frame:
     total_weight, held_out_weight : float
         Of the rows of all parts.
     offset, scale, unit : ndarray of shape (n_features,)
-        The coordinates of the solver; see `_newton.newton`.
+    class_scale : ndarray of shape (n_classes,)
+        The coordinates of the solver, and what its gradient is measured in; see `_newton.newton`.
     fit_intercept : bool
     """
 
@@ -74,6 +75,7 @@ class Frame:
     offset: np.ndarray
     scale: np.ndarray
     unit: np.ndarray
+    class_scale: np.ndarray
     fit_intercept: bool
 
     @property
@@ -99,7 +101,7 @@ class Frame:
     def size(self, gradient):
         """The largest entry of a gradient, as `tol` measures it."""
         per_unit = np.append(self.scale * inverse_or_zero(self.unit), 1.0)
-        return float(np.max(np.abs(gradient) * per_unit[:, None]))
+        return float(np.max(np.abs(gradient) * np.outer(per_unit, inverse_or_zero(self.class_scale))))
 
     def at(self, part, point):
         """F of a part and its gradient at a point: (problem, share of the part, objective, gradient)."""
@@ -114,6 +116,7 @@ class Frame:
             offset=self.offset,
             scale=self.scale,
             unit=self.unit,
+            class_scale=self.class_scale,
         )
         gradient, loss = problem.gradient(point, problem.scores_of(point))
         share = rows.sample_weight.sum() / self.total_weight

@@ -18,7 +18,7 @@ from . import kernels
 from ._layout import Model, aligned_zeros
 from ._objective import kernel_rows
 
-__all__ = ["Coordinates", "Moments", "solver_coordinates", "stream_coordinates", "units_of_tol"]
+__all__ = ["Coordinates", "Moments", "scale_of_classes", "solver_coordinates", "stream_coordinates", "units_of_tol"]
 
 # How far the penalty enters the solver's scale, and how much less a rare feature of sparse data counts: by experiment, and flat.
 PENALTY_IN_SCALE = 20.0
@@ -27,6 +27,10 @@ RARITY_EXPONENT = 0.25
 SMALLEST_RELATIVE_SCALE = 1e-12
 # Of the penalty's scale, of sparse columns: what the penalty holds so fast does not move, and its square stays a number.
 SMALLEST_SCALE_OF_PENALTY = 1e-12
+# A class is rare if its share is less than 1 / (this times the number of classes).
+RARE_CLASS = 10.0
+# Of the gradient of a class; `tol` times this is about what rounding leaves.
+SMALLEST_SCALE_OF_CLASS = 1e-9
 
 
 def inverse_or_zero(scale):
@@ -198,6 +202,27 @@ def units_of_tol(spreads):
     """In which the gradient for each feature is measured: its deviation, or the value of a constant column; see `Moments`."""
     _, active_deviation, root_mean_square, _ = spreads
     return np.where(active_deviation > 0, active_deviation, root_mean_square)
+
+
+def scale_of_classes(class_weight):
+    """In which the gradient of each class is measured.
+
+    The curvature of the mean loss for class a is the mean of p_a (1 - p_a), which at the
+    optimum is at most min(s_a, 1 - s_a), where s_a is the share of the class. So a gradient of
+    the same size leaves the more to do, in coefficients, the rarer the class is.
+
+    Parameters
+    ----------
+    class_weight : ndarray of shape (n_classes,)
+        The total weight of the rows of each class.
+
+    Returns
+    -------
+    scale : ndarray of shape (n_classes,)
+        ``10 K min(s_a, 1 - s_a)`` for rare classes, and for the others 1.
+    """
+    shares = class_weight / class_weight.sum()
+    return np.clip(RARE_CLASS * len(shares) * np.minimum(shares, 1 - shares), SMALLEST_SCALE_OF_CLASS, 1)
 
 
 def stream_coordinates(moments, total_weight, centre, standardize, weights):

@@ -95,7 +95,7 @@ class _Problem:
         Of the point of the last `gradient`.
     """
 
-    def __init__(self, X, y, sample_weight, n_classes, *, l2, l1, offset, scale, unit):
+    def __init__(self, X, y, sample_weight, n_classes, *, l2, l1, offset, scale, unit, class_scale=None):
         self.X, self.y, self.offset = X, y, offset
         self.shares = sample_weight / sample_weight.sum()
         self.inverse_scale = inverse_or_zero(scale)[:, None]
@@ -104,7 +104,10 @@ class _Problem:
         self.l1 = np.append(l1, 0.0)[:, None]
         self.is_signed = self.l1 > 0
         self.has_signs = bool(self.is_signed.any())
-        self.per_unit = np.append(scale * inverse_or_zero(unit), 1.0)[:, None]
+        self.per_unit = np.outer(
+            np.append(scale * inverse_or_zero(unit), 1.0),
+            np.ones(n_classes) if class_scale is None else inverse_or_zero(class_scale),
+        )
         self.proba, self.losses = np.empty((len(y), n_classes)), np.empty(len(y))
         if issparse(X):  # a step and its product, as the kernel wants them
             self.padded = [aligned_zeros(len(self.l2), -(-n_classes // LANES) * LANES, np.float64) for _ in range(2)]
@@ -381,7 +384,24 @@ def _next_forcing(forcing, ratio):
     return min(LOOSEST_FORCING, max(FORCING_FACTOR * ratio**2, safeguard if safeguard > 0.1 else 0.0))
 
 
-def newton(X, y, sample_weight, rows, intercept, *, l2, l1, offset, scale, unit, fit_intercept, tol, max_passes, on_step=None):
+def newton(
+    X,
+    y,
+    sample_weight,
+    rows,
+    intercept,
+    *,
+    l2,
+    l1,
+    offset,
+    scale,
+    unit,
+    class_scale=None,
+    fit_intercept,
+    tol,
+    max_passes,
+    on_step=None,
+):
     """Minimise F(W, b) = (1/S) sum_i s_i loss_i + sum_j (l2_j/2 ||V_j||_2^2 + l1_j ||V_j||_1) to a tight tolerance.
 
     V_j = W_j scale_j, where W_j is column j of W; s_i are the weights and S their sum; loss_i = -log softmax(W x_i + b)[y_i].
@@ -405,10 +425,14 @@ def newton(X, y, sample_weight, rows, intercept, *, l2, l1, offset, scale, unit,
         has to be 0 without an intercept, and if X is sparse. Where the scale is 0 the coefficients are 0.
     unit : ndarray of shape (n_features,)
         What the gradient for W_j is measured in; 0 where it shall not count.
+    class_scale : ndarray of shape (n_classes,) or None
+        What the gradient of each class is measured in, as well; 0 where it shall not
+        count. None is 1 for each.
     fit_intercept : bool
         If False, b stays as it is.
     tol : float
-        Stop when no entry of the minimum-norm subgradient is larger, for W_j (with the columns centred) in units of ``unit_j``.
+        Stop when no entry of the minimum-norm subgradient is larger, for W_aj (with the columns centred) in units of
+        ``unit_j * class_scale_a``.
     max_passes : int
         Stop before more passes than this, at least 1. A pass is a product with X and one with its transpose.
     on_step : callable or None, default=None
@@ -425,7 +449,9 @@ def newton(X, y, sample_weight, rows, intercept, *, l2, l1, offset, scale, unit,
     Takes the memory of four arrays of shape (n_samples, n_classes), of the weights a few times, and of a preconditioner of
     ``n_classes * (n_features + 1)**2`` numbers, if these are not many.
     """
-    problem = _Problem(X, y, sample_weight, len(rows), l2=l2, l1=l1, offset=offset, scale=scale, unit=unit)
+    problem = _Problem(
+        X, y, sample_weight, len(rows), l2=l2, l1=l1, offset=offset, scale=scale, unit=unit, class_scale=class_scale
+    )
     may_move = np.append(scale != 0, fit_intercept)[:, None]
     point = point_of(rows, intercept, scale, offset)
     # A shift of all classes alike changes no loss. Without L1 the mean that has the least penalty is 0, and steps keep it.

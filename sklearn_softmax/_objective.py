@@ -256,9 +256,11 @@ class Objective:
 
         Takes the memory of a few arrays of shape (n_samples, n_classes).
         """
+        if not model.is_finite():
+            return np.inf
         with np.errstate(all="ignore"):  # numbers at the end of their range give no bound
             gap = self._optimality_gap(model.rows()[0], self._scores(model))
-        return float(gap) if np.isfinite(gap) else np.inf
+        return max(0.0, float(gap)) if np.isfinite(gap) else np.inf
 
     def _optimality_gap(self, rows, scores):
         loss, scores, losses, dual, divergence = self._near_dual_point(scores)
@@ -276,7 +278,7 @@ class Objective:
             dual[np.arange(len(dual)), self.y] += 1 - share
             divergence = self._divergence(dual, scores, losses)
             gaps.append(loss - better_loss + divergence + self.penalty.gap(rows, share * gradient))
-        return max(0.0, min(gaps))
+        return np.nanmin(gaps)  # a bound that could not be computed says nothing
 
     def _divergence(self, dual, scores, losses):
         """Kullback and Leibler's, of dual points from the model with these scores and losses; weighted mean."""

@@ -25,7 +25,7 @@ from . import _distributed, _validation
 from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
 from ._distributed import Frame, Part
-from ._features import solver_coordinates, units_of_tol
+from ._features import scale_of_classes, solver_coordinates, units_of_tol
 from ._layout import FLOATS
 from ._merge import merge
 from ._objective import Penalty
@@ -300,12 +300,16 @@ def warn_if_parts_differ(counts, n_rows, classes):
         )
 
 
-def frame_of(stream, settings, is_sparse, held_out_weight):
-    """What all parts have to agree on, from the statistics of all rows."""
+def frame_of(stream, settings, is_sparse, held_out_weight, class_weight):
+    """What all parts have to agree on, from the statistics of all rows.
+
+    `class_weight` : dict of all classes in their order, or None.
+    """
     n_features, alpha = len(stream.scale), settings.alpha_at(stream.weight)
     no_rows = (csr_array if is_sparse else np.empty)((0, n_features), dtype=stream.dtype)
     spreads = stream.moments.spreads(stream.weight)
     coordinates = solver_coordinates(no_rows, spreads, stream.scale, alpha, settings.fit_intercept and not is_sparse)
+    class_weights = 1.0 if class_weight is None else np.array(list(class_weight.values()))
     return Frame(
         penalty=Penalty(alpha, 0.0, len(stream.class_counts), coordinates.penalty_ratio),
         total_weight=stream.weight,
@@ -313,6 +317,7 @@ def frame_of(stream, settings, is_sparse, held_out_weight):
         offset=coordinates.offset.astype(np.float64),
         scale=coordinates.scale(),
         unit=units_of_tol(spreads),
+        class_scale=scale_of_classes(stream.class_counts * class_weights),
         fit_intercept=settings.fit_intercept,
     )
 
@@ -588,7 +593,8 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
             )
         merged = cluster.gather(cluster.submit(merge, cluster.each(one_pass, parts, estimator, classes)))
         stream = merged._own_stream()
-        frame = frame_of(stream, estimator._checked_settings(), common.is_sparse, held_out_weight)
+        settings = estimator._checked_settings()
+        frame = frame_of(stream, settings, common.is_sparse, held_out_weight, estimator.class_weight)
         sent_frame = cluster.send(frame)
         objectives, held_out_losses, sent = [], [], {}
 

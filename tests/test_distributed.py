@@ -27,6 +27,7 @@ def setting(make_data, n_parts, container=np.asarray, n_classes=3, fit_intercept
         offset=spreads[0] if is_centred else np.zeros(X.shape[1]),
         scale=spreads[2],
         unit=spreads[1],
+        class_scale=np.ones(n_classes),
         fit_intercept=fit_intercept,
     )
     parts = [Part(problem.take(np.arange(number, len(y), n_parts))) for number in range(n_parts)]

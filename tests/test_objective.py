@@ -172,3 +172,14 @@ def test_raw_prediction_is_finite_and_else_the_product(form, n_classes):
     np.testing.assert_array_equal(np.sign(huge), np.sign(X @ rows.T))
     huge = raw_prediction(as_form(X * 1e300), model)
     np.testing.assert_allclose(huge, 1e300 * (X @ rows.T), rtol=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("of_intercept", [False, True])
+def test_a_model_that_is_not_finite_has_no_bound(make_data, wrong, of_intercept):
+    X, y = make_data()
+    objective = Objective(X, y.astype(np.int32), np.ones(len(y)), Penalty(0.1, 0.0, 3))
+    model = Model.zeros(X.shape[1], 3, np.float64)
+    assert 0 < objective.optimality_gap(model) < np.log(3)
+    (model.intercept if of_intercept else model.weights[0])[1] = wrong
+    assert objective.optimality_gap(model) == np.inf

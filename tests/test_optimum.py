@@ -1,11 +1,13 @@
 """The automatic step ends at the optimum: that of LogisticRegression, whatever the units of X; and it says how far it is."""
 
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 import sklearn
+from scipy.special import logsumexp
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -328,3 +330,78 @@ def test_labels_that_are_noise_cost_little_more_than_the_prior(method):
     model = trained(X, y, method)
     held_out = rng.normal(size=(2000, 10)), rng.integers(3, size=2000)
     assert log_loss(held_out[1], model.predict_proba(held_out[0])) < 1.05 * np.log(3)
+
+
+# Rows of which few hold all the curvature ---------------------------------------------------------------------------------
+
+
+def rare_rows(n_rare, n_classes, shift, dtype):
+    """Nearly all rows are of class 0, which is certain of them; a few rows of the others decide the coefficients."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(4000, 10)), np.zeros(4000, int)
+    for number in range(1, n_classes):
+        rows = slice((number - 1) * n_rare, number * n_rare)
+        y[rows] = number
+        X[rows] += shift * number
+    return X.astype(dtype), y
+
+
+def suboptimality_and_distance(clf, X, y, weight):
+    """((F - F*) / (F of the class frequencies - F*), largest |coef - coef*| / largest |coef*|), coef in units of `scale_`."""
+    X = X.astype(np.float64)
+    columns = (X - X.mean(axis=0)) / clf.scale_
+    lr = LogisticRegression(C=1 / (clf.alpha_ * weight.sum()), solver="newton-cg", tol=1e-11, max_iter=1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it goes on until rounding is all that is left
+        lr.fit(columns, y, sample_weight=weight)
+
+    def objective(coef, intercept):
+        scores = columns @ coef.T + intercept
+        scores = np.column_stack([np.zeros(len(y)), scores]) if scores.shape[1] == 1 else scores
+        losses = logsumexp(scores, axis=1) - scores[np.arange(len(y)), y]
+        return weight @ losses / weight.sum() + clf.alpha_ / 2 * np.sum(coef**2)
+
+    coef = clf.coef_.astype(np.float64)
+    best = objective(lr.coef_, lr.intercept_)
+    shares = np.bincount(y, weights=weight) / weight.sum()
+    excess = objective(coef * clf.scale_, clf.intercept_ + coef @ X.mean(axis=0)) - best
+    assert clf.optimality_gap_ >= excess * (1 - 1e-6) - 1e-15
+    distance = np.abs(coef * clf.scale_ - lr.coef_).max() / np.abs(lr.coef_).max()
+    return excess / (-np.sum(shares * np.log(shares)) - best), distance
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("alpha", [1e-2, 1e-3, "1/n_samples"])
+@pytest.mark.parametrize("n_rare, n_classes, shift", [(2, 2, 3.0), (1, 2, 10.0), (3, 4, 3.0)])
+def test_a_few_rows_that_hold_all_the_curvature(n_rare, n_classes, shift, alpha, dtype):
+    # steps for the mean curvature are hundreds of times too long for these rows
+    X, y = rare_rows(n_rare, n_classes, shift, dtype)
+    for seed in range(3):
+        clf = SoftmaxSGDClassifier(alpha=alpha, random_state=seed).fit(X, y)
+        suboptimality, distance = suboptimality_and_distance(clf, X, y, np.ones(len(y)))
+        assert suboptimality < 1e-6  # measured: at most 3.7e-7
+        assert distance < 5e-3  # measured: at most 2e-3
+        assert (clf.loss_curve_[1:] <= 1.5 * np.minimum.accumulate(clf.loss_curve_)[:-1]).all()
+
+
+@pytest.mark.parametrize("largest", [1e2, 1e5, 1e8])
+def test_weights_that_leave_nearly_all_weight_on_one_class(largest):
+    rng = np.random.default_rng(1)
+    X, y = rng.normal(size=(2000, 8)), rng.integers(3, size=2000)
+    weight = np.where(y == 0, largest, 1.0) * np.exp(rng.normal(size=2000))
+    for alpha in (1e-3, 1e-5):
+        clf = SoftmaxSGDClassifier(alpha=alpha, random_state=0).fit(X, y, sample_weight=weight)
+        suboptimality, _ = suboptimality_and_distance(clf, X, y, weight)
+        assert suboptimality < 7e-3  # measured: at most 2.5e-3
+
+
+@pytest.mark.parametrize(
+    "params", [dict(l1_ratio=0.5), dict(variance_reduction=False), dict(early_stopping=True), dict(eta0=100.0)]
+)
+def test_no_epochs_leave_a_model_that_diverges(params):
+    X, y = rare_rows(10, 2, 3.0, np.float32)
+    clf = SoftmaxSGDClassifier(alpha=1e-3, random_state=0, tol=None, max_iter=12, **params).fit(X, y)
+    at_start = SoftmaxSGDClassifier(alpha=1e-3, random_state=0, tol=None, max_iter=1, **params).fit(X, y)
+    assert len(clf.loss_curve_) == 12
+    assert clf.optimality_gap_ <= at_start.optimality_gap_
+    assert np.abs(clf.coef_).max() < 1  # that of the optimum without L1 is 0.2
