@@ -81,9 +81,10 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         With "auto", `fit` stops when no entry of the gradient of F, for standardised
         features, is larger: the criterion of `LogisticRegression`. For a class whose share
         s of the weight is below ``0.1 / n_classes`` the bound is ``tol * 10 * n_classes * s``,
-        because its rows add only so much to the gradient. With the classic schedules it stops when `n_iter_no_change` epochs in a row do not improve the
-        penalised objective by `tol` nats per example. (With `early_stopping` that is said of the validation log loss, for all.)
-        None: run all `max_iter` epochs.
+        because its rows add only so much to the gradient. With the classic schedules `fit`
+        stops when `n_iter_no_change` epochs in a row do not improve the penalised objective
+        by `tol` nats per row. (With `early_stopping` that is said of the validation log
+        loss, for all.) None: run all `max_iter` epochs.
 
     shuffle : bool, default=True
         Whether `fit` visits the rows in a new random order in every epoch. `partial_fit` never shuffles.
