@@ -13,6 +13,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import kernels
+from ._columns import scattered_model
 from ._features import (
     Coordinates,
     Moments,
@@ -315,6 +316,11 @@ class Stream:
         """This stream, going on from another model."""
         return replace(self, iterates=None, original=model)
 
+    def scattered(self, columns, n_features):
+        """This stream, without iterates, whose features are those at `columns`, and of all others nothing is known."""
+        original = scattered_model(self.original, columns, n_features)
+        return replace(self, moments=self.moments.scattered(columns, n_features), original=original)
+
     def with_class(self, at, fit_intercept):
         """This stream with a class more, number `at`."""
         seen, n_classes = self.weight if fit_intercept else 0, len(self.class_counts)
@@ -535,7 +541,7 @@ class Epochs:
         self.repeats = np.ceil(leverage / (NORM_PER_VISIT * self.mean_norm))
         self.visits = self._visits()
         self.n_visits = len(self.visits)
-        occurs = self.coordinates.inverse_scale > 0
+        occurs = (self.coordinates.inverse_scale > 0) & (self.share_of_nonzeros > 0)
         n_numbers = n_samples * self.share_of_nonzeros[occurs].sum()
         n_averaged = np.clip(n_numbers // (NUMBERS_PER_AVERAGED * max(1, occurs.sum())), 1, MOST_AVERAGED)
         self.average_every = int(np.ceil(self.n_visits / n_averaged))

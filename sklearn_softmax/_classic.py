@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
 from . import kernels
+from ._columns import scattered_model
 from ._features import weighted_sum
 from ._interrupt import held_interrupt
 from ._layout import Model
@@ -123,6 +124,10 @@ class Stream:
     def with_model(self, model):
         """This stream, going on from another model."""
         return replace(self, model=model)
+
+    def scattered(self, columns, n_features):
+        """This stream, whose features are those at `columns`; all others have coefficients of 0."""
+        return replace(self, model=scattered_model(self.model, columns, n_features))
 
     def suppose_that_all_rows_were_like(self, problem):
         """Nothing of rows that are gone matters but their number."""

@@ -132,6 +132,12 @@ class Moments:
             sums *= factor
         return moments
 
+    def scattered(self, columns, n_features):
+        """The moments of `n_features` features: these at `columns`, and no values of all others."""
+        moments = Moments.zeros(n_features)
+        moments.numbers[columns] = self.numbers
+        return moments
+
     def stamp(self, penalty_step, average_weight):
         """Say that all features are up to date."""
         self.penalty_stamp[:], self.average_stamp[:] = penalty_step, average_weight

@@ -11,7 +11,6 @@ With two classes the rows are -w/2 and w/2, and the L2 strength is doubled: ||w|
 so that F is the objective of binary logistic regression in the one row w that users see.
 """
 
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -38,6 +37,9 @@ NO_INDICES = np.empty(0, dtype=np.int32)
 # A class may lose this share of its probability in a dual point that is made by a tilt.
 LARGEST_LOSS = 0.9
 ROUNDING = 1e-13  # of shares of the labels
+# Conjugate gradients make a tilt with so many products at most, and leave no more than this share of what it costs.
+MOST_PRODUCTS = 50
+SHARE_OF_TILT = 1e-3
 
 
 def kernel_rows(X):
@@ -205,7 +207,10 @@ class Objective:
         return self.sample_weight / self.sample_weight.sum()
 
     def _scores(self, model):
-        return np.ascontiguousarray(raw_prediction(self.X, model), dtype=np.float64)
+        scores = np.empty((self.X.shape[0], model.n_classes))
+        for block in row_blocks(self.X, model.n_classes):
+            scores[block] = raw_prediction(rows_in(self.X, block), model)
+        return scores
 
     def loss(self, model):
         """(1/S) sum_i s_i loss_i, in nats."""
@@ -254,7 +259,7 @@ class Objective:
         |grad F|^2 / (2 alpha). Without an L2 part the point is moved towards the labels until the conjugate is finite, at worst
         to where the bound says no more than min F >= 0.
 
-        Takes the memory of a few arrays of shape (n_samples, n_classes).
+        Takes the memory of two arrays of shape (n_samples, n_classes), and about two passes over X.
         """
         if not model.is_finite():
             return np.inf
@@ -263,7 +268,7 @@ class Objective:
         return max(0.0, float(gap)) if np.isfinite(gap) else np.inf
 
     def _optimality_gap(self, rows, scores):
-        loss, scores, losses, dual, divergence = self._near_dual_point(scores)
+        loss, losses, dual, divergence = self._near_dual_point(scores)
         better_loss = self._shares @ losses
         gradient, _ = self._loss_gradient(dual)
         gaps = [
@@ -283,65 +288,96 @@ class Objective:
     def _divergence(self, dual, scores, losses):
         """Kullback and Leibler's, of dual points from the model with these scores and losses; weighted mean."""
         # (a probability may be so small that it is 0, its logarithm is finite)
-        log_of_sums = losses + scores[np.arange(len(scores)), self.y]
-        return float(self._shares @ (xlogy(dual, dual) - dual * (scores - log_of_sums[:, None])).sum(axis=1))
+        log_of_sums, total = losses + scores[np.arange(len(scores)), self.y], 0.0
+        for block in row_blocks(self.X, scores.shape[1]):
+            log_proba = scores[block] - log_of_sums[block, None]
+            total += self._shares[block] @ (xlogy(dual[block], dual[block]) - dual[block] * log_proba).sum(axis=1)
+        return float(total)
 
     def _near_dual_point(self, scores):
         """Distributions near the model's that together spend on each class exactly its share of the labels, and how near.
+
+        The scores become those with better intercepts, if the model's are far off.
 
         Returns
         -------
         loss : float
             The mean loss of the model.
-        scores, losses :
-            With the model's intercepts, or with better ones.
+        losses : ndarray of shape (n_samples,)
+            With these scores.
         dual : ndarray of shape (n_samples, n_classes)
         divergence : float
             At least their divergence from the model with these scores, weighted mean.
         """
-        proba, losses = proba_and_losses(scores, self.y)
+        proba, losses, blocks = np.empty_like(scores), np.empty(len(scores)), row_blocks(self.X, scores.shape[1])
+
+        def set_proba():
+            for block in blocks:
+                proba[block], losses[block] = proba_and_losses(scores[block], self.y[block])
+
+        set_proba()
         loss = float(self._shares @ losses)
         if not self.fit_intercept:
-            return loss, scores, losses, proba, 0.0
+            return loss, losses, proba, 0.0
         due = np.bincount(self.y, weights=self._shares, minlength=proba.shape[1])
         tilt, means, mean_square = self._tilt(proba, due)
         if not means.max() - tilt.min() <= LARGEST_LOSS:  # a step of Newton's method for the intercepts, if it helps
-            better_scores = scores + tilt
-            better_proba, better_losses = proba_and_losses(better_scores, self.y)
-            if self._shares @ better_losses < loss:
-                scores, proba, losses = better_scores, better_proba, better_losses
+            better_losses = [proba_and_losses(scores[block] + tilt, self.y[block])[1] for block in blocks]
+            if self._shares @ np.concatenate(better_losses) < loss:
+                scores += tilt
+                set_proba()
                 tilt, means, mean_square = self._tilt(proba, due)
         dual, divergence, largest_loss = proba, 0.0, means.max() - tilt.min()
         if largest_loss <= LARGEST_LOSS:
-            for block in row_blocks(self.X, len(tilt)):
+            for block in blocks:
                 dual[block] *= (1 + tilt) - means[block, None]
             # where no t is below -l, (1 + t) log(1 + t) is at most t + t^2, and at most t + t^2 / (2 (1 - l)); the mean of t is 0
             divergence = max(0.0, mean_square) * min(1.0, 0.5 / (1 - largest_loss))
-        return loss, scores, losses, *self._mixed(scores, dual, losses, due, divergence)
+        return loss, losses, *self._mixed(scores, dual, losses, due, divergence)
 
     def _tilt(self, proba, due):
         """The step u of Newton's method for the intercepts, its mean <p, u> in each row, and the mean of (u - <p, u>)^2 in all.
 
         The tilted distributions p (1 + u - <p, u>) spend on each class what is due: they are linear in u, and add the Hessian
-        times u.
+        times u. The Hessian is not made, because its n_classes^2 n_samples multiplications may be more than those of a fit.
+        Conjugate gradients take few products with it. What they leave is mixed in, so that the bound needs no exact solution.
         """
-        shares, n_classes = self._shares, proba.shape[1]
-        spent, products = shares @ proba, np.zeros((n_classes, n_classes))
-        roots = np.sqrt(shares)
-        for block in row_blocks(self.X, n_classes):
-            weighted = proba[block] * roots[block, None]
-            products += weighted.T @ weighted
-        hessian, tilt = np.diag(spent) - products, np.zeros(n_classes)
-        with suppress(np.linalg.LinAlgError):  # probabilities that are all 0 or 1 have no Hessian
-            # the last class is held at 0, because a shift of all classes changes nothing
-            tilt[:-1] = np.linalg.solve(hessian[:-1, :-1], (due - spent)[:-1])
-        return tilt, proba @ tilt, float(tilt @ hessian @ tilt)
+        shares, n_rows = self._shares, max(1, BLOCK // proba.shape[1])
+        blocks = [slice(start, start + n_rows) for start in range(0, len(proba), n_rows)]
+        spent, diagonal = np.zeros_like(due), np.zeros_like(due)
+        for block in blocks:
+            spent += shares[block] @ proba[block]
+            diagonal += shares[block] @ (proba[block] * (1 - proba[block]))
+
+        def hessian_product(step):
+            product = spent * step
+            for block in blocks:
+                product -= (shares[block] * (proba[block] @ step)) @ proba[block]
+            return product
+
+        missing, unit = due - spent, np.where(due > 0, due, spent)
+        inverse = np.divide(1, diagonal, out=np.zeros_like(due), where=diagonal > 0)
+        tilt, residual, direction, square = np.zeros_like(due), missing.copy(), 0.0, np.inf
+        for _ in range(MOST_PRODUCTS):
+            # what is left costs some nats times its part of what is due, and the tilt has a price of half of `missing @ tilt`
+            if not np.any(np.abs(residual) > max(ROUNDING, SHARE_OF_TILT * (missing @ tilt)) * unit):
+                break
+            preconditioned, square_before = inverse * residual, square
+            square = residual @ preconditioned
+            direction = preconditioned + square / square_before * direction
+            product = hessian_product(direction)
+            curvature = direction @ product
+            if not curvature > 0:  # probabilities that are all 0 or 1 have no Hessian
+                break
+            tilt += square / curvature * direction
+            residual -= square / curvature * product
+        return tilt, proba @ tilt, float(tilt @ hessian_product(tilt))
 
     def _mixed(self, scores, dual, losses, due, divergence):
         """`dual` with as little of another distribution as makes it spend what is due exactly, and at least its divergence."""
         present = due > 0
         if not present.all():
-            dual = np.where(present, dual, 0.0)
+            dual[:, ~present] = 0
             dual /= dual.sum(axis=1, keepdims=True)
         spent = self._shares @ dual
         # (1 - mix) spent + mix c = due for a distribution c: as little of c as keeps c from being negative

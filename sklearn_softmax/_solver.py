@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _automatic, _classic
+from ._columns import columns_in_use, gathered, gathered_model
 from ._objective import Objective
 
 __all__ = ["Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
@@ -168,14 +169,23 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     watcher = watcher or Unwatched()
     alpha = settings.alpha_at(float(problem.sample_weight.sum()))
     solution = Solution(alpha)
+    n_features, columns = problem.X.shape[1], columns_in_use(problem.X, start)
+    if columns is not None:
+        problem = replace(problem, X=gathered(problem.X, columns))
+        validation = validation and replace(validation, X=gathered(validation.X, columns))
+        start = start and gathered_model(start, columns)
     method = _methods(settings).Epochs(problem, settings, alpha, start, len(class_counts), random_state)
     if validation is not None:
         held_out = Objective(validation.X, validation.y, validation.sample_weight, method.penalty)
     progress, best_model, verdict, is_stopped = _NoProgress(settings.tol), None, None, False
     started = time.perf_counter()
 
+    def stream():
+        stream = method.stream(class_counts)
+        return stream if columns is None else stream.scattered(columns, n_features)
+
     def so_far():
-        return deepcopy(replace(solution, stream=method.stream(class_counts)))
+        return deepcopy(replace(solution, stream=stream()))
 
     def end_of_pass(objective, n_passes=1):
         # the objective of a step that takes several passes is known after the last
@@ -213,7 +223,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
 
     if best_model is not None:
         method.restore(best_model)
-    solution.stream = method.stream(class_counts)
+    solution.stream = stream()
     objective = Objective(problem.X, problem.y, problem.sample_weight, method.penalty, settings.fit_intercept)
     solution.optimality_gap = objective.optimality_gap(method.model())
     if not verdict and not is_stopped and settings.tol is not None:

@@ -74,6 +74,7 @@ PYTHON = [
     Mutant("_objective.py", "(2 if self.n_classes == 2 else 1)", "1", "tests/test_objective.py"),
     Mutant("_objective.py", "value = 0.5 * l2", "value = l2", "tests/test_objective.py"),
     Mutant("_objective.py", "np.square(self.scale, dtype=np.float64)", "np.square(self.scale)", "tests/test_torture.py"),
+    Mutant("_objective.py", "SHARE_OF_TILT = 1e-3", "SHARE_OF_TILT = 1.0", "tests/test_objective.py -k inexact"),
     Mutant("_objective.py", "LARGEST_LOSS = 0.9", "LARGEST_LOSS = 1e9", "tests/test_objective.py"),
     Mutant("_objective.py", "* min(1.0, 0.5 / (1 - largest_loss))", "", "tests/test_objective.py"),
     Mutant("_classic.py", "with held_interrupt():  # not", "if True:  # not", "tests/test_faults.py"),

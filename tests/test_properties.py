@@ -76,6 +76,39 @@ def test_dense_and_csr_give_the_same_model(problem):
 
 
 @law
+@given(problems(), st.permutations(range(60)), st.booleans())
+def test_columns_that_never_occur_change_nothing(problem, places, stops_early):
+    X, y, params = problem
+    n_features = X.shape[1]
+    columns, others = np.sort(places[:n_features]), places[n_features:]
+    wide = np.zeros((len(X), 60))
+    wide[:, columns] = X
+    of_narrow = of_wide = {}
+    if stops_early:  # held-out rows may have columns that no other row has
+        X_val = wide.copy()
+        X_val[0, others] = 1
+        params = params | {"early_stopping": True}
+        of_narrow, of_wide = {"X_val": sp.csr_array(X), "y_val": y}, {"X_val": sp.csr_array(X_val), "y_val": y}
+    X, wide = sp.csr_array(X), sp.csr_array(wide)
+    one, other = model(params).fit(X, y, **of_narrow), model(params).fit(wide, y, **of_wide)
+
+    def assert_same():
+        assert_close(other.coef_[:, columns], one.coef_)
+        assert not other.coef_[:, others].any()
+        assert_close(other.intercept_, one.intercept_)
+        assert_close(other.scale_[columns], one.scale_)
+
+    assert_same()
+    assert_close(other.loss_curve_, one.loss_curve_)
+    assert_close(other.optimality_gap_, one.optimality_gap_)
+    if stops_early:
+        assert_close(other.validation_scores_, one.validation_scores_)
+    one.partial_fit(X, y)
+    other.partial_fit(wide, y)
+    assert_same()
+
+
+@law
 @given(problems(), st.randoms(use_true_random=False))
 def test_relabelling_the_classes_permutes_the_coefficients(problem, random):
     X, y, params = problem
