@@ -17,7 +17,6 @@ from ._columns import scattered_model
 from ._features import (
     Coordinates,
     Moments,
-    inverse_or_zero,
     scale_of_classes,
     solver_coordinates,
     stream_coordinates,
@@ -25,8 +24,9 @@ from ._features import (
     weighted_sum,
 )
 from ._layout import Model, aligned_zeros, with_class
-from ._newton import newton
-from ._objective import Penalty, add_transposed_product, kernel_rows, row_blocks, rows_in
+from ._matrix import inverse_or_zero, kernel_rows
+from ._newton import Tolerance, newton
+from ._objective import Objective, Penalty
 
 __all__ = ["Epochs", "Stream"]
 
@@ -432,6 +432,15 @@ class Epochs:
         is_centred = settings.fit_intercept and not is_sparse
         self.coordinates = solver_coordinates(problem.X, spreads, penalty_scale, alpha, is_centred)
         self.penalty_here = replace(self.penalty, scale=self.coordinates.penalty_ratio)
+        self.objective = Objective(
+            problem.X,
+            problem.y,
+            problem.sample_weight,
+            self.penalty_here,
+            settings.fit_intercept,
+            offset=self.coordinates.offset.astype(np.float64),
+            inverse_scale=self.coordinates.inverse_scale.astype(np.float64),
+        )
         class_weight = np.bincount(problem.y, weights=problem.sample_weight, minlength=n_classes)
         self.class_scale = scale_of_classes(class_weight)
 
@@ -495,7 +504,7 @@ class Epochs:
         return 1 - 1 / self.penalty.n_classes
 
     def _penalty_of(self, here):
-        return self.penalty_here(here.weights[:, : here.n_classes].T)
+        return self.penalty_here(here.weights[:, : here.n_classes])
 
     def _model_here(self):
         """The model to predict with, in the solver's coordinates."""
@@ -503,14 +512,9 @@ class Epochs:
         averaged = self.table is not None or self.settings.average is not None or self.n_epochs == 1
         here = Model(model.n_classes, model.average, model.intercept_average) if averaged else model
         if self.penalty.l1_ratio > 0 and self.step > 0:  # only a prox makes zeros
-            return replace(here, weights=self._prox(here.weights - self.step * self.gradient))
+            weights = self.penalty_here.prox(here.weights - self.step * self.gradient, self.step)
+            return replace(here, weights=weights.astype(self.table.dtype))
         return here
-
-    def _prox(self, weights):
-        """The prox of the penalty with the step of the last epoch."""
-        penalty, step = self.penalty_here, self.step
-        weights = np.sign(weights) * np.maximum(np.abs(weights) - step * penalty.l1[:, None], 0)
-        return (weights / (1 + step * penalty.l2[:, None])).astype(self.table.dtype)
 
     def _stream_epoch(self):
         # a step of 0 leaves the residuals of the model as it is in the table
@@ -551,20 +555,14 @@ class Epochs:
 
     def _set_mean_gradient(self):
         """The gradient of the table, in the solver's coordinates."""
-        problem, model = self.problem, self.iterates.model
-        n_classes, shares = model.n_classes, problem.sample_weight / problem.n_samples
-        gradient, of_intercept = np.zeros((len(model.weights), n_classes)), np.zeros(n_classes)
-        dtype = np.float64 if issparse(problem.X) else self.table.dtype  # of products without a copy of the rows
-        for block in row_blocks(problem.X, n_classes):
-            residual = (self.table[block, :n_classes] * shares[block, None]).astype(dtype, copy=False)
-            add_transposed_product(rows_in(problem.X, block), residual, gradient)
-            of_intercept += residual.sum(axis=0, dtype=np.float64)
-        gradient -= np.outer(self.coordinates.offset, of_intercept)
+        model, n_classes = self.iterates.model, self.iterates.model.n_classes
+        shares = self.objective.shares
+        gradient = self.objective.design.transposed_product(lambda block: self.table[block, :n_classes] * shares[block, None])
         self.gradient = aligned_zeros(*model.weights.shape, model.weights.dtype)
-        self.gradient[:, :n_classes] = gradient * self.coordinates.inverse_scale[:, None]
+        self.gradient[:, :n_classes] = gradient[:-1]
         self.intercept_gradient = np.zeros(self.table.shape[1])
         if self.settings.fit_intercept:
-            self.intercept_gradient[:n_classes] = of_intercept
+            self.intercept_gradient[:n_classes] = gradient[-1]
 
     def _unit_without_far_rows(self, norms):
         """The unit of each feature; if it is not the penalty's, that of the rows that are not far from the others.
@@ -650,11 +648,9 @@ class Epochs:
         for start in range(0, len(per_unit), BLOCK):  # mostly, the first block has one that does
             block = slice(start, start + BLOCK)
             weights = model.weights[block, :n_classes]
-            gradient = self.gradient[block, :n_classes] + penalty.l2[block, None] * weights
-            if penalty.l1_ratio > 0:
-                l1 = penalty.l1[block, None]
-                at_zero = np.sign(gradient) * np.maximum(np.abs(gradient) - l1, 0)
-                gradient = np.where(weights != 0, gradient + l1 * np.sign(weights), at_zero)
+            block_penalty = replace(penalty, scale=np.asarray(penalty.scale)[block])
+            gradient = self.gradient[block, :n_classes] + block_penalty.l2 * weights
+            gradient = block_penalty.subgradient(weights, gradient)
             if np.abs(gradient * per_unit[block, None]).max(initial=0) > bound:
                 return False
         return True
@@ -669,21 +665,11 @@ class Epochs:
             self._become(solution)
             return end_of_pass(solution.objective, n_new)
 
-        rows, intercept = self.model().rows()
+        per_unit = np.append(self.coordinates.scale() * inverse_or_zero(self.unit), 1.0)
         solution = newton(
-            self.problem.X,
-            self.problem.y,
-            self.problem.sample_weight,
-            rows.astype(np.float64),
-            intercept,
-            l2=self.penalty_here.l2,
-            l1=self.penalty_here.l1,
-            offset=self.coordinates.offset.astype(np.float64),
-            scale=self.coordinates.scale(),
-            unit=self.unit,
-            class_scale=self.class_scale,
-            fit_intercept=self.settings.fit_intercept,
-            tol=self.settings.tol,
+            self.objective,
+            self.coordinates.point(*self.model().rows()),
+            Tolerance(self.settings.tol, np.outer(per_unit, inverse_or_zero(self.class_scale))),
             max_passes=most_passes,
             on_step=on_step,
         )
@@ -693,9 +679,12 @@ class Epochs:
 
     def _become(self, solution):
         """Predict with what Newton's method found."""
-        self.original = Model.zeros(*solution.rows.shape[::-1], self.problem.X.dtype)
+        coef, intercept = self.coordinates.coef(solution.point)
+        if self.settings.fit_intercept:
+            intercept = intercept - intercept.mean()
+        self.original = Model.zeros(*coef.shape[::-1], self.problem.X.dtype)
         largest = np.finfo(self.problem.X.dtype).max / 4  # as in Coordinates.to_original
-        self.original.set_rows(np.clip(solution.rows, -largest, largest), solution.intercept)
+        self.original.set_rows(np.clip(coef, -largest, largest), intercept)
 
     def model(self):
         """The model to predict with, in the units of X."""

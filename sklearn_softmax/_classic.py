@@ -13,7 +13,8 @@ from ._columns import scattered_model
 from ._features import weighted_sum
 from ._interrupt import held_interrupt
 from ._layout import Model
-from ._objective import Penalty, kernel_rows, raw_prediction
+from ._matrix import kernel_rows, raw_prediction
+from ._objective import Penalty
 from ._schedule import default_eta0, step_sizes
 
 __all__ = ["Epochs", "Stream"]
@@ -318,7 +319,7 @@ class Epochs:
         with held_interrupt():  # not between an overflow and its repair
             loss = self.sweeper.run(order, t, eta, self.alpha) / n_samples
         self.n_epochs += 1
-        return loss + self.penalty(self.sweeper.model.rows()[0])
+        return loss + self.penalty(self.sweeper.model.rows()[0].T)
 
     def verdict(self, progress, **_):
         """True if there has been no progress for so long that it is enough; None to go on."""

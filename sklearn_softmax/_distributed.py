@@ -29,20 +29,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._features import inverse_or_zero
+from ._features import Coordinates
 from ._layout import Model
-from ._newton import _newton_step, _Preconditioner, _Problem, point_of, rows_of
-from ._objective import Penalty, proba_and_losses
+from ._newton import SUFFICIENT, Preconditioner, newton_step
+from ._objective import Objective, Penalty
+from ._solver import NoProgress
 from ._validation import Problem
 
-__all__ = ["Frame", "Part", "evaluation", "rounds"]
+__all__ = ["Part", "Setting", "evaluation", "rounds"]
 
 # The system of a part is solved to this part of its right-hand side, or by so many passes. More do not help: its Hessian is not
 # that of all rows. By experiment, and flat.
 FORCING, MOST_PASSES = 0.3, 6
-# A move has to achieve this share of the decrease that its slope promises (Armijo), or is halved, so many times at most.
-SUFFICIENT, MOST_HALVINGS = 1e-4, 30
+# A move has to achieve a share of the decrease that its slope promises (Armijo), or is halved, so many times at most.
+MOST_HALVINGS = 30
 ROUNDING = 8 * np.finfo(np.float64).eps
+SMALLEST = 1e-100  # entry of a Hessian's diagonal
 
 
 @dataclass(frozen=True)
@@ -54,121 +56,119 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Setting:
     """What all parts have to agree on.
 
     Attributes
     ----------
     penalty : Penalty
-        In the coordinates of the solver; without L1.
+        In the coordinates; without L1.
     total_weight, held_out_weight : float
         Of the rows of all parts.
-    offset, scale, unit : ndarray of shape (n_features,)
-    class_scale : ndarray of shape (n_classes,)
-        The coordinates of the solver, and what its gradient is measured in; see `_newton.newton`.
+    coordinates : Coordinates
+    per_unit : ndarray of shape (n_features + 1, n_classes)
+        See `Tolerance`.
     fit_intercept : bool
     """
 
     penalty: Penalty
     total_weight: float
     held_out_weight: float
-    offset: np.ndarray
-    scale: np.ndarray
-    unit: np.ndarray
-    class_scale: np.ndarray
+    coordinates: Coordinates
+    per_unit: np.ndarray
     fit_intercept: bool
 
-    @property
-    def may_move(self):
-        return np.append(self.scale != 0, self.fit_intercept)[:, None]
+    def objective(self, problem):
+        """F on some rows, in the coordinates."""
+        coordinates = self.coordinates
+        return Objective(
+            problem.X,
+            problem.y,
+            problem.sample_weight,
+            self.penalty,
+            self.fit_intercept,
+            offset=coordinates.offset.astype(np.float64),
+            inverse_scale=coordinates.inverse_scale.astype(np.float64),
+        )
 
     def point_of(self, model):
-        """A model, in the coordinates of the solver; their mean over the classes is 0, which changes no probability."""
-        point = point_of(*model.rows(), self.scale, self.offset)
-        return point - np.where(self.may_move, point.mean(axis=1, keepdims=True), 0)
-
-    def rows_of(self, point):
-        """(rows, intercept) of a point."""
-        return rows_of(point, self.scale, self.offset)
+        """A model, in the coordinates; the means over the classes are 0, which changes no probability."""
+        point = self.coordinates.point(*model.rows())
+        is_free = np.append(self.coordinates.inverse_scale != 0, self.fit_intercept)[:, None]
+        return point - np.where(is_free, point.mean(axis=1, keepdims=True), 0)
 
     def model_of(self, point, dtype):
         """The model of a point."""
-        rows, intercept = self.rows_of(point)
-        model = Model.zeros(len(self.scale), self.penalty.n_classes, dtype)
-        model.set_rows(rows, intercept - intercept.mean() if self.fit_intercept else intercept)
+        coef, intercept = self.coordinates.coef(point)
+        model = Model.zeros(coef.shape[1], len(coef), dtype)
+        model.set_rows(coef, intercept - intercept.mean() if self.fit_intercept else intercept)
         return model
 
     def size(self, gradient):
         """The largest entry of a gradient, as `tol` measures it."""
-        per_unit = np.append(self.scale * inverse_or_zero(self.unit), 1.0)
-        return float(np.max(np.abs(gradient) * np.outer(per_unit, inverse_or_zero(self.class_scale))))
+        return float(np.max(np.abs(gradient) * self.per_unit))
 
     def at(self, part, point):
-        """F of a part and its gradient at a point: (problem, share of the part, objective, gradient)."""
-        rows = part.problem
-        problem = _Problem(
-            rows.X,
-            rows.y,
-            rows.sample_weight,
-            self.penalty.n_classes,
-            l2=self.penalty.l2,
-            l1=self.penalty.l1,
-            offset=self.offset,
-            scale=self.scale,
-            unit=self.unit,
-            class_scale=self.class_scale,
-        )
-        gradient, loss = problem.gradient(point, problem.scores_of(point))
-        share = rows.sample_weight.sum() / self.total_weight
-        return problem, share, loss + problem.penalty(point), np.where(self.may_move, gradient, 0)
+        """(F of a part, its `Evaluation` at a point, share of the part)."""
+        objective = self.objective(part.problem)
+        return objective, objective.evaluate(point), part.problem.sample_weight.sum() / self.total_weight
 
 
 # What a part adds to the sums over all parts.
 
 
-def evaluation(part, frame, point):
+def evaluation(part, setting, point):
     """F, the log loss of the held-out rows, the gradient of F, and the diagonal of its Hessian."""
-    problem, share, objective, gradient = frame.at(part, point)
-    held_out_loss, held_out = 0.0, part.held_out
+    objective, at, share = setting.at(part, point)
+    value, held_out_loss, held_out = at.loss + setting.penalty(point[:-1]), 0.0, part.held_out
     if held_out is not None and held_out.n_samples:
-        rows, intercept = frame.rows_of(point)
-        losses = proba_and_losses(held_out.X @ rows.T + intercept, held_out.y)[1]
-        held_out_loss = float(held_out.sample_weight @ losses) / frame.held_out_weight
-    return share * objective, held_out_loss, share * gradient, share * problem.hessian_diagonal()
+        held_out_loss = setting.objective(held_out).loss(point) * held_out.sample_weight.sum() / setting.held_out_weight
+    diagonal = np.maximum(objective.hessian_diagonal(at), SMALLEST)
+    return share * value, held_out_loss, share * at.gradient, share * diagonal
 
 
-def local_step(part, frame, point, gradient, diagonal):
+def local_step(part, setting, point, gradient, diagonal):
     """The step of the part, for the gradient of F and the diagonal of its Hessian."""
-    problem, share, _, _ = frame.at(part, point)
-    to_all = np.sqrt(problem.hessian_diagonal() / diagonal)
-    precondition = _Preconditioner(problem, frame.fit_intercept)
-    precondition.update(np.inf)
-    free = frame.may_move & (gradient != 0)
-    step, _ = _newton_step(problem, precondition, point, to_all * gradient, free, FORCING, 0.0, MOST_PASSES)
+    objective, at, share = setting.at(part, point)
+    to_all = np.sqrt(np.maximum(objective.hessian_diagonal(at), SMALLEST) / diagonal)
+    precondition = Preconditioner(objective)
+    precondition.update(at, np.inf)
+    free = objective.is_free & (gradient != 0)
+    step, _ = newton_step(
+        objective,
+        at,
+        precondition,
+        point,
+        to_all * gradient,
+        free,
+        forcing=FORCING,
+        tolerance=None,
+        most_passes=MOST_PASSES,
+    )
     return share * to_all * step
 
 
-def curvature(part, frame, point, *directions):
+def curvature(part, setting, point, *directions):
     """The Hessian of F in the directions, an array of shape (n_directions, n_directions)."""
-    problem, share, _, _ = frame.at(part, point)
-    products = [problem.hessian_product(direction) for direction in directions]
+    objective, at, share = setting.at(part, point)
+    products = [objective.hessian_product(at, direction) for direction in directions]
     return share * np.array([[np.vdot(direction, product) for product in products] for direction in directions])
 
 
-def rounds(sum_over_parts, frame, point, *, n_rounds, tol, n_iter_no_change=None, on_round):
+def rounds(sum_over_parts, setting, point, *, n_rounds, tol, n_iter_no_change=None, on_round):
     """Minimise F from a point.
 
     Parameters
     ----------
     sum_over_parts : callable
-        ``sum_over_parts(function, *arrays)`` is the sum of ``function(part, frame, *arrays)`` over all parts, entry by entry if
+        ``sum_over_parts(function, *arrays)`` is the sum of ``function(part, setting, *arrays)`` over all parts, entry by entry if
         these are tuples.
-    frame : Frame
+    setting : Setting
     point : ndarray of shape (n_features + 1, n_classes)
     n_rounds : int
         At most so many.
     tol : float or None
-        Stop when no entry of the gradient is larger, as `Frame.size` measures it.
+        Stop when no entry of the gradient is larger, as `Setting.size` measures it.
     n_iter_no_change : int or None
         If given, stop when so many rounds in a row have not decreased the log loss of held-out rows by `tol`, and return the best
         of all points.
@@ -183,14 +183,14 @@ def rounds(sum_over_parts, frame, point, *, n_rounds, tol, n_iter_no_change=None
     is_done : bool
         Whether it stopped before `n_rounds` were over.
     """
-    watches = n_iter_no_change is not None
-    least = -np.inf if tol is None else tol
-    objective, held_out_loss, gradient, diagonal = sum_over_parts(evaluation, point)
-    on_round(objective, held_out_loss)
-    best, best_held_out, n_idle, last_move = (point, frame.size(gradient)), held_out_loss, 0, None
+    watches, least = n_iter_no_change is not None, -np.inf if tol is None else tol
+    value, held_out_loss, gradient, diagonal = sum_over_parts(evaluation, point)
+    on_round(value, held_out_loss)
+    best, last_move, progress = (point, setting.size(gradient)), None, NoProgress(tol)
+    progress.add(held_out_loss)
     for _ in range(n_rounds):
-        if not watches and frame.size(gradient) <= least:
-            return point, frame.size(gradient), True
+        if not watches and setting.size(gradient) <= least:
+            return point, setting.size(gradient), True
         step = sum_over_parts(local_step, point, gradient, diagonal)
         directions = [step - step.mean(axis=1, keepdims=True), *([] if last_move is None else [last_move])]
         slopes = np.array([np.vdot(gradient, direction) for direction in directions])
@@ -201,18 +201,17 @@ def rounds(sum_over_parts, frame, point, *, n_rounds, tol, n_iter_no_change=None
             new_move = share * move
             new_point = point + new_move
             new = sum_over_parts(evaluation, new_point)
-            if new[0] <= objective + SUFFICIENT * share * slope + ROUNDING * abs(objective):
+            if new[0] <= value + SUFFICIENT * share * slope + ROUNDING * abs(value):
                 break
         else:  # rounding is all that is left
-            return (*best, True) if watches else (point, frame.size(gradient), tol is None)
+            return (*best, True) if watches else (point, setting.size(gradient), tol is None)
         point, last_move = new_point, new_move
-        objective, held_out_loss, gradient, diagonal = new
-        on_round(objective, held_out_loss)
-        n_idle = 0 if held_out_loss <= best_held_out - least else n_idle + 1
-        if held_out_loss < best_held_out:
-            best, best_held_out = (point, frame.size(gradient)), held_out_loss
-        if watches and n_idle >= n_iter_no_change:
+        value, held_out_loss, gradient, diagonal = new
+        on_round(value, held_out_loss)
+        if progress.add(held_out_loss):
+            best = point, setting.size(gradient)
+        if watches and progress.n_epochs >= n_iter_no_change:
             return *best, True
     if watches:
         return *best, False
-    return point, frame.size(gradient), tol is None or frame.size(gradient) <= least
+    return point, setting.size(gradient), tol is None or setting.size(gradient) <= least

@@ -16,7 +16,7 @@ from scipy.sparse import issparse
 
 from . import kernels
 from ._layout import Model, aligned_zeros
-from ._objective import kernel_rows
+from ._matrix import inverse_or_zero, kernel_rows
 
 __all__ = ["Coordinates", "Moments", "scale_of_classes", "solver_coordinates", "stream_coordinates", "units_of_tol"]
 
@@ -31,11 +31,6 @@ SMALLEST_SCALE_OF_PENALTY = 1e-12
 RARE_CLASS = 10.0
 # Of the gradient of a class; `tol` times this is about what rounding leaves.
 SMALLEST_SCALE_OF_CLASS = 1e-9
-
-
-def inverse_or_zero(scale):
-    """1 / scale, or 0 where the scale is 0 or so small that there is none."""
-    return np.divide(1, scale, out=np.zeros_like(scale), where=scale > np.finfo(np.float64).tiny)
 
 
 def weighted_sum(values, factors):
@@ -183,6 +178,17 @@ class Coordinates:
     def scale(self):
         """1 / inverse_scale in double, 0 for a feature that is left out."""
         return inverse_or_zero(self.inverse_scale.astype(np.float64))
+
+    def point(self, coef, intercept):
+        """The point, see `Objective`, of coefficients (n_classes, n_features) and intercepts in the units of X; in double."""
+        scale = self.scale()
+        coef = np.where(scale > 0, coef, 0.0)
+        return np.vstack([(coef * scale).T, intercept + coef @ self.offset.astype(np.float64)])
+
+    def coef(self, point):
+        """(coefficients, intercepts) of a point, in the units of X and in double."""
+        coef = (point[:-1] * self.inverse_scale[:, None].astype(np.float64)).T
+        return coef, point[-1] - coef @ self.offset.astype(np.float64)
 
     def to_original(self, weights, intercept, n_classes):
         """The model in the units of X whose weights in these coordinates are given; see `Model`."""

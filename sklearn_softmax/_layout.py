@@ -159,6 +159,11 @@ class Model:
             rows = rows * rows.dtype.type(self.unit)
         return rows, self.intercept[: self.n_classes]
 
+    def point(self):
+        """Weights and, last, intercepts of each class, of shape (n_features + 1, n_classes), in double; see `Objective`."""
+        rows, intercept = self.rows()
+        return np.vstack([rows.T.astype(np.float64), intercept])
+
     def predictor(self):
         """The model to predict with: the average if there is one, else the iterate; shares memory."""
         if self.averaged_weight > 0:

@@ -1,117 +1,34 @@
-"""The definition of what is minimised, in NumPy: loss, penalty, objective, gradient, optimality gap.
+"""The definition of what is minimised: loss, penalty, objective, gradient and Hessian.
 
-For weights W (n_classes, n_features), intercepts b, examples x_i with labels y_i and weights s_i, S = sum_i s_i:
+For weights W (n_classes, n_features), intercepts b, rows x_i with labels y_i and weights s_i,
+S = sum_i s_i:
 
     F(W, b) = (1/S) sum_i s_i loss_i + alpha sum_j ((1 - l1_ratio)/2 v_j^2 ||W_j||_2^2 + l1_ratio v_j ||W_j||_1)
-    loss_i  = -log softmax(W x_i + b)[y_i]                                                      in nats
+    loss_i  = -log softmax(W x_i + b)[y_i]                                              in nats
 
-where W_j are the coefficients of feature j, and v_j its scale. A feature whose scale is 0 has coefficients of 0.
+where W_j are the coefficients of feature j, and v_j its scale. A feature whose scale is 0 has
+coefficients of 0.
 
-With two classes the rows are -w/2 and w/2, and the L2 strength is doubled: ||w||^2 = 2 (||-w/2||^2 + ||w/2||^2),
-so that F is the objective of binary logistic regression in the one row w that users see.
+With two classes the rows of W are -w/2 and w/2, and the L2 strength is doubled:
+||w||^2 = 2 (||-w/2||^2 + ||w/2||^2), so that F is the objective of binary logistic regression in
+the one row w that users see.
+
+A point holds W^T and, last, b: an array of shape (n_features + 1, n_classes). In other coordinates
+(x_j - offset_j) * inverse_scale_j of the features, F is the same function with other v_j.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
-from scipy.special import xlogy
 
 from . import kernels
+from ._matrix import DesignMatrix
 
-__all__ = [
-    "Objective",
-    "Penalty",
-    "add_transposed_product",
-    "kernel_rows",
-    "proba_and_losses",
-    "raw_prediction",
-    "row_blocks",
-    "rows_in",
-]
+__all__ = ["Evaluation", "Objective", "Penalty", "proba_and_losses"]
 
-BLOCK = 1 << 16  # numbers
-NO_INDICES = np.empty(0, dtype=np.int32)
-# A class may lose this share of its probability in a dual point that is made by a tilt.
-LARGEST_LOSS = 0.9
-ROUNDING = 1e-13  # of shares of the labels
-# Conjugate gradients make a tilt with so many products at most, and leave no more than this share of what it costs.
-MOST_PRODUCTS = 50
-SHARE_OF_TILT = 1e-3
-
-
-def kernel_rows(X):
-    """X as the kernels take it: values, columns and starts of rows, the last two empty if X is dense."""
-    if issparse(X):
-        return X.data, X.indices, X.indptr
-    return X.reshape(-1), NO_INDICES, NO_INDICES
-
-
-def row_blocks(X, n_classes):
-    """Slices of rows so few that arrays of shape (rows, n_classes) and copies of the rows are small, or no larger than W."""
-    n_samples, n_features = X.shape
-    per_row = max(n_classes, X.size // max(1, n_samples))
-    n_rows = max(1, max(BLOCK, n_features * n_classes) // per_row)
-    return [slice(start, start + n_rows) for start in range(0, n_samples, n_rows)]
-
-
-def _finite_raw_prediction(X, rows, intercept):
-    """W X + b where a product or a sum overflows: in double, by powers of two, cut off at the largest number."""
-    X, rows = (X.toarray() if issparse(X) else X).astype(np.float64), rows.astype(np.float64)
-    exponent_of_x = np.frexp(np.abs(X).max(axis=1, initial=0))[1]
-    exponent_of_w = np.frexp(np.abs(rows).max(initial=0))[1]
-    scores = np.ldexp(X, -exponent_of_x[:, None]) @ np.ldexp(rows, -exponent_of_w).T
-    with np.errstate(over="ignore"):
-        scores = np.ldexp(scores, (exponent_of_x + exponent_of_w)[:, None])
-        return np.nan_to_num(scores + intercept)
-
-
-def raw_prediction(X, model):
-    """The scores W x + b of each row.
-
-    Parameters
-    ----------
-    X : C-contiguous ndarray or CSR of shape (n_samples, n_features), in the dtype of the model
-    model : Model
-
-    Returns
-    -------
-    scores : ndarray of shape (n_samples, n_classes), in the dtype of the model; finite whatever the scale of X
-    """
-    rows, intercept = model.rows()
-    if issparse(X):
-        scores = np.empty((X.shape[0], model.n_classes), dtype=X.dtype)
-        kernels.decision(*kernel_rows(X), weights=model.weights, intercept=model.intercept, unit=model.unit, out=scores)
-    else:
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = X @ rows.T
-            scores += intercept.astype(X.dtype)
-    is_finite = np.isfinite(scores)
-    if not is_finite.all():
-        overflowed, limit = ~is_finite.all(axis=1), np.finfo(X.dtype).max
-        scores[overflowed] = np.clip(_finite_raw_prediction(X[overflowed], rows, intercept), -limit, limit)
-    return scores
-
-
-def rows_in(X, block):
-    """X[block] for a slice of rows; not a copy if X is sparse, either."""
-    if not issparse(X):
-        return X[block]
-    starts = X.indptr[block.start : block.stop + 1]
-    values = slice(starts[0], starts[-1])
-    rows = type(X)((len(starts) - 1, X.shape[1]), dtype=X.dtype)  # which copies parts of arrays that are given to it
-    rows.data, rows.indices, rows.indptr = X.data[values], X.indices[values], starts - starts[0]
-    return rows
-
-
-def add_transposed_product(X, residual, total):
-    """Add ``X.T @ residual`` to `total`, of shape (n_features, n_classes); all of a sparse X but its values is float64."""
-    if issparse(X):
-        kernels.add_transposed_product(*kernel_rows(X), residual=residual, out=total)
-    else:
-        total += X.T @ residual
+# Steps that change no score by more than this are judged by a formula without cancellation.
+SMALL_CHANGE = 1.0
 
 
 def proba_and_losses(scores, y):
@@ -121,11 +38,17 @@ def proba_and_losses(scores, y):
     return proba, losses
 
 
+def of_labels(array, y):
+    """array[i, y_i] of each row."""
+    return array[np.arange(len(y)), y]
+
+
 @dataclass(frozen=True)
 class Penalty:
     """alpha sum_j ((1 - l1_ratio)/2 v_j^2 ||W_j||_2^2 + l1_ratio v_j ||W_j||_1).
 
-    With two classes it is that of the one row that users see.
+    With two classes it is that of the one row that users see. All weights are of shape
+    (n_features, n_classes).
 
     Attributes
     ----------
@@ -146,254 +69,199 @@ class Penalty:
 
     @property
     def l2(self):
-        """Of each feature: l2_j/2 ||W_j||_2^2 is its part of the penalty."""
-        return self.alpha * self.l2_ratio * np.square(self.scale, dtype=np.float64)  # which a large alpha needs
+        """Of each feature, a column: l2_j/2 ||W_j||_2^2 is its part of the penalty."""
+        scale = np.atleast_1d(np.asarray(self.scale, dtype=np.float64))  # whose square a large alpha needs in double
+        return self.alpha * self.l2_ratio * np.square(scale)[:, None]
 
     @property
     def l1(self):
-        """Of each feature: l1_j ||W_j||_1 is its part of the penalty."""
-        return self.alpha * self.l1_ratio * np.asarray(self.scale, dtype=np.float64)
+        """Of each feature, a column: l1_j ||W_j||_1 is its part of the penalty."""
+        scale = np.atleast_1d(np.asarray(self.scale, dtype=np.float64))
+        return self.alpha * self.l1_ratio * scale[:, None]
 
-    def __call__(self, rows):
-        rows = rows * self.scale
+    @property
+    def has_l1(self):
+        return self.alpha * self.l1_ratio > 0
+
+    def __call__(self, weights):
+        """The penalty, in nats."""
+        scale = np.atleast_1d(self.scale)[:, None]
         l2, l1 = self.alpha * self.l2_ratio, self.alpha * self.l1_ratio
-        value = 0.5 * l2 * np.einsum("ij,ij->", rows, rows, dtype=np.float64) if l2 else 0.0
-        return float(value + (l1 * np.abs(rows).sum(dtype=np.float64) if l1 else 0.0))
+        weights = weights * scale
+        value = 0.5 * l2 * np.einsum("ij,ij->", weights, weights, dtype=np.float64) if l2 else 0.0
+        return float(value + (l1 * np.abs(weights).sum(dtype=np.float64) if l1 else 0.0))
+
+    def change(self, weights, step):
+        """penalty(weights + step) - penalty(weights), if no coefficient changes its sign; without cancellation."""
+        signs = np.where(weights != 0, np.sign(weights), np.sign(step))
+        return float(np.sum(step * (self.l2 * (weights + 0.5 * step) + self.l1 * signs)))
+
+    def prox(self, weights, step):
+        """The prox of the penalty, times a step."""
+        weights = np.sign(weights) * np.maximum(np.abs(weights) - step * self.l1, 0)
+        return weights / (1 + step * self.l2)
+
+    def subgradient(self, weights, gradient):
+        """The subgradient of F of least norm, for the gradient of its smooth part (all but the L1 norm)."""
+        if not self.has_l1:
+            return gradient
+        at_zero = np.sign(gradient) * np.maximum(np.abs(gradient) - self.l1, 0)
+        return np.where(weights != 0, gradient + self.l1 * np.sign(weights), at_zero)
 
     def standardised(self, gradient):
         """A gradient for W as one for the coefficients of features of scale 1; 0 where the scale is 0."""
-        return np.divide(gradient, self.scale, out=np.zeros_like(gradient), where=np.not_equal(self.scale, 0))
+        scale = np.atleast_1d(self.scale)[:, None]
+        return np.divide(gradient, scale, out=np.zeros_like(gradient), where=np.not_equal(scale, 0))
 
-    def gap(self, rows, gradient):
+    def gap(self, weights, gradient):
         """penalty(W) + conjugate(-gradient) + <W, gradient>, which is >= 0, and 0 if -gradient is a subgradient at W.
 
-        gradient : of the loss, shape (n_classes, n_features). If there is no L2 part the conjugate is finite only where
+        The gradient is that of the loss. Without an L2 part the conjugate is finite only where
         no |gradient| exceeds alpha l1_ratio v_j.
         """
-        rows, gradient = rows * self.scale, self.standardised(gradient)
+        weights, gradient = weights * np.atleast_1d(self.scale)[:, None], self.standardised(gradient)
         l2, l1 = self.alpha * self.l2_ratio, self.alpha * self.l1_ratio
         if not l1 and l2:
-            return float(np.square(l2 * rows + gradient).sum() / (2 * l2))
+            return float(np.square(l2 * weights + gradient).sum() / (2 * l2))
         excess = np.maximum(np.abs(gradient) - l1, 0)
         if l2:
             # (l2/2) (|W| - excess/l2)^2 + what the signs cost: a sum of terms that are not negative
             shrunk = -np.sign(gradient) * excess / l2
-            smooth = 0.5 * l2 * np.square(rows - shrunk)
-            return float(np.sum(smooth + l1 * np.abs(rows) + rows * np.clip(gradient, -l1, l1)))
-        return float(np.sum(l1 * np.abs(rows) + rows * gradient)) if not excess.any() else np.inf
+            smooth = 0.5 * l2 * np.square(weights - shrunk)
+            return float(np.sum(smooth + l1 * np.abs(weights) + weights * np.clip(gradient, -l1, l1)))
+        return float(np.sum(l1 * np.abs(weights) + weights * gradient)) if not excess.any() else np.inf
 
 
 @dataclass(frozen=True)
-class Objective:
-    """F on given rows.
+class Evaluation:
+    """F at a point.
 
     Attributes
+    ----------
+    scores, proba : ndarray of shape (n_samples, n_classes)
+    losses : ndarray of shape (n_samples,)
+    loss : float
+        Their mean, in nats.
+    gradient : ndarray of shape (n_features + 1, n_classes)
+        Of the smooth part of F (all but the L1 norm).
+    """
+
+    scores: np.ndarray
+    proba: np.ndarray
+    losses: np.ndarray
+    loss: float
+    gradient: np.ndarray
+
+
+class Objective:
+    """F on given rows, at points in given coordinates.
+
+    Parameters
     ----------
     X : C-contiguous ndarray or CSR of shape (n_samples, n_features)
     y : ndarray of shape (n_samples,), class numbers
     sample_weight : ndarray of shape (n_samples,)
     penalty : Penalty
+        Of points in these coordinates.
     fit_intercept : bool
+    offset, inverse_scale : ndarray of shape (n_features,), float64, or None
+        See `DesignMatrix`. None: the units of X. A feature with an inverse scale of 0 is left out.
     """
 
-    X: Any
-    y: np.ndarray
-    sample_weight: np.ndarray
-    penalty: Penalty
-    fit_intercept: bool = True
+    def __init__(self, X, y, sample_weight, penalty, fit_intercept=True, *, offset=None, inverse_scale=None):
+        self.design = DesignMatrix(X, penalty.n_classes, offset, inverse_scale)
+        self.y, self.shares = y, sample_weight / sample_weight.sum()
+        self.penalty, self.fit_intercept = penalty, fit_intercept
+        # the entries of points that are minimised over, and those that the L1 norm acts on
+        self.is_free = np.append(self.design.inverse_scale != 0, fit_intercept)[:, None]
+        self.is_signed = np.append(np.broadcast_to(penalty.l1[:, 0] > 0, X.shape[1]), False)[:, None]
 
-    @cached_property
-    def _shares(self):
-        return self.sample_weight / self.sample_weight.sum()
-
-    def _scores(self, model):
-        scores = np.empty((self.X.shape[0], model.n_classes))
-        for block in row_blocks(self.X, model.n_classes):
-            scores[block] = raw_prediction(rows_in(self.X, block), model)
+    def scores(self, point):
+        """The scores of a point, or the change of scores of a step; half a pass."""
+        scores = np.empty((len(self.y), self.penalty.n_classes))
+        for block, products in self.design.products(point):
+            scores[block] = products
         return scores
 
-    def loss(self, model):
+    def loss(self, point):
         """(1/S) sum_i s_i loss_i, in nats."""
-        scores = self._scores(model)
-        blocks = row_blocks(self.X, scores.shape[1])
-        return float(sum(self._shares[block] @ proba_and_losses(scores[block], self.y[block])[1] for block in blocks))
+        return float(
+            sum(self.shares[block] @ proba_and_losses(scores, self.y[block])[1] for block, scores in self.design.products(point))
+        )
 
-    def __call__(self, model):
+    def value(self, point):
         """F, in nats."""
-        return self.loss(model) + self.penalty(model.rows()[0])
+        return self.loss(point) + self.penalty(point[:-1])
 
-    def _loss_gradient(self, proba):
-        """Of the mean loss, for W and for b, with these probabilities (which may be others than the model's)."""
-        of_rows, of_intercept = np.zeros((self.X.shape[1], proba.shape[1])), np.zeros(proba.shape[1])
-        shares = self._shares
-        for block in row_blocks(self.X, proba.shape[1]):
-            residual = proba[block] * shares[block, None]
-            residual[np.arange(len(residual)), self.y[block]] -= shares[block]
-            add_transposed_product(rows_in(self.X, block), residual, of_rows)
-            of_intercept += residual.sum(axis=0)
-        return of_rows.T, of_intercept
+    def evaluate(self, point, scores=None):
+        """The `Evaluation` at a point, whose scores may be known."""
+        scores = self.scores(point) if scores is None else scores
+        proba, losses = np.empty_like(scores), np.empty(len(scores))
+        for block in self.design.blocks:
+            proba[block], losses[block] = proba_and_losses(scores[block], self.y[block])
+        gradient = self.loss_gradient(proba)
+        gradient[:-1] += self.penalty.l2 * point[:-1]
+        return Evaluation(scores, proba, losses, float(self.shares @ losses), np.where(self.is_free, gradient, 0))
 
-    def gradient(self, model):
-        """The gradient of the smooth part of F (all but the L1 norm): (1/S) sum_i s_i (p_i - e_yi) x_i + l2 W, and for b.
+    def loss_gradient(self, proba):
+        """(1/S) sum_i s_i x_i (p_i - e_yi)^T, with probabilities that may be others than the model's; half a pass."""
 
-        Returns
-        -------
-        of_rows : ndarray of shape (n_classes, n_features)
-        of_intercept : ndarray of shape (n_classes,); zero if no intercept is fitted
+        def residual(block):
+            residual = proba[block] * self.shares[block, None]
+            residual[np.arange(len(residual)), self.y[block]] -= self.shares[block]
+            return residual
+
+        return self.design.transposed_product(residual)
+
+    def subgradient(self, point, gradient):
+        """The subgradient of F of least norm; the intercepts have no penalty."""
+        if not self.penalty.has_l1:
+            return gradient
+        subgradient = np.vstack([self.penalty.subgradient(point[:-1], gradient[:-1]), gradient[-1:]])
+        return np.where(self.is_free, subgradient, 0)
+
+    def hessian_product(self, at, step):
+        """The Hessian of the smooth part of F, where it was evaluated, times a step; one pass."""
+        product = self.design.hessian_product(self.shares, at.proba, step)
+        product[:-1] += self.penalty.l2 * step[:-1]
+        return product
+
+    def _curvature(self, at):
+        """s_i/S p_ia (1 - p_ia), as a function of blocks."""
+
+        def curvature(block):
+            return self.shares[block, None] * at.proba[block] * (1 - at.proba[block])
+
+        return curvature
+
+    def hessian_diagonal(self, at):
+        """The diagonal of the Hessian, as an array like a point; one pass."""
+        diagonal = self.design.squared_transposed_product(self._curvature(at))
+        diagonal[:-1] += self.penalty.l2
+        return diagonal
+
+    def class_hessians(self, at):
+        """The blocks of the Hessian on its diagonal, one per class: (n_classes, n_features + 1, n_features + 1)."""
+        hessians = self.design.gram_matrices(self._curvature(at), self.fit_intercept)
+        l2 = np.append(np.broadcast_to(self.penalty.l2[:, 0], hessians.shape[1] - 1), 0)
+        for hessian in hessians:
+            np.einsum("jj->j", hessian)[:] += l2
+        return hessians
+
+    def change(self, at, point, step, step_scores):
+        """F(point + step) - F(point), of which the first was evaluated; no pass.
+
+        The difference of two means is lost in their rounding long before tight tolerances.
+        That of a small step is computed as such: loss_i changes by
+        log sum_a p_a exp(d_a - d_y), where d is the change of the scores.
         """
-        rows, _ = model.rows()
-        of_rows, of_intercept = self._loss_gradient(proba_and_losses(self._scores(model), self.y)[0])
-        of_rows += self.penalty.l2 * rows
-        return of_rows, of_intercept if self.fit_intercept else np.zeros_like(of_intercept)
-
-    def optimality_gap(self, model):
-        """An upper bound of F(model) - min F, in nats.
-
-        It is a duality gap. For any distributions q_i over the classes (a dual point),
-
-            min F >= (1/S) sum_i s_i entropy(q_i) - conjugate of the penalty(-G),     G = (1/S) sum_i s_i (q_i - e_yi) x_i
-
-        if sum_i s_i (q_i - e_yi) = 0, which is the price of an intercept without a penalty. The model's own probabilities,
-        tilted by a step of Newton's method for the intercepts, are such a point; where the intercepts are too far off for that, a
-        step is taken and a mixture makes them one. The bound is as tight as the model is good; with L2 it is about
-        |grad F|^2 / (2 alpha). Without an L2 part the point is moved towards the labels until the conjugate is finite, at worst
-        to where the bound says no more than min F >= 0.
-
-        Takes the memory of two arrays of shape (n_samples, n_classes), and about two passes over X.
-        """
-        if not model.is_finite():
-            return np.inf
-        with np.errstate(all="ignore"):  # numbers at the end of their range give no bound
-            gap = self._optimality_gap(model.rows()[0], self._scores(model))
-        return max(0.0, float(gap)) if np.isfinite(gap) else np.inf
-
-    def _optimality_gap(self, rows, scores):
-        loss, losses, dual, divergence = self._near_dual_point(scores)
-        better_loss = self._shares @ losses
-        gradient, _ = self._loss_gradient(dual)
-        gaps = [
-            loss + self.penalty(rows),  # no loss is negative
-            loss - better_loss + divergence + self.penalty.gap(rows, gradient),
-        ]
-        l1 = self.penalty.alpha * self.penalty.l1_ratio
-        if l1:
-            largest = np.abs(self.penalty.standardised(gradient)).max()
-            share = min(1.0, l1 / max(largest, l1)) * (1 - 1e-15)
-            dual *= share
-            dual[np.arange(len(dual)), self.y] += 1 - share
-            divergence = self._divergence(dual, scores, losses)
-            gaps.append(loss - better_loss + divergence + self.penalty.gap(rows, share * gradient))
-        return np.nanmin(gaps)  # a bound that could not be computed says nothing
-
-    def _divergence(self, dual, scores, losses):
-        """Kullback and Leibler's, of dual points from the model with these scores and losses; weighted mean."""
-        # (a probability may be so small that it is 0, its logarithm is finite)
-        log_of_sums, total = losses + scores[np.arange(len(scores)), self.y], 0.0
-        for block in row_blocks(self.X, scores.shape[1]):
-            log_proba = scores[block] - log_of_sums[block, None]
-            total += self._shares[block] @ (xlogy(dual[block], dual[block]) - dual[block] * log_proba).sum(axis=1)
-        return float(total)
-
-    def _near_dual_point(self, scores):
-        """Distributions near the model's that together spend on each class exactly its share of the labels, and how near.
-
-        The scores become those with better intercepts, if the model's are far off.
-
-        Returns
-        -------
-        loss : float
-            The mean loss of the model.
-        losses : ndarray of shape (n_samples,)
-            With these scores.
-        dual : ndarray of shape (n_samples, n_classes)
-        divergence : float
-            At least their divergence from the model with these scores, weighted mean.
-        """
-        proba, losses, blocks = np.empty_like(scores), np.empty(len(scores)), row_blocks(self.X, scores.shape[1])
-
-        def set_proba():
-            for block in blocks:
-                proba[block], losses[block] = proba_and_losses(scores[block], self.y[block])
-
-        set_proba()
-        loss = float(self._shares @ losses)
-        if not self.fit_intercept:
-            return loss, losses, proba, 0.0
-        due = np.bincount(self.y, weights=self._shares, minlength=proba.shape[1])
-        tilt, means, mean_square = self._tilt(proba, due)
-        if not means.max() - tilt.min() <= LARGEST_LOSS:  # a step of Newton's method for the intercepts, if it helps
-            better_losses = [proba_and_losses(scores[block] + tilt, self.y[block])[1] for block in blocks]
-            if self._shares @ np.concatenate(better_losses) < loss:
-                scores += tilt
-                set_proba()
-                tilt, means, mean_square = self._tilt(proba, due)
-        dual, divergence, largest_loss = proba, 0.0, means.max() - tilt.min()
-        if largest_loss <= LARGEST_LOSS:
-            for block in blocks:
-                dual[block] *= (1 + tilt) - means[block, None]
-            # where no t is below -l, (1 + t) log(1 + t) is at most t + t^2, and at most t + t^2 / (2 (1 - l)); the mean of t is 0
-            divergence = max(0.0, mean_square) * min(1.0, 0.5 / (1 - largest_loss))
-        return loss, losses, *self._mixed(scores, dual, losses, due, divergence)
-
-    def _tilt(self, proba, due):
-        """The step u of Newton's method for the intercepts, its mean <p, u> in each row, and the mean of (u - <p, u>)^2 in all.
-
-        The tilted distributions p (1 + u - <p, u>) spend on each class what is due: they are linear in u, and add the Hessian
-        times u. The Hessian is not made, because its n_classes^2 n_samples multiplications may be more than those of a fit.
-        Conjugate gradients take few products with it. What they leave is mixed in, so that the bound needs no exact solution.
-        """
-        shares, n_rows = self._shares, max(1, BLOCK // proba.shape[1])
-        blocks = [slice(start, start + n_rows) for start in range(0, len(proba), n_rows)]
-        spent, diagonal = np.zeros_like(due), np.zeros_like(due)
-        for block in blocks:
-            spent += shares[block] @ proba[block]
-            diagonal += shares[block] @ (proba[block] * (1 - proba[block]))
-
-        def hessian_product(step):
-            product = spent * step
-            for block in blocks:
-                product -= (shares[block] * (proba[block] @ step)) @ proba[block]
-            return product
-
-        missing, unit = due - spent, np.where(due > 0, due, spent)
-        inverse = np.divide(1, diagonal, out=np.zeros_like(due), where=diagonal > 0)
-        tilt, residual, direction, square = np.zeros_like(due), missing.copy(), 0.0, np.inf
-        for _ in range(MOST_PRODUCTS):
-            # what is left costs some nats times its part of what is due, and the tilt has a price of half of `missing @ tilt`
-            if not np.any(np.abs(residual) > max(ROUNDING, SHARE_OF_TILT * (missing @ tilt)) * unit):
-                break
-            preconditioned, square_before = inverse * residual, square
-            square = residual @ preconditioned
-            direction = preconditioned + square / square_before * direction
-            product = hessian_product(direction)
-            curvature = direction @ product
-            if not curvature > 0:  # probabilities that are all 0 or 1 have no Hessian
-                break
-            tilt += square / curvature * direction
-            residual -= square / curvature * product
-        return tilt, proba @ tilt, float(tilt @ hessian_product(tilt))
-
-    def _mixed(self, scores, dual, losses, due, divergence):
-        """`dual` with as little of another distribution as makes it spend what is due exactly, and at least its divergence."""
-        present = due > 0
-        if not present.all():
-            dual[:, ~present] = 0
-            dual /= dual.sum(axis=1, keepdims=True)
-        spent = self._shares @ dual
-        # (1 - mix) spent + mix c = due for a distribution c: as little of c as keeps c from being negative
-        ratio = np.max((spent - due)[present] / due[present], initial=0)
-        mix = ratio / (1 + ratio)
-        c = np.maximum(due - (1 - mix) * spent, 0)
-        if mix > ROUNDING and c.any():
-            c /= c.sum()
-            dual *= 1 - mix
-            dual += mix * c
-        else:
-            mix = 0.0
-        if not present.all():
-            return dual, self._divergence(dual, scores, losses)
-        if mix > 0:  # the divergence is convex: at most (1 - mix) * (that of the dual point) + mix * (that of c)
-            log_of_sums = losses + scores[np.arange(len(scores)), self.y]
-            mean_log_proba = self._shares @ scores - self._shares @ log_of_sums
-            divergence += mix * float(np.sum(xlogy(c, c)) - c @ mean_log_proba)
-        return dual, divergence
+        is_small, total = np.abs(step_scores).max() < SMALL_CHANGE, 0.0
+        for block in self.design.blocks:
+            if is_small:
+                change = step_scores[block] - of_labels(step_scores[block], self.y[block])[:, None]
+                change_of_losses = np.log1p(np.einsum("ij,ij->i", at.proba[block], np.expm1(change)))
+            else:
+                losses = proba_and_losses(at.scores[block] + step_scores[block], self.y[block])[1]
+                change_of_losses = losses - at.losses[block]
+            total += self.shares[block] @ change_of_losses
+        return float(total) + self.penalty.change(point[:-1], step[:-1])

@@ -14,10 +14,11 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _automatic, _classic
+from ._certificate import optimality_gap
 from ._columns import columns_in_use, gathered, gathered_model
 from ._objective import Objective
 
-__all__ = ["Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
+__all__ = ["NoProgress", "Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
 
 
 class Settings(NamedTuple):
@@ -116,7 +117,7 @@ def advance(stream, problem, settings, is_known=None):
     return stream
 
 
-class _NoProgress:
+class NoProgress:
     """Counts epochs in a row that do not improve on the best by `tol`."""
 
     def __init__(self, tol):
@@ -177,7 +178,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     method = _methods(settings).Epochs(problem, settings, alpha, start, len(class_counts), random_state)
     if validation is not None:
         held_out = Objective(validation.X, validation.y, validation.sample_weight, method.penalty)
-    progress, best_model, verdict, is_stopped = _NoProgress(settings.tol), None, None, False
+    progress, best_model, verdict, is_stopped = NoProgress(settings.tol), None, None, False
     started = time.perf_counter()
 
     def stream():
@@ -204,7 +205,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
             objective = method.run()
             monitored = objective
             if validation is not None:
-                monitored = held_out.loss(method.model())
+                monitored = held_out.loss(method.model().point())
                 solution.validation_scores.append(-monitored)
                 score = f", validation log loss {monitored:.6g}"
             end_of_pass(objective)
@@ -225,7 +226,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         method.restore(best_model)
     solution.stream = stream()
     objective = Objective(problem.X, problem.y, problem.sample_weight, method.penalty, settings.fit_intercept)
-    solution.optimality_gap = objective.optimality_gap(method.model())
+    solution.optimality_gap = optimality_gap(objective, method.model().point())
     if not verdict and not is_stopped and settings.tol is not None:
         warnings.warn(
             f"max_iter={settings.max_iter} was reached: after {solution.n_iter} epochs the objective is at most "

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from . import kernels
-from ._objective import kernel_rows
+from ._matrix import kernel_rows
 
 __all__ = [
     "Problem",

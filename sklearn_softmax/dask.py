@@ -24,9 +24,10 @@ from sklearn.utils.validation import check_is_fitted
 from . import _distributed, _validation
 from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
-from ._distributed import Frame, Part
+from ._distributed import Part, Setting
 from ._features import scale_of_classes, solver_coordinates, units_of_tol
 from ._layout import FLOATS
+from ._matrix import inverse_or_zero
 from ._merge import merge
 from ._objective import Penalty
 
@@ -300,7 +301,7 @@ def warn_if_parts_differ(counts, n_rows, classes):
         )
 
 
-def frame_of(stream, settings, is_sparse, held_out_weight, class_weight):
+def setting_of(stream, settings, is_sparse, held_out_weight, class_weight):
     """What all parts have to agree on, from the statistics of all rows.
 
     `class_weight` : dict of all classes in their order, or None.
@@ -310,14 +311,13 @@ def frame_of(stream, settings, is_sparse, held_out_weight, class_weight):
     spreads = stream.moments.spreads(stream.weight)
     coordinates = solver_coordinates(no_rows, spreads, stream.scale, alpha, settings.fit_intercept and not is_sparse)
     class_weights = 1.0 if class_weight is None else np.array(list(class_weight.values()))
-    return Frame(
+    per_feature = np.append(coordinates.scale() * inverse_or_zero(units_of_tol(spreads)), 1.0)
+    return Setting(
         penalty=Penalty(alpha, 0.0, len(stream.class_counts), coordinates.penalty_ratio),
         total_weight=stream.weight,
         held_out_weight=held_out_weight,
-        offset=coordinates.offset.astype(np.float64),
-        scale=coordinates.scale(),
-        unit=units_of_tol(spreads),
-        class_scale=scale_of_classes(stream.class_counts * class_weights),
+        coordinates=coordinates,
+        per_unit=np.outer(per_feature, inverse_or_zero(scale_of_classes(stream.class_counts * class_weights))),
         fit_intercept=settings.fit_intercept,
     )
 
@@ -594,8 +594,8 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
         merged = cluster.gather(cluster.submit(merge, cluster.each(one_pass, parts, estimator, classes)))
         stream = merged._own_stream()
         settings = estimator._checked_settings()
-        frame = frame_of(stream, settings, common.is_sparse, held_out_weight, estimator.class_weight)
-        sent_frame = cluster.send(frame)
+        setting = setting_of(stream, settings, common.is_sparse, held_out_weight, estimator.class_weight)
+        sent_setting = cluster.send(setting)
         objectives, held_out_losses, sent = [], [], {}
 
         def sum_over_parts(function, *arrays):
@@ -604,7 +604,7 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
             for array in arrays:
                 if id(array) not in sent:
                     sent[id(array)] = array, cluster.send(array)
-            return cluster.sum(function, parts, sent_frame, *(sent[id(array)][1] for array in arrays))
+            return cluster.sum(function, parts, sent_setting, *(sent[id(array)][1] for array in arrays))
 
         def on_round(objective, held_out_loss):
             objectives.append(objective)
@@ -612,8 +612,8 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
 
         point, size, is_done = _distributed.rounds(
             sum_over_parts,
-            frame,
-            frame.point_of(stream.predictor()),
+            setting,
+            setting.point_of(stream.predictor()),
             n_rounds=self.n_rounds - 1,
             tol=self.tol,
             n_iter_no_change=self.n_iter_no_change if self.early_stopping else None,
@@ -629,14 +629,14 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
         scores = -np.array(held_out_losses)
         vars(model).update(
             model._attributes(
-                stream.with_model(frame.model_of(point, stream.dtype)),
-                frame.penalty.alpha,
+                stream.with_model(setting.model_of(point, stream.dtype)),
+                setting.penalty.alpha,
                 classes,
                 n_iter_=len(objectives),
                 loss_curve_=np.array(objectives),
                 validation_scores_=scores if self.early_stopping else None,
                 best_validation_score_=scores.max() if self.early_stopping else None,
-                n_features_in_=len(frame.scale),
+                n_features_in_=len(setting.coordinates.offset),
             )
         )
         if common.names is not None:

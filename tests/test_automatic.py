@@ -22,8 +22,9 @@ from sklearn_softmax import kernels
 from sklearn_softmax._automatic import Clock, Iterates
 from sklearn_softmax._features import Coordinates, Moments
 from sklearn_softmax._layout import Model, aligned_zeros
-from sklearn_softmax._newton import newton
-from sklearn_softmax._objective import Penalty, kernel_rows
+from sklearn_softmax._matrix import kernel_rows
+from sklearn_softmax._newton import Tolerance, newton
+from sklearn_softmax._objective import Objective, Penalty
 
 CONTAINERS = ("dense", np.int32, np.int64)
 N_CLASSES = [2, 3, 10, 26, 33, 130]
@@ -610,21 +611,19 @@ def test_the_optimum_is_a_fixed_point_of_point_saga(n_classes, penalty, weights,
 def optimum(task, centre):
     """Where F with the weights of all visits is least, in coordinates: what point_saga starts from, and these."""
     total = task.sample_weight * task.repeats
-    shape, one = (task.n_classes, task.n_features), np.ones(task.n_features)
     coordinates = replace(task.coordinates(True, gain=False))
     coordinates.inverse_scale[2] = 1.0
     coordinates.penalty_ratio[:] = coordinates.inverse_scale
     coordinates.offset[:] = 0.3 if centre else 0
     penalty = task.penalty_object()
     share = total.sum() / len(task.visits)  # the mean of the losses of the kernel is over visits, that of Newton over weights
-    solution = newton(
-        task.X, task.y, total, np.zeros(shape), np.zeros(task.n_classes), l2=penalty.l2 / share * one,
-        l1=penalty.l1 / share * one, offset=0 * one, scale=one, unit=one, fit_intercept=task.intercept, tol=1e-14,
-        max_passes=1000,
-    )  # fmt: skip
+    here = Penalty(penalty.alpha / share, penalty.l1_ratio, task.n_classes)
+    objective = Objective(task.X, task.y, total, here, task.intercept)
+    solution = newton(objective, np.zeros((task.n_features + 1, task.n_classes)), Tolerance(1e-14, np.ones(1)), max_passes=1000)
     assert solution.gradient < 1e-12
-    theta = (solution.rows / coordinates.inverse_scale).T
-    beta = solution.intercept + solution.rows @ coordinates.offset
+    rows, intercept = solution.point[:-1].T, solution.point[-1]
+    theta = (rows / coordinates.inverse_scale).T
+    beta = intercept - intercept.mean() * task.intercept + rows @ coordinates.offset
     seen = (task.X - coordinates.offset) * coordinates.inverse_scale
     table = np.array([reference.residual(z, y) for z, y in zip(seen @ theta + beta, task.y)])
     start = theta, beta, table, task.mean_gradient(seen, table), task.mean_gradient_of_intercept(table)

@@ -9,7 +9,7 @@ from scipy.sparse import csr_array
 
 from sklearn_softmax import kernels
 from sklearn_softmax._layout import Model
-from sklearn_softmax._objective import kernel_rows
+from sklearn_softmax._matrix import kernel_rows
 
 BEST, *_ = ALL = kernels.available_instruction_sets()
 TOLERANCE = {np.float64: 1e-11, np.float32: 2e-5}

@@ -1,5 +1,7 @@
 """The second-order finish: where it ends up (against LogisticRegression), whether what it says of it is true, and its edges."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 import sklearn
@@ -11,8 +13,10 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 from test_kernels import every_dtype, every_instruction_set, instruction_set  # noqa: F401
 
-from sklearn_softmax import _newton, _objective
-from sklearn_softmax._newton import newton
+from sklearn_softmax import _matrix
+from sklearn_softmax._matrix import DesignMatrix
+from sklearn_softmax._newton import Tolerance, newton
+from sklearn_softmax._objective import Objective, Penalty
 
 LOADERS = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer}
 
@@ -20,6 +24,32 @@ LOADERS = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_ca
 def data(name):
     X, y = LOADERS[name](return_X_y=True)
     return StandardScaler().fit_transform(X), y
+
+
+class Solution(NamedTuple):
+    """A `NewtonSolution`, with coefficients and intercepts in the units of X."""
+
+    rows: np.ndarray
+    intercept: np.ndarray
+    n_passes: int
+    gradient: float
+    objective: float
+
+
+def penalty_of(l2, l1, n_classes, scale):
+    """sum_j (l2/2 ||W_j||_2^2 + l1 ||W_j||_1) with weights that are `scale` times W."""
+    l2 = l2 / 2 if n_classes == 2 else l2  # the kernels' convention: the penalty of the one row that users see
+    if np.ndim(l2):  # one for each feature
+        return Penalty(1.0, 0.0, n_classes, np.sqrt(l2) * scale)
+    total = l2 + l1
+    return Penalty(total, l1 / total if total else 0.0, n_classes, scale)
+
+
+def problem_of(X, y, sample_weight, n_classes, *, l2, l1, offset, scale, fit_intercept=True):
+    """The objective in the coordinates (x - offset) / scale."""
+    inverse_scale = np.divide(1, scale, out=np.zeros(len(scale)), where=scale > 0)
+    penalty = penalty_of(l2, l1, n_classes, inverse_scale)
+    return Objective(X, y, sample_weight, penalty, fit_intercept, offset=offset, inverse_scale=inverse_scale)
 
 
 def solve(X, y, *, l2=0.0, l1=0.0, sample_weight=None, rows=None, intercept=None, fit_intercept=True, n_classes=None, **kwargs):
@@ -31,19 +61,24 @@ def solve(X, y, *, l2=0.0, l1=0.0, sample_weight=None, rows=None, intercept=None
     dense = X if isinstance(X, np.ndarray) else X.toarray()
     mean = np.average(dense, axis=0, weights=sample_weight)
     deviation = np.sqrt(np.average((dense - mean) ** 2, axis=0, weights=sample_weight))
-    arguments = dict(
-        offset=mean if is_centred else np.zeros(n_features),
-        scale=deviation,
-        unit=deviation,
-        fit_intercept=fit_intercept,
-        tol=1e-9,
-        max_passes=2000,
-    )
-    start = np.zeros((n_classes, n_features)) if rows is None else rows, np.zeros(n_classes) if intercept is None else intercept
-    arguments |= kwargs
-    scale = arguments["scale"]
-    inverse_scale = np.divide(1, scale, out=np.zeros(n_features), where=scale > 0)
-    return newton(X, y, sample_weight, *start, l2=l2 * inverse_scale**2, l1=l1 * inverse_scale, **arguments)
+    offset = mean if is_centred else np.zeros(n_features)
+    scale, unit = kwargs.pop("scale", deviation), kwargs.pop("unit", deviation)
+    problem = problem_of(X, y, sample_weight, n_classes, l2=l2, l1=l1, offset=offset, scale=scale, fit_intercept=fit_intercept)
+    inverse_unit = np.divide(1, unit, out=np.zeros(n_features), where=unit > 0)
+    rows = np.zeros((n_classes, n_features)) if rows is None else np.where(scale > 0, rows, 0.0)
+    intercept = np.zeros(n_classes) if intercept is None else intercept
+    inverse_scale = problem.design.inverse_scale[:, 0]
+
+    def original(found):
+        rows = (found.point[:-1] * inverse_scale[:, None]).T
+        intercept = found.point[-1] - rows @ offset
+        return Solution(rows, intercept - intercept.mean() * fit_intercept, *found[1:])
+
+    on_step = kwargs.pop("on_step", None)
+    start = np.vstack([(rows * scale).T, intercept + rows @ offset])
+    tolerance = Tolerance(kwargs.pop("tol", 1e-9), np.append(scale * inverse_unit, 1.0)[:, None])
+    told = None if on_step is None else lambda found: on_step(original(found))
+    return original(newton(problem, start, tolerance, **{"max_passes": 2000, "on_step": told} | kwargs))
 
 
 def penalised(X, y, alpha, l1_ratio, **kwargs):
@@ -127,7 +162,7 @@ def test_weights_are_repetitions(make_data, l1_ratio):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
 def test_sparse_is_dense(make_data, monkeypatch, dtype, index, l1_ratio):
-    monkeypatch.setattr(_objective, "BLOCK", 100)  # several blocks
+    monkeypatch.setattr(_matrix, "BLOCK", 100)  # several blocks
     X, y = make_data()
     X = X.astype(dtype)
     sparse = csr_array(X)
@@ -154,7 +189,7 @@ def test_collinear_columns_of_very_different_scale():
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 @pytest.mark.parametrize("max_passes", [1, 3, 12, 60])
 def test_gradient_and_objective_are_those_of_the_result(make_data, monkeypatch, max_passes, l1_ratio):
-    monkeypatch.setattr(_objective, "BLOCK", 100)
+    monkeypatch.setattr(_matrix, "BLOCK", 100)
     X, y = make_data()
     X = X * [1, 10, 0.1, 1, 3] + 2
     weight = np.random.default_rng(1).uniform(0.1, 2, size=len(y))
@@ -242,7 +277,9 @@ def test_a_step_is_the_last_if_on_step_says_so_and_what_it_is_told_is_the_soluti
 
 def test_passes_are_counted(make_data, monkeypatch):
     X, y = make_data(n_features=12)
-    counts = dict.fromkeys(("scores_of", "gradient", "hessian_product", "class_hessians", "hessian_diagonal"), 0)
+    counts = dict.fromkeys(
+        ("products", "transposed_product", "hessian_product", "gram_matrices", "squared_transposed_product"), 0
+    )
 
     def counted(name, original):
         def method(*args):
@@ -252,37 +289,37 @@ def test_passes_are_counted(make_data, monkeypatch):
         return method
 
     for name in counts:
-        monkeypatch.setattr(_newton._Problem, name, counted(name, getattr(_newton._Problem, name)))
+        monkeypatch.setattr(DesignMatrix, name, counted(name, getattr(DesignMatrix, name)))
     for form, l1_ratio in [(X, 0.0), (X, 1.0), (csr_array(X), 0.0), (csr_array(X), 1.0)]:
         counts.update(dict.fromkeys(counts, 0))
         found = penalised(form, y, 0.001, l1_ratio)
-        made = counts["hessian_product"] + (1 + 13 // 4) * counts["class_hessians"] + counts["hessian_diagonal"]
-        assert found.n_passes == counts["scores_of"] + made
-        assert counts["scores_of"] == counts["gradient"]
+        made = counts["hessian_product"] + (1 + 13 // 4) * counts["gram_matrices"] + counts["squared_transposed_product"]
+        assert found.n_passes == counts["products"] + made
+        assert counts["products"] == counts["transposed_product"]
         is_dense = isinstance(form, np.ndarray)
-        assert (counts["class_hessians"] > 0) == (is_dense and l1_ratio == 0)
-        assert (counts["hessian_diagonal"] > 0) == (not is_dense and l1_ratio == 0)
+        assert (counts["gram_matrices"] > 0) == (is_dense and l1_ratio == 0)
+        assert (counts["squared_transposed_product"] > 0) == (not is_dense and l1_ratio == 0)
 
 
 @pytest.fixture
 def problem_and_points(make_data):
     X, y = make_data()
-    weight, ones = np.random.default_rng(1).uniform(0.1, 2, size=len(y)), np.ones(5)
+    weight = np.random.default_rng(1).uniform(0.1, 2, size=len(y))
     offset, scale = X.mean(axis=0), np.array([1, 2, 0.5, 0.1, 3])
-    problem = _newton._Problem(X, y, weight, 3, l2=0.01 * ones, l1=0 * ones, offset=offset, scale=scale, unit=scale)
+    problem = problem_of(X, y, weight, 3, l2=0.01, l1=0.0, offset=offset, scale=scale)
     return problem, *np.random.default_rng(2).normal(size=(2, 6, 3))
 
 
 def test_hessian_is_the_derivative_of_the_gradient(problem_and_points):
     problem, point, step = problem_and_points
     h = 1e-5
-    up, down = (problem.gradient(x, problem.scores_of(x))[0] for x in (point + h * step, point - h * step))
-    problem.gradient(point, problem.scores_of(point))
-    np.testing.assert_allclose(problem.hessian_product(step), (up - down) / (2 * h), rtol=0, atol=1e-7)
-    for k, hessian in enumerate(problem.class_hessians(True)):
+    up, down = (problem.evaluate(x).gradient for x in (point + h * step, point - h * step))
+    at = problem.evaluate(point)
+    np.testing.assert_allclose(problem.hessian_product(at, step), (up - down) / (2 * h), rtol=0, atol=1e-7)
+    for k, hessian in enumerate(problem.class_hessians(at)):
         of_class = np.zeros((6, 3))
         of_class[:, k] = step[:, k]
-        np.testing.assert_allclose(hessian @ step[:, k], problem.hessian_product(of_class)[:, k], rtol=1e-7)
+        np.testing.assert_allclose(hessian @ step[:, k], problem.hessian_product(at, of_class)[:, k], rtol=1e-7)
 
 
 @every_instruction_set
@@ -297,33 +334,29 @@ def test_sparse_hessian_is_the_dense_one(make_data, n_classes, index, dtype):
     sparse.indices, sparse.indptr = sparse.indices.astype(index), sparse.indptr.astype(index)
     rng = np.random.default_rng(3)
     weight, step = rng.uniform(0.1, 2, size=len(y)), rng.normal(size=(X.shape[1] + 1, n_classes))
-    strengths, scale = np.full(X.shape[1], 0.01), rng.uniform(0.5, 2, size=X.shape[1])
+    scale = rng.uniform(0.5, 2, size=X.shape[1])
     scale[1] = 0
     products, diagonals = [], []
     for form in (X, sparse):
-        settings = dict(l2=strengths, l1=0 * strengths, offset=0 * strengths, scale=scale, unit=scale)
-        problem = _newton._Problem(form, y, weight, n_classes, **settings)
-        problem.gradient(step, problem.scores_of(step))
-        products.append(problem.hessian_product(step))
+        problem = problem_of(form, y, weight, n_classes, l2=0.01, l1=0.0, offset=np.zeros(X.shape[1]), scale=scale)
+        at = problem.evaluate(step)
+        products.append(problem.hessian_product(at, step))
         diagonals.append(
-            problem.hessian_diagonal() if form is sparse else np.column_stack([np.diag(h) for h in problem.class_hessians(True)])
+            problem.hessian_diagonal(at) if form is sparse else np.column_stack([np.diag(h) for h in problem.class_hessians(at)])
         )
     np.testing.assert_allclose(products[1], products[0], rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(diagonals[1], diagonals[0], rtol=0, atol=2e-10 * diagonals[0].max())  # the dense one has a jitter
+    np.testing.assert_allclose(diagonals[1], diagonals[0], rtol=1e-12, atol=1e-14)
 
 
 def test_change_of_a_tiny_step_is_not_lost_in_rounding(problem_and_points):
     problem, point, step = problem_and_points
-    scores = problem.scores_of(point)
-    gradient, _ = problem.gradient(point, scores)
-    tiny = 1e-10 * step
-    change = problem.loss_change(scores, problem.scores_of(tiny)) + problem.penalty_change(point, tiny)
-    assert change == pytest.approx(np.vdot(gradient, tiny), rel=1e-8, abs=0)
+    at, tiny = problem.evaluate(point), 1e-10 * step
+    change = problem.change(at, point, tiny, problem.scores(tiny))
+    assert change == pytest.approx(np.vdot(at.gradient, tiny), rel=1e-8, abs=0)
     # both formulas agree where both are good
     for size in (0.01, 10.0):
-        moved = scores + problem.scores_of(size * step)
-        exact = problem.gradient(point + size * step, moved)[1] - problem.gradient(point, scores)[1]
-        assert problem.loss_change(scores, moved - scores) == pytest.approx(exact, rel=1e-10)
+        exact = problem.value(point + size * step) - problem.value(point)
+        assert problem.change(at, point, size * step, problem.scores(size * step)) == pytest.approx(exact, rel=1e-10)
 
 
 # Edges ----------------------------------------------------------------------------------------------------------------------

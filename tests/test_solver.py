@@ -69,7 +69,7 @@ def test_coefficients_become_those_of_logistic_regression(name, n_classes, l1_ra
     assert distance < 3e-3
     F = Objective(X, y, np.ones(len(y)), Penalty(0.02, l1_ratio, n_classes))
     model, optimum = (Model.from_public(fitted.coef_, fitted.intercept_) for fitted in (ours, theirs))
-    assert F(model) - F(optimum) <= ours.optimality_gap_ + 1e-12
+    assert F.value(model.point()) - F.value(optimum.point()) <= ours.optimality_gap_ + 1e-12
 
 
 # Stopping -------------------------------------------------------------------------------------------------------------------
@@ -99,7 +99,8 @@ def test_reaching_max_iter_warns_with_a_true_bound():
     assert said == pytest.approx(fitted.optimality_gap_, rel=0.06)
     theirs = logistic_regression(X, y, 0.02, 0)
     F = Objective(X, y, np.ones(len(y)), Penalty(0.02, 0, 3))
-    excess = F(Model.from_public(fitted.coef_, fitted.intercept_)) - F(Model.from_public(theirs.coef_, theirs.intercept_))
+    points = [Model.from_public(model.coef_, model.intercept_).point() for model in (fitted, theirs)]
+    excess = F.value(points[0]) - F.value(points[1])
     assert 0 <= excess <= fitted.optimality_gap_
 
 

@@ -1,0 +1,209 @@
+"""X in blocks of rows: the products that scores, gradients and Hessians are made of.
+
+This is the one place below `_validation` that knows whether X is dense or sparse, and the
+one that sums over blocks. It imports the kernels, and the layout of a model for scores.
+"""
+
+import numpy as np
+from scipy.sparse import issparse
+
+from . import kernels
+from ._layout import aligned_zeros
+
+__all__ = ["DesignMatrix", "inverse_or_zero", "kernel_rows", "raw_prediction", "row_blocks", "rows_in"]
+
+NO_INDICES = np.empty(0, dtype=np.int32)
+# Numbers in a block, so that it stays in the cache.
+BLOCK = 1 << 16
+LANES = 8  # classes are padded to a multiple of this for the Hessian's kernel
+
+
+def inverse_or_zero(scale):
+    """1 / scale, or 0 where the scale is 0 or so small that there is none."""
+    return np.divide(1, scale, out=np.zeros_like(scale), where=scale > np.finfo(np.float64).tiny)
+
+
+def kernel_rows(X):
+    """X as the kernels take it: values, columns and starts of rows, the last two empty if X is dense."""
+    if issparse(X):
+        return X.data, X.indices, X.indptr
+    return X.reshape(-1), NO_INDICES, NO_INDICES
+
+
+def row_blocks(X, n_classes):
+    """Slices of rows so few that arrays of shape (rows, n_classes) and copies of the rows are small, or no larger than W."""
+    n_samples, n_features = X.shape
+    per_row = max(n_classes, X.size // max(1, n_samples))
+    n_rows = max(1, max(BLOCK, n_features * n_classes) // per_row)
+    return [slice(start, start + n_rows) for start in range(0, n_samples, n_rows)]
+
+
+def rows_in(X, block):
+    """X[block] for a slice of rows; not a copy if X is sparse, either."""
+    if not issparse(X):
+        return X[block]
+    starts = X.indptr[block.start : block.stop + 1]
+    values = slice(starts[0], starts[-1])
+    rows = type(X)((len(starts) - 1, X.shape[1]), dtype=X.dtype)  # which copies parts of arrays that are given to it
+    rows.data, rows.indices, rows.indptr = X.data[values], X.indices[values], starts - starts[0]
+    return rows
+
+
+def _add_transposed_product(rows, residual, total):
+    """Add ``rows.T @ residual`` to `total`, of shape (n_features, n_classes), float64."""
+    if issparse(rows):
+        kernels.add_transposed_product(*kernel_rows(rows), residual=residual, out=total)
+    else:
+        total += rows.T @ residual
+
+
+class DesignMatrix:
+    """The columns (x_j - offset_j) * inverse_scale_j of X and, last, one of ones.
+
+    A point is an array of shape (n_features + 1, n_classes): the weights of these columns,
+    the intercepts last. All products are in double, whatever the type of X, and X is never
+    copied as a whole.
+
+    Parameters
+    ----------
+    X : C-contiguous ndarray or CSR of shape (n_samples, n_features)
+    n_classes : int
+    offset, inverse_scale : ndarray of shape (n_features,), float64, or None
+        None: the columns as they are. Sparse columns have an offset of 0.
+    """
+
+    def __init__(self, X, n_classes, offset=None, inverse_scale=None):
+        self.X, self.n_classes, self.offset = X, n_classes, offset
+        n_samples, n_features = X.shape
+        self.shape = n_samples, n_features + 1
+        self.inverse_scale = (np.ones(n_features) if inverse_scale is None else inverse_scale)[:, None]
+        self.blocks = row_blocks(X, n_classes)
+        if issparse(X):  # a step and its product, as the kernel wants them
+            n_padded = -(-n_classes // LANES) * LANES
+            self.padded = [aligned_zeros(n_features + 1, n_padded, np.float64) for _ in range(2)]
+
+    def _rows(self, block):
+        # Centred as blocks: exact, and no corrections elsewhere.
+        rows = rows_in(self.X, block)
+        return rows if issparse(rows) or self.offset is None else rows - self.offset
+
+    def products(self, point):
+        """(slice of rows, their products with a point), block by block; half a pass."""
+        weights = point[:-1] * self.inverse_scale
+        for block in self.blocks:
+            yield block, self._rows(block) @ weights + point[-1]
+
+    def transposed_product(self, residual_of):
+        """The product of the transpose with an array of shape (n_samples, n_classes); half a pass.
+
+        ``residual_of(block)`` is a block of its rows.
+        """
+        return self._summed(lambda block: (self._rows(block), residual_of(block)), self.inverse_scale)
+
+    def squared_transposed_product(self, residual_of):
+        """The same, for the squares of all entries."""
+        return self._summed(lambda block: (self._squares(block), residual_of(block)), 1.0)
+
+    def _summed(self, terms_of, scale):
+        total = np.zeros((self.shape[1], self.n_classes))
+        for block in self.blocks:
+            rows, residual = terms_of(block)
+            _add_transposed_product(rows, residual, total[:-1])
+            total[-1] += residual.sum(axis=0)
+        total[:-1] *= scale
+        return total
+
+    def _squares(self, block):
+        rows = self._rows(block).astype(np.float64)
+        if not issparse(rows):
+            return np.square(rows * self.inverse_scale.T)
+        rows.data = (rows.data * self.inverse_scale[rows.indices, 0]) ** 2  # squared alone, they may overflow
+        return rows
+
+    def hessian_product(self, shares, proba, step):
+        """sum_i shares_i (diag(p_i) - p_i p_i^T) kron x_i x_i^T, times a step; one pass.
+
+        Parameters
+        ----------
+        shares : ndarray of shape (n_samples,)
+        proba : ndarray of shape (n_samples, n_classes), p
+        step : ndarray of shape (n_features + 1, n_classes)
+        """
+        if issparse(self.X):
+            return self._sparse_hessian_product(shares, proba, step)
+        weights = step[:-1] * self.inverse_scale
+
+        def rows_and_residual(block):
+            rows = self._rows(block)
+            residual = rows @ weights + step[-1]
+            residual -= np.einsum("ij,ij->i", proba[block], residual)[:, None]
+            residual *= proba[block]
+            residual *= shares[block, None]
+            return rows, residual
+
+        return self._summed(rows_and_residual, self.inverse_scale)
+
+    def _sparse_hessian_product(self, shares, proba, step):
+        padded, product = self.padded
+        padded[:, : self.n_classes] = step
+        product[:] = 0
+        kernels.hessian_product(
+            *kernel_rows(self.X),
+            inverse_scale=self.inverse_scale.ravel(),
+            shares=shares,
+            proba=proba,
+            step=padded,
+            out=product,
+        )
+        return product[:, : self.n_classes].copy()
+
+    def gram_matrices(self, weights_of, has_ones):
+        """sum_i w_ia x_i x_i^T for each class a: an array of shape (n_classes, n_features + 1, n_features + 1). Dense X.
+
+        ``weights_of(block)`` is w, of shape (rows, n_classes). Without `has_ones` the last column is 0.
+        """
+        grams = np.zeros((self.n_classes, self.shape[1], self.shape[1]))
+        for block in self.blocks:
+            columns = self._rows(block) * self.inverse_scale.T
+            columns = np.column_stack([columns, np.full(len(columns), float(has_ones))])
+            for gram, weight in zip(grams, weights_of(block).T):
+                gram += columns.T @ (columns * weight[:, None])
+        return grams
+
+
+def _finite_raw_prediction(X, rows, intercept):
+    """W X + b where a product or a sum overflows: in double, by powers of two, cut off at the largest number."""
+    X, rows = (X.toarray() if issparse(X) else X).astype(np.float64), rows.astype(np.float64)
+    exponent_of_x = np.frexp(np.abs(X).max(axis=1, initial=0))[1]
+    exponent_of_w = np.frexp(np.abs(rows).max(initial=0))[1]
+    scores = np.ldexp(X, -exponent_of_x[:, None]) @ np.ldexp(rows, -exponent_of_w).T
+    with np.errstate(over="ignore"):
+        scores = np.ldexp(scores, (exponent_of_x + exponent_of_w)[:, None])
+        return np.nan_to_num(scores + intercept)
+
+
+def raw_prediction(X, model):
+    """The scores W x + b of each row.
+
+    Parameters
+    ----------
+    X : C-contiguous ndarray or CSR of shape (n_samples, n_features), in the dtype of the model
+    model : Model
+
+    Returns
+    -------
+    scores : ndarray of shape (n_samples, n_classes), in the dtype of the model; finite whatever the scale of X
+    """
+    rows, intercept = model.rows()
+    if issparse(X):
+        scores = np.empty((X.shape[0], model.n_classes), dtype=X.dtype)
+        kernels.decision(*kernel_rows(X), weights=model.weights, intercept=model.intercept, unit=model.unit, out=scores)
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = X @ rows.T
+            scores += intercept.astype(X.dtype)
+    is_finite = np.isfinite(scores)
+    if not is_finite.all():
+        overflowed, limit = ~is_finite.all(axis=1), np.finfo(X.dtype).max
+        scores[overflowed] = np.clip(_finite_raw_prediction(X[overflowed], rows, intercept), -limit, limit)
+    return scores
