@@ -23,7 +23,7 @@ from ._features import (
     units_of_tol,
     weighted_sum,
 )
-from ._layout import Model, aligned_zeros, with_class
+from ._layout import Model, aligned_zeros, intercept_with_class
 from ._matrix import inverse_or_zero, kernel_rows
 from ._newton import Tolerance, newton
 from ._objective import Objective, Penalty
@@ -54,6 +54,11 @@ WORST_RATIO = 1.5
 DIVISOR = 4.0
 BLOCK = 1024  # features
 TINY = np.finfo(np.float64).tiny
+# When there is no room for another class, a stream makes room for this part more: a model of K classes was then copied about
+# log(K) / log(1.25) times, and has at most so much of it that is empty.
+ROOM = 0.25
+# Coefficients of a feature are taken for such that add up to 0 if their sum is below so many times the rounding of their norm.
+ROUNDINGS = 100
 # The model for some sparse rows is made of their features only, until 1 / this of all features was asked for.
 MUCH_MORE = 8
 # The scales of features are not taken from fewer rows than this without a warning.
@@ -103,6 +108,12 @@ class Iterates:
     clock : Clock
     is_own : bool
         Whether its memory is known to be such that kernels can write to it.
+    lanes : ndarray of shape (n_classes,), int32, or None
+        Where each class lies in the arrays of the model, which have classes in the order of their arrival; None: in order.
+    is_balanced : bool
+        Whether the coefficients of each feature are known to add up to 0: residuals do, and only L1 takes that away.
+    n_reserved : int
+        For so many classes more there is room that nobody else uses.
     """
 
     model: Model
@@ -112,6 +123,9 @@ class Iterates:
     features: Moments
     clock: Clock
     is_own: bool = True
+    lanes: np.ndarray | None = None
+    is_balanced: bool = False
+    n_reserved: int = 0
 
     def __getstate__(self):
         return vars(self) | {"is_own": False}  # what is loaded may be a read-only memory map
@@ -143,12 +157,69 @@ class Iterates:
             is_own=True,
         )
 
-    def with_class(self, at, seen, clock):
-        """These iterates with a class more, number `at`."""
-        model, n_classes = self.model, self.model.n_classes
-        iterate = with_class(model.weights, model.intercept, n_classes, at, seen)
-        average = with_class(model.average, model.intercept_average, n_classes, at, seen)
-        return replace(self, model=Model(n_classes + 1, *iterate, *average), clock=clock)
+    def reserved(self, n_more):
+        """These iterates with room for so many classes more, that `with_class` may write to.
+
+        A class begins with the mean of the others: where that is known to be 0 the room is ready, else all is copied.
+        """
+        model = self.model
+        n_classes, (n_features, n_padded) = model.n_classes, model.weights.shape
+        n_needed = n_classes + n_more
+        if n_needed <= n_padded and self.is_balanced:
+            return replace(self, n_reserved=n_more)
+        n_lanes = n_padded if n_needed <= n_padded else max(n_needed, int((1 + ROOM) * n_classes))
+        iterate, average = (Model.zeros(n_features, n_lanes, model.weights.dtype) for _ in range(2))
+        for new, weights, intercept in (
+            (iterate, model.weights, model.intercept),
+            (average, model.average, model.intercept_average),
+        ):
+            new.weights[:, :n_padded] = weights
+            new.intercept[:] = -np.inf
+            new.intercept[:n_classes] = intercept[:n_classes]
+        grown = Model(n_classes, iterate.weights, iterate.intercept, average.weights, average.intercept)
+        return replace(self, model=grown, is_own=True, n_reserved=n_more)
+
+    def with_class(self, at, seen, clock, n_more):
+        """These iterates with a class more, number `at`, the first of `n_more`."""
+        if not self.n_reserved:
+            return self.reserved(n_more).with_class(at, seen, clock, n_more)
+        model = self.model
+        n_classes = model.n_classes
+        if not self.is_balanced:
+            for weights in (model.weights, model.average):
+                if n_classes > 1:
+                    weights[:, n_classes] = weights @ np.full(weights.shape[1], 1 / n_classes, dtype=weights.dtype)
+                else:  # one class alone has no weights
+                    weights[:] = 0
+        intercepts = model.intercept.copy(), model.intercept_average.copy()
+        for intercept in intercepts:
+            intercept[: n_classes + 1] = intercept_with_class(intercept[:n_classes], n_classes, seen)
+        lanes = np.arange(n_classes, dtype=np.int32) if self.lanes is None else self.lanes
+        return replace(
+            self,
+            model=Model(n_classes + 1, model.weights, intercepts[0], model.average, intercepts[1]),
+            clock=clock,
+            lanes=np.insert(lanes, at, n_classes),
+            n_reserved=self.n_reserved - 1,
+        )
+
+    def tentative(self, X, n_more):
+        """These iterates, to learn from X and meet so many classes, and a function that undoes what they changed of these."""
+        reserved = self.reserved(n_more)
+        shared = [self.features.numbers]
+        if reserved.model.weights is self.model.weights:
+            shared += [self.model.weights, self.model.average]
+        touched = np.unique(X.indices) if issparse(X) else np.arange(X.shape[1])
+        before = [array[touched] for array in shared]
+
+        def undo():
+            for array, rows in zip(shared, before):
+                array[touched] = rows
+
+        model = reserved.model
+        model = replace(model, intercept=model.intercept.copy(), intercept_average=model.intercept_average.copy())
+        coordinates, clock = self.coordinates.copy(), replace(self.clock)
+        return replace(reserved, model=model, coordinates=coordinates, clock=clock), undo
 
     def is_writeable(self):
         """Whether kernels can write to it."""
@@ -160,7 +231,7 @@ class Iterates:
         """One pass of the stream rule, in the order of the rows if none is given."""
         kernels.stream(
             *kernel_rows(problem.X),
-            y=problem.y,
+            y=problem.y if self.lanes is None else self.lanes[problem.y],
             sample_weight=problem.sample_weight,
             order=np.arange(problem.n_samples) if order is None else order,
             eta0=eta0,
@@ -194,6 +265,8 @@ class Iterates:
         coordinates = self.coordinates
         if self.is_sparse:  # those of rows are for the moment only
             coordinates = stream_coordinates(moments, max(clock.weight, TINY), False, standardizes, weights)
+        if self.lanes is not None:
+            weights, intercept = weights[:, self.lanes], intercept[self.lanes]
         return coordinates.to_original(weights, intercept, model.n_classes)
 
 
@@ -321,16 +394,16 @@ class Stream:
         original = scattered_model(self.original, columns, n_features)
         return replace(self, moments=self.moments.scattered(columns, n_features), original=original)
 
-    def with_class(self, at, fit_intercept):
-        """This stream with a class more, number `at`."""
+    def with_class(self, at, fit_intercept, n_more=1):
+        """This stream with a class more, number `at`, the first of `n_more`."""
         seen, n_classes = self.weight if fit_intercept else 0, len(self.class_counts)
         clock = replace(self.clock, curvature=self.clock.curvature * n_classes / (n_classes + 1))
         return replace(
             self,
             class_counts=np.insert(self.class_counts, at, 0),
             clock=clock,
-            iterates=self.iterates and self.iterates.with_class(at, seen, clock),
-            original=self.original and self.original.with_class(at, seen),
+            iterates=self.iterates and self.iterates.with_class(at, seen, clock, n_more),
+            original=self.original.with_class(at, seen) if self.iterates is None else None,
         )
 
     def __getstate__(self):
@@ -358,6 +431,15 @@ class Stream:
             stream._go_on_with(self.iterates.copy())
         return stream
 
+    def tentative(self, X, n_more):
+        """This stream, to learn from X and meet so many classes, and a function that undoes what it changed of this one."""
+        stream = replace(self, clock=replace(self.clock), record=self.record.copy())
+        if self.iterates is None:
+            return stream, lambda: None
+        iterates, undo = self.iterates.tentative(X, n_more)
+        stream._go_on_with(iterates)
+        return stream, undo
+
     def _go_on_with(self, iterates):
         self.iterates, self.moments, self.clock = iterates, iterates.features, iterates.clock
 
@@ -369,6 +451,7 @@ class Stream:
             iterates = self._entering(problem, *kind, settings)
         penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
         iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, follows=True, record=self.record)
+        iterates.is_balanced = iterates.is_balanced and settings.l1_ratio == 0
         self._go_on_with(iterates)
         self.original, self.n_asked_for = None, 0
 
@@ -383,7 +466,9 @@ class Stream:
         if clock.weight > 0:
             coordinates = stream_coordinates(moments, clock.weight, is_centred, settings.standardize, original.weights)
         weights, intercept = coordinates.from_original(original)
-        return Iterates.starting(weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, moments, clock)
+        iterates = Iterates.starting(weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, moments, clock)
+        iterates.is_balanced = _adds_up_to_zero(weights)
+        return iterates
 
     def suppose_that_all_rows_were_like(self, problem):
         """Statistics of rows that are gone, for a model that came from elsewhere with a clock and without them."""
@@ -406,6 +491,12 @@ class Stream:
         self.clock.norm = self.clock.weight * (1 + share.sum())
         self.clock.curvature = self.clock.weight * (1 - 1 / n_classes) / n_classes  # the most that it can be: short steps
         self.clock.average_weight = self.clock.weight**4 / 4
+
+
+def _adds_up_to_zero(weights):
+    """Whether the coefficients of each feature do, but for rounding."""
+    norms = np.sqrt(np.einsum("ij,ij->i", weights, weights))
+    return bool(np.all(np.abs(weights.sum(axis=1)) <= ROUNDINGS * np.finfo(weights.dtype).eps * norms))
 
 
 class Epochs:

@@ -133,8 +133,8 @@ class Stream:
     def suppose_that_all_rows_were_like(self, problem):
         """Nothing of rows that are gone matters but their number."""
 
-    def with_class(self, at, fit_intercept):
-        """This stream with a class more, number `at`."""
+    def with_class(self, at, fit_intercept, n_more=1):
+        """This stream with a class more, number `at`. (Each call copies the model, as each sweep goes through all of it.)"""
         model = self.model.with_class(at, self.weight if fit_intercept else 0)
         return replace(self, model=model, class_counts=np.insert(self.class_counts, at, 0))
 
@@ -146,6 +146,10 @@ class Stream:
     def copy(self):
         """A copy that shares no memory."""
         return replace(self, model=self.model.copy(), record=self.record.copy())
+
+    def tentative(self, X, n_more):
+        """This stream, to learn from X and meet so many classes, and a function that undoes what it changed of this one."""
+        return self.copy(), lambda: None
 
     def advance(self, problem, settings):
         """Learn from each row once, in order."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import kernels
 
-__all__ = ["FLOATS", "Model", "aligned_zeros", "with_class"]
+__all__ = ["FLOATS", "Model", "aligned_zeros", "intercept_with_class", "with_class"]
 
 FLOATS = (np.float64, np.float32)  # the types of weights
 ALIGNMENT = 64  # bytes: a cache line
@@ -58,10 +58,15 @@ def with_class(weights, intercept, n_classes, at, seen):
         grown.weights[:, :at] = weights[:, :at]
         grown.weights[:, at] = weights @ np.full(weights.shape[1], 1 / n_classes, dtype=weights.dtype)
         grown.weights[:, at + 1 : n_classes + 1] = weights[:, at:n_classes]
-    others, intercepts = intercept[:n_classes], grown.intercept[: n_classes + 1]
-    intercepts[:] = np.insert(others, at, others.mean() + np.log(n_classes * PRIOR / (seen + PRIOR * n_classes)))
-    intercepts -= intercepts.mean()  # which changes no probability
+    grown.intercept[: n_classes + 1] = intercept_with_class(intercept[:n_classes], at, seen)
     return grown.weights, grown.intercept
+
+
+def intercept_with_class(others, at, seen):
+    """The intercepts of `with_class`, of a model with the intercepts `others`; both without padding."""
+    n_classes = len(others)
+    intercept = np.insert(others, at, others.mean() + np.log(n_classes * PRIOR / (seen + PRIOR * n_classes)))
+    return intercept - intercept.mean()  # which changes no probability
 
 
 @dataclass

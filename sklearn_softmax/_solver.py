@@ -103,17 +103,25 @@ def advance(stream, problem, settings, is_known=None):
     -------
     stream : stream that has all classes of `problem`
     """
-    begin = 0
-    if is_known is not None:
-        stream, is_known = stream.copy(), is_known.copy()  # one pass may be over when the next one fails
-        entries = [(np.argmax(problem.y == number), number) for number in np.flatnonzero(~is_known)]
-        for row, number in sorted(entries):
+    if is_known is None or is_known.all():
+        stream.advance(problem, settings)
+        return stream
+    begin, is_known = 0, is_known.copy()
+    labels, first_rows = np.unique(problem.y, return_index=True)
+    entries = sorted((row, number) for row, number in zip(first_rows, labels) if not is_known[number])
+    stream, undo = stream.tentative(problem.X, len(entries))  # one pass may be over when the next one fails
+    try:
+        for n_entered, (row, number) in enumerate(entries):
             if row > begin:
                 stream.advance(problem.take(slice(begin, row)).renumbered(is_known), settings)
-            stream = stream.with_class(np.count_nonzero(is_known[:number]), settings.fit_intercept)
+            at, n_more = np.count_nonzero(is_known[:number]), len(entries) - n_entered
+            stream = stream.with_class(at, settings.fit_intercept, n_more)
             is_known[number] = True
             begin = row
-    stream.advance(problem.take(slice(begin, None)) if begin else problem, settings)
+        stream.advance(problem.take(slice(begin, None)) if begin else problem, settings)
+    except BaseException:
+        undo()
+        raise
     return stream
 
 

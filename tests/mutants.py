@@ -81,9 +81,9 @@ PYTHON = [
     Mutant("_classic.py", "record[:] = record_before", "pass", "tests/test_progressive.py"),
     Mutant("_classic.py", "self.eta0 /= ADAPTIVE_FACTOR", "self.eta0 *= ADAPTIVE_FACTOR", "tests/test_solver.py"),
     Mutant("_classic.py", "t = 1 + seen - weight", "t = seen", "tests/test_schedule.py"),
-    Mutant(
-        "_solver.py", "stream, is_known = stream.copy(), is_known.copy()", "is_known = is_known.copy()", "tests/test_faults.py"
-    ),
+    Mutant("_solver.py", "        undo()\n", "", "tests/test_faults.py -k room"),
+    Mutant("_automatic.py", "and settings.l1_ratio == 0\n", "\n", "tests/test_new_classes.py -k mean"),
+    Mutant("_automatic.py", "ROUNDINGS = 100", "ROUNDINGS = 1e30", "tests/test_new_classes.py -k mean"),
     Mutant("_solver.py", "method.restore(best_model)", "pass", "tests/test_solver.py"),
     Mutant(
         "_solver.py",

@@ -35,7 +35,9 @@ PLACES = [
     (kernels, "set_stream_coordinates"),
     (_automatic, "stream_coordinates"),
     (_automatic, "aligned_zeros"),
-    (_automatic, "with_class"),
+    (_automatic, "intercept_with_class"),
+    (_automatic.Stream, "tentative"),
+    (_automatic.Iterates, "reserved"),
     (_automatic, "Penalty"),
     (_automatic, "kernel_rows"),
     (_automatic.Iterates, "run"),
@@ -110,6 +112,36 @@ def test_whatever_fails_in_partial_fit_the_model_is_as_it_was(variant, kind, bef
             assert fitted(victim) == as_it_was, (name, at)
     assert n_failed >= 5
     assert everything(model) == stored
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_whatever_fails_while_labels_come_for_which_there_is_room(container, make_data, monkeypatch):
+    X, y = make_data(6, n_samples=60, n_features=5)
+    X, y, n_failed = container(X.astype(np.float32)), 2 * np.minimum(y, 5), 0
+    new_y = np.where(y[30:] < 8, y[30:], 2 * y[30:] - 15)
+
+    def trained():
+        return SoftmaxSGDClassifier(new_classes="add").partial_fit(X[:30], np.minimum(y[:30], 6))
+
+    def weights_of(model):
+        return model._stream.iterates.model.weights
+
+    stored = everything(trained())
+    for owner, name in [*PLACES, (_automatic.Iterates, "with_class")]:
+        for at in range(100):
+            victim = trained()  # and no copy of one: nobody knows whether kernels may write to that
+            before = weights_of(victim)
+            with monkeypatch.context() as patch:
+                patch.setattr(owner, name, failing(getattr(owner, name), at))
+                try:
+                    victim.partial_fit(X[30:], new_y)
+                except MemoryError:
+                    n_failed += 1
+                else:
+                    assert weights_of(victim) is before
+                    break
+            assert everything(victim) == stored, (name, at)
+    assert n_failed >= 10
 
 
 def test_a_warning_that_is_an_error_leaves_the_averaged_model_as_it_was(make_data, fitted):

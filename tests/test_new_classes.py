@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 
-from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax import SoftmaxSGDClassifier, _automatic
 
 VARIANTS = {
     "default": {},
@@ -71,6 +71,49 @@ def test_any_cutting_of_a_stream_gives_the_same_model(variant, cutting, containe
     pieces = in_pieces(X, y, CUTTINGS[cutting], weight=weight, **VARIANTS[variant])
     assert whole.coef_.shape == (4, 5) and whole.coef_.dtype == dtype
     assert_close(pieces, whole, *((1e-9, 1e-12) if dtype == np.float64 else (1e-3, 1e-4)))
+
+
+@pytest.mark.parametrize("params", [{}, {"l1_ratio": 0.5, "alpha": 1e-3}, {"average": False}])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_many_labels_in_any_cutting(params, container):
+    rng = np.random.default_rng(0)
+    X, y = container(rng.normal(size=(400, 6)) * (rng.uniform(size=(400, 6)) < 0.5)), rng.permutation(np.arange(400) % 57)
+    whole = in_pieces(X, y, [], **params)
+    assert len(whole.classes_) == 57
+    for cuts in (range(1, 400), [3, 20, 30, 31, 200]):
+        assert_close(in_pieces(X, y, cuts, **params), whole)
+
+
+@pytest.mark.parametrize("params", [{}, {"l1_ratio": 0.9, "alpha": 0.01}])
+@pytest.mark.parametrize("is_given", [False, True])
+def test_a_new_class_begins_with_the_mean_of_the_others(is_given, params, make_data):
+    X, y = make_data(4)
+    model = adding(**params).partial_fit(X, y)
+    if is_given:  # coefficients that do not add up to 0
+        model.coef_ = model.coef_ + 1
+    model.partial_fit(X, y)
+    expected = model._stream.predictor().with_class(4, model._stream.weight)
+    model.partial_fit(X[:1], [9], sample_weight=[1e-12])
+    np.testing.assert_allclose(model.coef_, expected.coef, rtol=1e-8, atol=1e-8)
+    intercept = expected.intercept[:5] - expected.intercept[:5].mean()  # a shift changes no probability
+    np.testing.assert_allclose(model.intercept_ - model.intercept_.mean(), intercept, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("cuts", [[], range(1, 300)])
+def test_labels_do_not_copy_the_model_one_by_one(cuts, monkeypatch):
+    n_features, y, sizes = 50, np.arange(300), []
+    X = sp.csr_array((np.ones(300), y % n_features, np.arange(301)), shape=(300, n_features))
+    zeros = _automatic.Model.zeros
+
+    def counting(n_features, n_classes, dtype):
+        model = zeros(n_features, n_classes, dtype)
+        sizes.append(model.weights.size)
+        return model
+
+    monkeypatch.setattr(_automatic.Model, "zeros", counting)
+    in_pieces(X, y, cuts)
+    # each room is 1.25 times the last, of whole vectors, for the iterates and for the average
+    assert sum(sizes) <= 15 * 300 * n_features
 
 
 @settings(deadline=None, max_examples=40)
