@@ -11,7 +11,7 @@ from sklearn.utils.extmath import row_norms
 from . import kernels
 from ._features import weighted_sum
 from ._interrupt import held_interrupt
-from ._layout import Model
+from ._layout import Model, not_finite
 from ._objective import Penalty, kernel_rows, raw_prediction
 from ._schedule import default_eta0, step_sizes
 
@@ -105,6 +105,11 @@ class Stream:
     def predictor(self):
         """The model to predict with, in the units of X."""
         return self.model.predictor()
+
+    def check_finite(self):
+        """Raise if the model is not."""
+        if not self.model.is_finite():
+            raise not_finite()
 
     def rows_and_predictor(self, X):
         """X and the model to predict with."""

@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _automatic, _classic
+from ._features import SMALLEST_TOTAL
 from ._objective import Objective
 
 __all__ = ["Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
@@ -39,7 +40,7 @@ class Settings(NamedTuple):
 
     def alpha_at(self, weight):
         """The penalty's strength after a total weight (a number or an array)."""
-        return 1 / weight if self.alpha is None else self.alpha
+        return 1 / np.maximum(weight, SMALLEST_TOTAL) if self.alpha is None else self.alpha
 
 
 @dataclass
@@ -214,6 +215,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     if best_model is not None:
         method.restore(best_model)
     solution.stream = method.stream(class_counts)
+    solution.stream.check_finite()
     objective = Objective(problem.X, problem.y, problem.sample_weight, method.penalty, settings.fit_intercept)
     solution.optimality_gap = objective.optimality_gap(method.model())
     if not verdict and not is_stopped and settings.tol is not None:
