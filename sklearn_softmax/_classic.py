@@ -295,15 +295,16 @@ class Epochs:
         self.settings, self.alpha, self.random_state = settings, alpha, random_state
         total_weight = float(problem.sample_weight.sum())
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes)
+        self.normalised = problem.normalised()
         stream = Stream.empty(problem.X.shape[1], n_classes, problem.X.dtype)
         stream = (stream if start is None else stream.with_model(start)).trainable(settings)
         stream.weight = total_weight  # of one pass, for partial_fit to go on from
         self.eta0 = settings.eta0
         if self.eta0 is None:
-            stream.squared_norm = float(problem.sample_weight @ _squared_norms(problem.X, settings.fit_intercept))
-            stream.norm_weight = total_weight
-            self.eta0 = default_eta0(settings.learning_rate, stream.squared_norm / total_weight)
-        self.normalised = problem.normalised()
+            norms = _squared_norms(problem.X, settings.fit_intercept)
+            mean_norm = float(self.normalised.sample_weight @ norms) / problem.n_samples
+            stream.squared_norm, stream.norm_weight = total_weight * mean_norm, total_weight
+            self.eta0 = default_eta0(settings.learning_rate, mean_norm)
         self.sweeper = _Sweeper(self.normalised, settings, stream)
         self.n_epochs = 0
 

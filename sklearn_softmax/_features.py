@@ -44,7 +44,7 @@ def weighted_sum(values, factors):
     return np.maximum(np.dot(factors, values), 0)
 
 
-# A total weight counts as this at least, so that it has an inverse and moments of such a weight are no zeros.
+# A total weight counts as this at least, so that moments of such a weight are no zeros.
 SMALLEST_TOTAL = 1e-100
 N_COLUMNS = 8
 

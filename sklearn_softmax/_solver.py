@@ -14,10 +14,13 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _automatic, _classic
-from ._features import SMALLEST_TOTAL
 from ._objective import Objective
 
 __all__ = ["Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
+
+
+# A penalty that a small total weight makes; with more, coefficients are 0 just the same.
+LARGEST_ALPHA = 1e15
 
 
 class Settings(NamedTuple):
@@ -40,7 +43,7 @@ class Settings(NamedTuple):
 
     def alpha_at(self, weight):
         """The penalty's strength after a total weight (a number or an array)."""
-        return 1 / np.maximum(weight, SMALLEST_TOTAL) if self.alpha is None else self.alpha
+        return 1 / np.maximum(weight, 1 / LARGEST_ALPHA) if self.alpha is None else self.alpha
 
 
 @dataclass

@@ -198,7 +198,7 @@ class StreamRule {
         clock.weight += weight;
         clock.norm += weight * (1 + norm);
         clock.curvature += weight * curvature<NV>(v[1], sums, n_vectors, y) / double(visits.n_classes);
-        const double step = s.eta0 * weight / (share_of_norm * clock.norm / clock.weight + sqrt(clock.curvature));
+        const double step = s.eta0 * weight / (share_of_norm * (clock.norm / clock.weight) + sqrt(clock.curvature));
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + stepped_norm)));
         if (visits.table)
             for (int k = 0; k < n_vectors; ++k) v[2][k].store(visits.table + i * visits.n_padded + k * V::lanes);
