@@ -51,9 +51,9 @@ TINY = np.finfo(np.float64).tiny
 # The model for sparse rows is made of their features only, unless they have more numbers than 1 / this of all features. However
 # many calls there are, each then costs what its rows cost.
 MUCH_MORE = 8
-# With numbers up to these (values of X: squares that are in the range of the dtype), no step leaves it.
-LARGEST_VALUE = {np.dtype(np.float32): 1e15, np.dtype(np.float64): 1e100}
-LARGEST_COEFFICIENT, LARGEST_STEP, LARGEST_ALPHA = 1e10, 1e6, 1e30
+# With numbers up to these (values of X and weights: down to the inverse, too), no step leaves the range of the dtype.
+LARGEST_VALUE = {np.dtype(np.float32): 1e7, np.dtype(np.float64): 1e50}
+LARGEST_COEFFICIENT, LARGEST_STEP, LARGEST_ALPHA = 1e10, 1e6, 1e20
 # The scales of features are not taken from fewer rows than this without a warning.
 FEW_ROWS = 20
 # A row is far from the others if its squared norm is so many times the median.

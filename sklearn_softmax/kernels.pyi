@@ -109,7 +109,7 @@ def are_moderate(
     largest_value: float,
     largest_weight: float,
 ) -> bool:
-    """Whether no value is as far from 0 as that, no weight as large, and none NaN."""
+    """Whether the values that are not 0, and the weights, are between that and its inverse in size."""
 
 def accumulate(
     values: NDArray[Any],  # IN  as in sweep

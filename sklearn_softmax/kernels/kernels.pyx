@@ -363,12 +363,13 @@ def are_moderate(const floating[::1] values, const double[:] sample_weight, *, d
     cdef:
         Py_ssize_t i
         int are_others = 0
-        floating largest = <floating> largest_value
+        floating size, largest = <floating> largest_value, smallest = <floating> (1 / largest_value)
 
     for i in range(values.shape[0]):
-        are_others |= not (-largest < values[i] < largest)
+        size = values[i] if values[i] >= 0 else -values[i]
+        are_others |= not (size < largest) or (size < smallest and size != 0)
     for i in range(sample_weight.shape[0]):
-        are_others |= not (sample_weight[i] < largest_weight)
+        are_others |= not (1 / largest_weight < sample_weight[i] < largest_weight)
     return are_others == 0
 
 
