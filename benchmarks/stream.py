@@ -1,4 +1,7 @@
-"""Rows per second through `partial_fit`, in chunks of 1, 32 and 1000 rows, and rows per second of `predict_proba`, one at a time.
+"""Rows per second through `partial_fit`, in chunks of 1, 32 and 1000 rows, and through `predict_proba`, one at a time.
+
+How long a call of `predict_proba` takes, too, for one row after the other while the model stays: the median, what 1 in 100 calls
+exceed, and the longest.
 
 The first call of `partial_fit`, which says the classes, is not timed. The estimators take turns, in one process.
 """
@@ -60,6 +63,19 @@ def calls_per_second(step, at_least, fewest):
     return calls / spent
 
 
+LATENCIES = {"p50": 50, "p99": 99, "max": 100}
+
+
+def latencies(step, calls):
+    """Of so many calls in a row, in microseconds of process CPU time."""
+    spent = np.empty(calls)
+    for turn in range(calls):
+        started = time.process_time()
+        step(turn)
+        spent[turn] = time.process_time() - started
+    return {name: 1e6 * np.percentile(spent, share) for name, share in LATENCIES.items()}
+
+
 def started_models(X, y, n_rows):
     """Each has seen the first rows."""
     classes, models = np.arange(y.max() + 1), {}
@@ -71,8 +87,8 @@ def started_models(X, y, n_rows):
     return models
 
 
-def measure(X, y, chunks, rounds, at_least, fewest):
-    """{(task, model): rows per second}, the median of the rounds."""
+def measure(X, y, chunks, rounds, at_least, fewest, calls):
+    """{(task, model): rows per second}, the median of the rounds; and latencies of `predict_proba`."""
     models, figures = started_models(X, y, max(chunks)), {}
     for _ in range(rounds):
         for name, model in models.items():
@@ -80,6 +96,9 @@ def measure(X, y, chunks, rounds, at_least, fewest):
             tasks |= {"predict_proba": (predicting(model, X), 1), "both": (in_turn(model, X, y), 1)}
             for task, (step, n_rows) in tasks.items():
                 figures.setdefault((task, name), []).append(n_rows * calls_per_second(step, at_least, fewest))
+            learning(model, X, y, 1)(0)  # a changed model, as in a stream
+            for share, spent in latencies(predicting(model, X), calls).items():
+                figures.setdefault((f"predict {share}, us", name), []).append(spent)
     return {key: median(values) for key, values in figures.items()}
 
 
@@ -106,9 +125,9 @@ def main():
     parser.add_argument("--csv", metavar="FILE", help="write the tables there too")
     parser.add_argument("--quick", action="store_true", help="one round of a few milliseconds: does it run?")
     options = parser.parse_args()
-    effort = (CHUNKS[:2], 1, 0.005, 1) if options.quick else (CHUNKS, options.rounds, 0.2, 5)
+    effort = (CHUNKS[:2], 1, 0.005, 1, 5) if options.quick else (CHUNKS, options.rounds, 0.2, 5, 2000)
 
-    table = [["data", "task", "model", "rows_per_second"]]
+    table = [["data", "task", "model", "figure"]]
     warnings.simplefilter("ignore")  # rivals overflow; what counts here is time
     with threadpool_limits(1):
         for name in options.sets or [*SETS, *([REAL] if options.data else [])]:

@@ -7,7 +7,7 @@ takes the noise out of it; and Newton's method adds the last digits. See kernels
 """
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -15,6 +15,7 @@ from scipy.sparse import issparse
 from . import kernels
 from ._columns import scattered_model
 from ._features import (
+    SMALLEST_TOTAL,
     Coordinates,
     Moments,
     scale_of_classes,
@@ -23,7 +24,7 @@ from ._features import (
     units_of_tol,
     weighted_sum,
 )
-from ._layout import Model, aligned_zeros, intercept_with_class
+from ._layout import Model, aligned_zeros, intercept_with_class, not_finite
 from ._matrix import inverse_or_zero, kernel_rows
 from ._newton import Tolerance, newton
 from ._objective import Objective, Penalty
@@ -59,8 +60,12 @@ TINY = np.finfo(np.float64).tiny
 ROOM = 0.25
 # Coefficients of a feature are taken for such that add up to 0 if their sum is below so many times the rounding of their norm.
 ROUNDINGS = 100
-# The model for some sparse rows is made of their features only, until 1 / this of all features was asked for.
+# The model for sparse rows is made of their features only, unless they have more numbers than 1 / this of all features. However
+# many calls there are, each then costs what its rows cost.
 MUCH_MORE = 8
+# With numbers up to these (values of X and weights: down to the inverse, too), no step leaves the range of the dtype.
+LARGEST_VALUE = {np.dtype(np.float32): 1e7, np.dtype(np.float64): 1e50}
+LARGEST_COEFFICIENT, LARGEST_STEP, LARGEST_ALPHA = 1e10, 1e6, 1e20
 # The scales of features are not taken from fewer rows than this without a warning.
 FEW_ROWS = 20
 # A row is far from the others if its squared norm is so many times the median.
@@ -114,6 +119,8 @@ class Iterates:
         Whether the coefficients of each feature are known to add up to 0: residuals do, and only L1 takes that away.
     n_reserved : int
         For so many classes more there is room that nobody else uses.
+    is_moderate : bool
+        Whether its numbers were far from the end of their range when somebody looked.
     """
 
     model: Model
@@ -126,6 +133,7 @@ class Iterates:
     lanes: np.ndarray | None = None
     is_balanced: bool = False
     n_reserved: int = 0
+    is_moderate: bool = True
 
     def __getstate__(self):
         return vars(self) | {"is_own": False}  # what is loaded may be a read-only memory map
@@ -138,7 +146,17 @@ class Iterates:
         features.stamp(clock.penalty_step, clock.average_weight)
         clock.block_penalty_step, clock.block_average_weight = clock.penalty_step, clock.average_weight
         clock.block_end = clock.n_rows
-        return cls(model, coordinates, is_sparse, is_centred, features, clock)
+        iterates = cls(model, coordinates, is_sparse, is_centred, features, clock)
+        iterates.look()
+        return iterates
+
+    def look(self):
+        """Whether all numbers are finite; and see whether they are moderate."""
+        model = self.model
+        arrays = [model.weights, model.average, model.intercept[: model.n_classes], model.intercept_average[: model.n_classes]]
+        largest = np.max([np.abs(array).max() for array in arrays])
+        self.is_moderate = bool(largest < LARGEST_COEFFICIENT)
+        return bool(np.isfinite(largest) and np.isfinite(astuple(self.clock)).all())
 
     def copy(self):
         """A copy that shares no memory."""
@@ -290,8 +308,6 @@ class Stream:
         Whether the penalty has a scale for each feature.
     record : ndarray of shape (4,)
         The progressive loss; see Record in kernels/kernels.h.
-    n_asked_for : int
-        Features of sparse rows predicted one by one since the model last changed.
     """
 
     class_counts: np.ndarray
@@ -302,12 +318,11 @@ class Stream:
     averages: bool = True
     standardizes: bool = True
     record: np.ndarray = field(default_factory=lambda: np.zeros(4))
-    n_asked_for: int = 0
 
     @classmethod
     def empty(cls, n_features, n_classes, dtype):
         original = Model.zeros(n_features, n_classes, dtype)
-        return cls(np.zeros(n_classes), Moments.zeros(n_features), Clock(), original=original)
+        return cls(np.zeros(n_classes), Moments.zeros(n_features, dtype), Clock(), original=original)
 
     @classmethod
     def succeeding(cls, other):
@@ -365,11 +380,10 @@ class Stream:
         return self.original
 
     def rows_and_predictor(self, X):
-        """X and the model to predict with; only with features that X has, as long as all of them would cost much more."""
+        """X and the model to predict with; only with features that X has, if all of them would cost much more."""
         if self.original is not None or not (issparse(X) and self.iterates.is_sparse):
             return X, self.predictor()
-        self.n_asked_for += X.nnz
-        if self.n_asked_for * MUCH_MORE > X.shape[1]:
+        if X.nnz * MUCH_MORE > X.shape[1]:
             return X, self.predictor()
         features, columns = np.unique(np.append(X.indices, 0), return_inverse=True)  # a model has a feature at least
         X = type(X)((X.data, columns[:-1].astype(X.indices.dtype), X.indptr), shape=(X.shape[0], len(features)))
@@ -408,7 +422,7 @@ class Stream:
 
     def __getstate__(self):
         # what follows from the iterates is not stored
-        return vars(self) | {"n_asked_for": 0} | ({} if self.iterates is None else {"original": None})
+        return vars(self) | ({} if self.iterates is None else {"original": None})
 
     def trainable(self, settings):
         """This stream, in memory that kernels can write to, with its own clock."""
@@ -444,7 +458,36 @@ class Stream:
         self.iterates, self.moments, self.clock = iterates, iterates.features, iterates.clock
 
     def advance(self, problem, settings):
-        """Learn from each row once, in order."""
+        """Learn from each row once, in order; if that leads out of the range of numbers, raise, and be as before."""
+        if self._is_safe(problem, settings):
+            self._learn(problem, settings)
+            return
+        trial = self.copy()
+        trial._learn(problem, settings)
+        if not (trial.iterates.look() and np.isfinite(trial.record).all()):
+            raise not_finite()
+        vars(self).update(vars(trial))
+
+    def _is_safe(self, problem, settings):
+        """Whether no step can lead out of the range of numbers."""
+        return (
+            (self.iterates is None or self.iterates.is_moderate)
+            and (settings.eta0 or 1.0) < LARGEST_STEP
+            and (settings.alpha or 0.0) < LARGEST_ALPHA
+            and kernels.are_moderate(
+                kernel_rows(problem.X)[0],
+                problem.sample_weight,
+                largest_value=LARGEST_VALUE[problem.X.dtype],
+                largest_weight=LARGEST_STEP,
+            )
+        )
+
+    def check_finite(self):
+        """Raise if the model to predict with is not."""
+        if not self.predictor().is_finite():
+            raise not_finite()
+
+    def _learn(self, problem, settings):
         kind = issparse(problem.X), settings.fit_intercept and not issparse(problem.X)
         iterates = self.iterates
         if iterates is None or (iterates.is_sparse, iterates.is_centred) != kind:
@@ -453,7 +496,7 @@ class Stream:
         iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, follows=True, record=self.record)
         iterates.is_balanced = iterates.is_balanced and settings.l1_ratio == 0
         self._go_on_with(iterates)
-        self.original, self.n_asked_for = None, 0
+        self.original = None
 
     def _entering(self, problem, is_sparse, is_centred, settings):
         """Iterates, in memory of their own, that go on in the coordinates that suit a container."""
@@ -480,8 +523,7 @@ class Stream:
                 "from_logistic_regression).",
                 stacklevel=2,
             )
-        factor = self.clock.weight / problem.sample_weight.sum()
-        self.moments = Moments.of(problem).times(factor)
+        self.moments = Moments.of(problem.normalised()).times(self.clock.weight / problem.n_samples)
         # a feature that does not vary here has its value for a deviation, or 1: else its coefficients would be lost
         moments = self.moments
         stands = moments.spreads(self.clock.weight)[1] == 0
@@ -509,7 +551,7 @@ class Epochs:
 
     def __init__(self, problem, settings, alpha, start, n_classes, random_state):
         self.settings, self.random_state = settings, random_state
-        self.total_weight = float(problem.sample_weight.sum())
+        self.total_weight = max(float(problem.sample_weight.sum()), SMALLEST_TOTAL)
         self.problem = problem = problem.normalised()
         n_samples, n_features = problem.X.shape
         self.moments = Moments.of(problem)
@@ -542,7 +584,7 @@ class Epochs:
         else:
             weights, intercept = self.coordinates.from_original(start)
         self.iterates = Iterates.starting(
-            weights, intercept, n_classes, self.coordinates, is_sparse, is_centred, Moments.zeros(n_features), Clock()
+            weights, intercept, n_classes, self.coordinates, is_sparse, is_centred, Moments.zeros(n_features, dtype), Clock()
         )
         self.is_warm = start is not None
         self.table = aligned_zeros(n_samples, weights.shape[1], dtype) if settings.variance_reduction else None

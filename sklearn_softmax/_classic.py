@@ -12,7 +12,7 @@ from . import kernels
 from ._columns import scattered_model
 from ._features import weighted_sum
 from ._interrupt import held_interrupt
-from ._layout import Model
+from ._layout import Model, not_finite
 from ._matrix import kernel_rows, raw_prediction
 from ._objective import Penalty
 from ._schedule import default_eta0, step_sizes
@@ -107,6 +107,11 @@ class Stream:
     def predictor(self):
         """The model to predict with, in the units of X."""
         return self.model.predictor()
+
+    def check_finite(self):
+        """Raise if the model is not."""
+        if not self.model.is_finite():
+            raise not_finite()
 
     def rows_and_predictor(self, X):
         """X and the model to predict with."""
@@ -300,15 +305,16 @@ class Epochs:
         self.settings, self.alpha, self.random_state = settings, alpha, random_state
         total_weight = float(problem.sample_weight.sum())
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes)
+        self.normalised = problem.normalised()
         stream = Stream.empty(problem.X.shape[1], n_classes, problem.X.dtype)
         stream = (stream if start is None else stream.with_model(start)).trainable(settings)
         stream.weight = total_weight  # of one pass, for partial_fit to go on from
         self.eta0 = settings.eta0
         if self.eta0 is None:
-            stream.squared_norm = float(problem.sample_weight @ _squared_norms(problem.X, settings.fit_intercept))
-            stream.norm_weight = total_weight
-            self.eta0 = default_eta0(settings.learning_rate, stream.squared_norm / total_weight)
-        self.normalised = problem.normalised()
+            norms = _squared_norms(problem.X, settings.fit_intercept)
+            mean_norm = float(self.normalised.sample_weight @ norms) / problem.n_samples
+            stream.squared_norm, stream.norm_weight = total_weight * mean_norm, total_weight
+            self.eta0 = default_eta0(settings.learning_rate, mean_norm)
         self.sweeper = _Sweeper(self.normalised, settings, stream)
         self.n_epochs = 0
 

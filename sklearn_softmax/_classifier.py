@@ -68,8 +68,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Whether the penalty is on the coefficients of standardised features, so that the unit of a column changes nothing. The
         scale v_j (`scale_`) is the active standard deviation: ``v_j^2 = Var_j / (share of the rows where x_j != 0)``, weighted.
         That is the standard deviation of a column without zeros, and for a sparse one the spread of the values that occur; 0 for
-        a constant column, whose coefficient is 0. False sets all v_j to 1: the objective of `LogisticRegression` on the data as
-        they are. Coefficients are in the units of X either way. Acts with ``learning_rate="auto"`` only.
+        a constant column (up to rounding), whose coefficient is 0. False sets all v_j to 1: the objective of `LogisticRegression`
+        on the data as they are. Coefficients are in the units of X either way. Acts with ``learning_rate="auto"`` only.
 
     fit_intercept : bool, default=True
         Whether to learn intercepts.
@@ -432,7 +432,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         ------
         ValueError
             If `classes` is missing in the first call or another one later, if y has labels that are not in it (unless
-            `new_classes` is "add"), or if the input is not what is said above. The model is then as it was.
+            `new_classes` is "add"), if the input is not what is said above, or if coefficients would be no finite numbers. The
+            model is then as it was.
 
         Notes
         -----
@@ -616,8 +617,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
-            In the dtype of `coef_`, always finite. With two classes one number per row, positive for ``classes_[1]``; with one
-            class, which a stream may begin with, a column of zeros.
+            In the dtype of `coef_`, finite if the coefficients are, however large X is. With two classes one number per row,
+            positive for ``classes_[1]``; with one class, which a stream may begin with, a column of zeros.
         """
         scores = self._scores(X)
         if len(self.classes_) != 2:
@@ -657,7 +658,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; always finite.
+            In the order of `classes_`; finite if the coefficients are.
         """
         scores = self.decision_function(X)
         if scores.ndim == 1:

@@ -33,11 +33,18 @@ RARE_CLASS = 10.0
 SMALLEST_SCALE_OF_CLASS = 1e-9
 
 
+def ratio_or_zero(values, sums):
+    """values / sums of weights, which may be so small that they have no inverse; 0 where the sum is 0."""
+    return np.divide(values, sums, out=np.zeros(np.broadcast(values, sums).shape), where=sums > 0)
+
+
 def weighted_sum(values, factors):
     """Of numbers or arrays that are not negative; nor is the sum, when factors that are negative take rows away again."""
     return np.maximum(np.dot(factors, values), 0)
 
 
+# A total weight counts as this at least, so that moments of such a weight are no zeros.
+SMALLEST_TOTAL = 1e-100
 N_COLUMNS = 8
 
 
@@ -64,6 +71,8 @@ class Moments:
         The total weight of the values, one of z, and the weighted sums of z - centre and of (z - centre)^2.
     penalty_stamp, average_stamp : ndarray of shape (n_features,)
         What the clock said when the penalty and the average of a feature of sparse rows were up to date.
+    rounding : ndarray of shape (n_features,)
+        The eps of the dtype in which the values came: what varies by no more than some of it is constant.
     """
 
     numbers: np.ndarray
@@ -75,16 +84,19 @@ class Moments:
     square = _column(4)
     penalty_stamp = _column(5)
     average_stamp = _column(6)
+    rounding = _column(7)
 
     @classmethod
-    def zeros(cls, n_features):
+    def zeros(cls, n_features, dtype=np.float64):
+        """Moments before the first value, of the dtype that is given."""
         moments = cls(aligned_zeros(n_features, N_COLUMNS, np.float64))
         moments.unit[:] = 1
+        moments.rounding[:] = np.finfo(dtype).eps
         return moments
 
     @classmethod
     def of(cls, problem):
-        moments = cls.zeros(problem.X.shape[1])
+        moments = cls.zeros(problem.X.shape[1], problem.X.dtype)
         kernels.accumulate(*kernel_rows(problem.X), sample_weight=problem.sample_weight, features=moments.numbers)
         return moments
 
@@ -97,13 +109,13 @@ class Moments:
         combined = cls.zeros(len(all_moments[0].numbers))
         units = np.min([np.where(moments.weight > 0, moments.unit, np.inf) for moments in all_moments], axis=0)
         combined.unit[:] = np.where(np.isinf(units), 1, units)
+        combined.rounding[:] = np.max([moments.rounding for moments in all_moments], axis=0)
         weight, centre, square = combined.weight, combined.centre, combined.square
         about_means = [moments._about_mean(combined.unit) for moments in all_moments]
         for factor, (part, _, _) in zip(factors, about_means):
             weight += factor * part
-        inverse = inverse_or_zero(weight)
         for factor, (part, mean, _) in zip(factors, about_means):
-            centre += factor * part * inverse * mean
+            centre += ratio_or_zero(factor * part, weight) * mean
         for factor, (part, mean, part_square) in zip(factors, about_means):
             square += factor * (part_square + part * np.square(mean - centre))
         np.maximum(square, 0, out=square)
@@ -111,7 +123,7 @@ class Moments:
 
     def _about_mean(self, unit):
         """(weight, mean, sum of squares about it) of z = unit * x."""
-        shift = self.sum * inverse_or_zero(self.weight)
+        shift = ratio_or_zero(self.sum, self.weight)
         change = unit / self.unit
         return self.weight, (self.centre + shift) * change, (self.square - self.sum * shift) * np.square(change)
 
@@ -130,6 +142,7 @@ class Moments:
     def scattered(self, columns, n_features):
         """The moments of `n_features` features: these at `columns`, and no values of all others."""
         moments = Moments.zeros(n_features)
+        moments.rounding[:] = self.rounding.max()
         moments.numbers[columns] = self.numbers
         return moments
 
@@ -196,8 +209,11 @@ class Coordinates:
         largest = np.finfo(weights.dtype).max / 4  # which a feature of values next to 0 may exceed
         with np.errstate(over="ignore", invalid="ignore"):
             rows = np.clip((weights[:, :n_classes] * self.inverse_scale[:, None]).T, -largest, largest)
-            intercept = intercept[:n_classes] - rows.astype(np.float64) @ self.offset
-        model.set_rows(rows, np.clip(np.nan_to_num(intercept), -largest, largest))
+            shift = rows.astype(np.float64) @ self.offset
+            if not np.isfinite(shift).all():  # products overflow, each to the side where it is cut off
+                most = np.finfo(np.float64).max / (4 * len(weights))
+                shift = np.clip(rows.astype(np.float64) * self.offset, -most, most).sum(axis=1)
+        model.set_rows(rows, np.clip(intercept[:n_classes] - shift, -largest, largest))
         return model
 
     def from_original(self, model):
@@ -256,7 +272,7 @@ def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
     X : dense or CSR
     spreads : tuple, see `Moments.spreads`
     penalty_scale : ndarray of shape (n_features,)
-        A feature with 0 is left out.
+        A feature with 0 is left out; of centred data, a constant one too.
     alpha : float
     centre : bool
     """
@@ -270,6 +286,7 @@ def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
         with np.errstate(over="ignore"):
             of_penalty = np.minimum(np.sqrt(PENALTY_IN_SCALE * alpha) * penalty_scale, 1e307)
         scale = np.hypot(scale, of_penalty)
-    inverse_scale = np.minimum(inverse_or_zero(np.where(penalty_scale > 0, scale, 0)), np.finfo(X.dtype).max)
+    moves = (penalty_scale > 0) & (active_deviation > 0 if centre else True)  # else the intercept does it all
+    inverse_scale = np.minimum(inverse_or_zero(np.where(moves, scale, 0)), np.finfo(X.dtype).max)
     arrays = (mean if centre else np.zeros_like(mean), inverse_scale, np.ones_like(scale), penalty_scale * inverse_scale)
     return Coordinates(*(array.astype(X.dtype) for array in arrays))

@@ -14,7 +14,7 @@ import numpy as np
 
 from . import kernels
 
-__all__ = ["FLOATS", "Model", "aligned_zeros", "intercept_with_class", "with_class"]
+__all__ = ["FLOATS", "Model", "aligned_zeros", "intercept_with_class", "not_finite", "with_class"]
 
 FLOATS = (np.float64, np.float32)  # the types of weights
 ALIGNMENT = 64  # bytes: a cache line
@@ -43,6 +43,14 @@ def _aligned(weights):
     copy = aligned_zeros(*weights.shape, weights.dtype)
     copy[:] = weights
     return copy
+
+
+def not_finite():
+    """The error that says so."""
+    return ValueError(
+        "These rows lead to coefficients that are no finite numbers; the model is as it was. Divide X, sample_weight, alpha and "
+        "eta0, whichever is extreme, by a number that makes it moderate."
+    )
 
 
 def with_class(weights, intercept, n_classes, at, seen):

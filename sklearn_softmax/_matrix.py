@@ -178,8 +178,7 @@ def _finite_raw_prediction(X, rows, intercept):
     exponent_of_w = np.frexp(np.abs(rows).max(initial=0))[1]
     scores = np.ldexp(X, -exponent_of_x[:, None]) @ np.ldexp(rows, -exponent_of_w).T
     with np.errstate(over="ignore"):
-        scores = np.ldexp(scores, (exponent_of_x + exponent_of_w)[:, None])
-        return np.nan_to_num(scores + intercept)
+        return np.ldexp(scores, (exponent_of_x + exponent_of_w)[:, None]) + intercept
 
 
 def raw_prediction(X, model):
@@ -192,7 +191,8 @@ def raw_prediction(X, model):
 
     Returns
     -------
-    scores : ndarray of shape (n_samples, n_classes), in the dtype of the model; finite whatever the scale of X
+    scores : ndarray of shape (n_samples, n_classes), in the dtype of the model
+        Finite whatever the scale of X if the model is; NaN in rows where one that is not says no number.
     """
     rows, intercept = model.rows()
     if issparse(X):
@@ -205,5 +205,8 @@ def raw_prediction(X, model):
     is_finite = np.isfinite(scores)
     if not is_finite.all():
         overflowed, limit = ~is_finite.all(axis=1), np.finfo(X.dtype).max
-        scores[overflowed] = np.clip(_finite_raw_prediction(X[overflowed], rows, intercept), -limit, limit)
+        if model.is_finite():
+            scores[overflowed] = np.clip(_finite_raw_prediction(X[overflowed], rows, intercept), -limit, limit)
+        else:
+            scores[overflowed] = np.nan
     return scores

@@ -20,8 +20,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _solver, _validation
 from ._classifier import SoftmaxSGDClassifier
+from ._features import ratio_or_zero
 from ._layout import Model
-from ._matrix import inverse_or_zero
 
 __all__ = ["merge"]
 
@@ -123,6 +123,7 @@ def merge(models, weights=None, base=None):
     stream = type(streams[0]).combined([*streams, *([] if start is None else [start])], factors)
     stream = stream.with_model(_merged(streams, weights, start, stream, settings))
 
+    stream.check_finite()
     merged = clone(first)
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(first, name):
@@ -256,10 +257,9 @@ def _merged(streams, weights, start, combined, settings):
 def _common(values, precisions, weights, shares, start, precision_of_start):
     """The formula at the top of this file; where there is no evidence at all, the mean."""
     total = sum(weight * precision for weight, precision in zip(weights, precisions))
-    inverse = inverse_or_zero(precision_of_start + total)
     result = np.zeros(total.shape)
     for value, precision, weight, share in zip(values, precisions, weights, shares):
-        gain = np.where(precision > 0, weight * (precision_of_start + precision) * inverse, 0)
+        gain = np.where(precision > 0, ratio_or_zero(weight * (precision_of_start + precision), precision_of_start + total), 0)
         result += np.where(total > 0, gain, share) * (value - start)
     return start + result
 

@@ -21,6 +21,10 @@ from ._objective import Objective
 __all__ = ["NoProgress", "Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
 
 
+# A penalty that a small total weight makes; with more, coefficients are 0 just the same.
+LARGEST_ALPHA = 1e15
+
+
 class Settings(NamedTuple):
     """What the user decides about the objective and the steps. `alpha` is a number, or None for 1 / (total weight)."""
 
@@ -41,7 +45,7 @@ class Settings(NamedTuple):
 
     def alpha_at(self, weight):
         """The penalty's strength after a total weight (a number or an array)."""
-        return 1 / weight if self.alpha is None else self.alpha
+        return 1 / np.maximum(weight, 1 / LARGEST_ALPHA) if self.alpha is None else self.alpha
 
 
 @dataclass
@@ -233,6 +237,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     if best_model is not None:
         method.restore(best_model)
     solution.stream = stream()
+    solution.stream.check_finite()
     objective = Objective(problem.X, problem.y, problem.sample_weight, method.penalty, settings.fit_intercept)
     solution.optimality_gap = optimality_gap(objective, method.model().point())
     if not verdict and not is_stopped and settings.tol is not None:

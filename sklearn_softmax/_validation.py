@@ -75,7 +75,9 @@ class Problem:
 
     def normalised(self):
         """The problem with weights of mean 1."""
-        return replace(self, sample_weight=self.sample_weight / self.sample_weight.mean())
+        exponent = np.frexp(self.sample_weight.max(initial=0))[1]
+        weight = np.ldexp(self.sample_weight, -exponent)  # of weights next to 0, the mean may be 0
+        return replace(self, sample_weight=weight / weight.mean())
 
 
 def _is_plain_memory(array):

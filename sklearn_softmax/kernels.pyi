@@ -102,6 +102,15 @@ def flaw_of_csr(
     are zero or not in order, each column once. This one may be given any numbers.
     """
 
+def are_moderate(
+    values: NDArray[Any],  # IN
+    sample_weight: NDArray[Any],  # IN
+    *,
+    largest_value: float,
+    largest_weight: float,
+) -> bool:
+    """Whether the values that are not 0, and the weights, are between that and its inverse in size."""
+
 def accumulate(
     values: NDArray[Any],  # IN  as in sweep
     columns: NDArray[Any],  # IN

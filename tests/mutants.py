@@ -30,6 +30,7 @@ class Mutant(NamedTuple):
 
 KERNEL_TESTS = "tests/test_kernels.py -k twin"
 AUTOMATIC_TESTS = "tests/test_automatic.py"
+SMALL_WEIGHTS = "tests/test_torture.py -k next_to_zero"
 KERNELS = [
     # softmax.h
     Mutant("softmax.h", "log_of_one_and(sum_of_others + (own - 1))", "log_of_one_and(sum_of_others)", AUTOMATIC_TESTS),
@@ -48,7 +49,8 @@ KERNELS = [
     Mutant("stream.h", "averaged * averaged * averaged;", "averaged * averaged;", AUTOMATIC_TESTS),
     Mutant("stream.h", "sqrt(clock.curvature));", "clock.curvature);", AUTOMATIC_TESTS),
     Mutant("stream.h", "clock.penalty_step += step * alpha;", "clock.penalty_step += alpha;", AUTOMATIC_TESTS),
-    Mutant("stream.h", "s.alpha == s.alpha ? s.alpha : 1 / clock.weight", "s.alpha == s.alpha ? s.alpha : 1", AUTOMATIC_TESTS),
+    Mutant("stream.h", "step * s.alpha : step / clock.weight", "step * s.alpha : step", AUTOMATIC_TESTS),
+    Mutant("stream.h", "share_of_norm * (clock.norm / clock.weight)", "share_of_norm * clock.norm / clock.weight", SMALL_WEIGHTS),
     Mutant("stream.h", "clock.norm += weight * (1 + norm);", "clock.norm += weight * norm;", AUTOMATIC_TESTS),
     Mutant("stream.h", "stepped[n] = seen[n] * T(there.gain);", "stepped[n] = seen[n];", AUTOMATIC_TESTS),
     # point_saga.h
@@ -59,6 +61,9 @@ KERNELS = [
     Mutant("point_saga.h", "waiting[j].stamp = n_begun;", "waiting[j].stamp = n_begun - 1;", AUTOMATIC_TESTS),
     # moments.h
     Mutant("moments.h", "f.square += weight * change * change;", "f.square += change * change;", AUTOMATIC_TESTS),
+    Mutant("moments.h", "limit * limit * mean_square ? sqrt(active) : 0", "0 ? sqrt(active) : 0", AUTOMATIC_TESTS),
+    Mutant("moments.h", "most_roundings * rounding;", "most_roundings * 2.2e-16;", AUTOMATIC_TESTS),
+    Mutant("moments.h", "return sum > 0 ? x / sum : 0;", "return sum > 0 ? x * (1 / sum) : 0;", SMALL_WEIGHTS),
     Mutant("moments.h", "inverse < largest ? inverse : largest", "inverse", "tests/test_torture.py -k next_to_zero"),
     Mutant("moments.h", "x > 2.3e-308", "x > 1e-300", "tests/test_torture.py -k any_scale"),
 ]
@@ -139,6 +144,23 @@ PYTHON = [
         "p = expit(scores)\n            return np.column_stack([1 - p, p])",
         "tests/test_classifier.py",
     ),
+    # coefficients that are no numbers, zeros or the same for all classes
+    Mutant("_classifier.py", "scores = self._scores(X)\n", "scores = 0 * self._scores(X)\n", "tests/test_classifier.py"),
+    Mutant("_classifier.py", "scores = self._scores(X)\n", "scores = np.nan * self._scores(X)\n", "tests/test_classifier.py"),
+    Mutant(
+        "_features.py",
+        "model.set_rows(rows, np.clip(",
+        "model.set_rows(np.nan * rows, np.clip(",
+        "tests/test_torture.py -k any_scale",
+    ),
+    Mutant("_features.py", "model.set_rows(rows, np.clip(", "model.set_rows(0 * rows, np.clip(", "tests/test_streaming.py"),
+    Mutant("_features.py", "model.set_rows(rows, np.clip(", "model.set_rows(0 * rows + 1, np.clip(", "tests/test_streaming.py"),
+    Mutant("_objective.py", "        if model.is_finite():", "        if True:", "tests/test_torture.py -k no_numbers_show"),
+    Mutant("_objective.py", "scores[overflowed] = np.nan", "pass", "tests/test_torture.py -k no_numbers_show"),
+    Mutant("_automatic.py", "if self._is_safe(problem, settings):", "if True:", "tests/test_torture.py -k leads_out"),
+    Mutant("_features.py", "np.max([moments.rounding", "0 * np.max([moments.rounding", AUTOMATIC_TESTS + " -k roundings"),
+    Mutant("_features.py", "(active_deviation > 0 if centre else True)", "True", "tests/test_torture.py -k up_to_rounding"),
+    Mutant("_automatic.py", "if X.nnz * MUCH_MORE > X.shape[1]:", "if True:", "tests/test_streaming.py -k few_sparse_rows"),
     Mutant("_interrupt.py", "if self.arrived:", "if False:", "tests/test_faults.py"),
     Mutant("_schedule.py", "t**power_t", "t", "tests/test_schedule.py"),
 ]

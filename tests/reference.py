@@ -126,25 +126,32 @@ def add_row(moments, x, weight):
     return after, mean + share * (x - mean), square + nz * share * (x - mean) ** 2
 
 
-def spreads(moments, total):
-    """Mean over all rows, active deviation, root mean square of the values that are not zero, and their share."""
+EPS = np.finfo(np.float64).eps
+
+
+def spreads(moments, total, eps=EPS):
+    """Mean over all rows, active deviation, root mean square of the values that are not zero, and their share.
+
+    A deviation of at most 64 roundings of the mean (of the values that are not zero), each of `eps`, is none.
+    """
     nz, mean_nz, square_about_mean = moments
     share = nz / total
     mean = share * mean_nz
     variance_nz = np.divide(square_about_mean, nz, out=np.zeros_like(nz), where=nz > 0)
     active_variance = np.where(nz > 0, variance_nz + mean_nz**2 * (1 - share), 0)
+    active_variance = np.where(np.sqrt(active_variance) > 64 * eps * np.abs(mean_nz), active_variance, 0)
     mean_square = np.where(nz > 0, variance_nz + mean_nz**2, 0)
     return mean, np.sqrt(active_variance), np.sqrt(mean_square), share
 
 
-def stream_coordinates(moments, total, centre, standardize):
+def stream_coordinates(moments, total, centre, standardize, eps=EPS):
     """offset, inverse_scale, gain, penalty_ratio."""
-    mean, active_deviation, root_mean_square, share = spreads(moments, total)
+    mean, active_deviation, root_mean_square, share = spreads(moments, total, eps)
     scale = active_deviation if centre else root_mean_square
     penalty_scale = active_deviation if standardize else np.ones_like(scale)
     inverse_scale = np.divide(1, scale, out=np.zeros_like(scale), where=(scale > 0) & (penalty_scale > 0))
     offset = mean if centre else np.zeros_like(mean)
-    gain = np.divide(1, np.sqrt(share), out=np.ones_like(share), where=share > 0)
+    gain = np.divide(1, np.sqrt(np.maximum(share, 1e-60)), out=np.ones_like(share), where=share > 0)
     return offset, inverse_scale, gain, penalty_scale * inverse_scale
 
 
@@ -169,6 +176,7 @@ class Stream:
         self.coordinates, self.moments = [np.array(array, dtype=np.float64) for array in coordinates], moments
         self.eta0, self.alpha, self.l2_ratio, self.l1_ratio, self.fit_intercept = eta0, alpha, l2_ratio, l1_ratio, fit_intercept
         self.centre, self.standardize, self.average_from = how["centre"], how["standardize"], how["average_from"]
+        self.eps = how.get("eps", EPS)
         self.weight = self.norm = self.curvature = self.penalty_step = self.average_weight = self.loss = 0.0
         self.n_rows = self.block_end = self.refresh_at = 0
         self.block_limit = self.block_penalty_step = self.block_average_weight = 0.0
@@ -224,7 +232,7 @@ class Stream:
             self.average_intercept(average_weight)
         if settle:
             if self.moments is not None:
-                self.coordinates = list(stream_coordinates(self.moments, self.weight, self.centre, self.standardize))
+                self.coordinates = list(stream_coordinates(self.moments, self.weight, self.centre, self.standardize, self.eps))
             self.bring_up_to_date(np.ones(len(self.theta), dtype=bool))
 
     def see(self, x, w, touched, refreshes):
@@ -232,7 +240,7 @@ class Stream:
         if self.moments is not None:
             self.moments = add_row(self.moments, x, w)
             if refreshes:
-                fresh = stream_coordinates(self.moments, self.weight + w, self.centre, self.standardize)
+                fresh = stream_coordinates(self.moments, self.weight + w, self.centre, self.standardize, self.eps)
                 self.coordinates = [np.where(touched, new, old) for new, old in zip(fresh, self.coordinates)]
 
     def visit(self, i, x, y, w):

@@ -72,6 +72,7 @@ class Task:
     eta0: float = 1.0
     size: float = 1.0  # of the features
     has_empty_rows: bool = True
+    wakes_up: bool = False  # feature 3, which varies by roundings before
     n_samples: int = 30
     n_visits: int = 60
     n_features: int = 7
@@ -86,6 +87,10 @@ class Task:
         rng, shape = self.rng("X"), (self.n_samples, self.n_features)
         X = rng.normal(0.5, 1, size=shape) * np.geomspace(0.3, 3, self.n_features) * (rng.random(shape) < 0.6)
         X[:, 3], X[:, 4], X[:, 5] = 0.7, 0, X[:, 5] + 2
+        if self.wakes_up:
+            asleep, later = np.split(np.arange(self.n_samples), [self.n_samples // 2])
+            X[asleep, 3] *= 1 + 4 * np.finfo(np.float32).eps * rng.uniform(-1, 1, size=len(asleep))
+            X[later, 3] += rng.normal(size=len(later))
         if self.has_empty_rows:
             X[4:6] = 0
         return short(self.size * X)
@@ -101,6 +106,8 @@ class Task:
 
     @cached_property
     def order(self):
+        if self.wakes_up:
+            return np.arange(self.n_visits)
         return self.rng("order").integers(self.n_samples, size=self.n_visits)  # with repeats
 
     @cached_property
@@ -137,7 +144,7 @@ class Task:
         weights = padded(self.theta, dtype)
         intercept = padded_intercept(self.beta, weights.shape[1], -np.inf)
         coordinates, centre = self.coordinates(is_sparse, dtype), self.centre and not is_sparse
-        moments = Moments.zeros(self.n_features)
+        moments = Moments.zeros(self.n_features, np.float32)  # of which the numbers are, in each dtype
         state = Iterates.starting(weights, intercept, self.n_classes, coordinates, is_sparse, centre, moments, Clock())
         table, norms = aligned_zeros(self.n_samples, weights.shape[1], dtype), np.zeros(self.n_samples)
         calls = self.n_visits if calls is None else calls
@@ -247,7 +254,8 @@ def stream_twin(task, is_sparse, settle):
     nothing = tuple(np.zeros(task.n_features) for _ in range(3))
     twin = reference.Stream(
         task.theta, task.beta, coordinates, nothing if task.moves else None, eta0=task.eta0, fit_intercept=task.intercept,
-        centre=centre, standardize=task.standardize, average_from=task.average_from, **task.penalty_numbers(),
+        centre=centre, standardize=task.standardize, average_from=task.average_from, eps=np.finfo(np.float32).eps,
+        **task.penalty_numbers(),
     )  # fmt: skip
     if is_sparse:
         twin.sparse(task.X, stored_in(task.X, np.int32), task.y, task.sample_weight, task.order, settle)
@@ -350,6 +358,18 @@ def test_stream_equals_its_twin_where_features_have_no_zeros(centre, standardize
     twin = task.stream_twin(False)
     assert (twin.coordinates[1] == 0).nonzero()[0].tolist() == ([3, 4] if centre or standardize else [4])  # the constant
     task.check_stream(dtype)
+
+
+@every_instruction_set
+@every_dtype
+@pytest.mark.parametrize("standardize", both)
+@pytest.mark.parametrize("centre", both)
+def test_stream_equals_its_twin_where_a_column_varies_by_roundings_and_wakes_up(centre, standardize, dtype):
+    task = Task(3, centre=centre, standardize=standardize, has_empty_rows=False, wakes_up=True, n_samples=120, n_visits=120)
+    asleep = replace(task, n_visits=60).stream_twin(False)
+    assert (asleep.coordinates[1] == 0).nonzero()[0].tolist() == ([3, 4] if centre or standardize else [4])
+    assert task.stream_twin(False).coordinates[1][3] > 0
+    task.check_stream(dtype, tolerance=10)
 
 
 @every_instruction_set
@@ -673,7 +693,7 @@ def expected_spreads(X, sample_weight):
 
 
 def moments_by(X, container, sample_weight, cuts=(0, 300)):
-    moments = Moments.zeros(X.shape[1])
+    moments = Moments.zeros(X.shape[1], X.dtype)
     for start, stop in zip(cuts, cuts[1:]):
         rows = contained(X[start:stop], container)
         kernels.accumulate(*kernel_rows(rows), sample_weight=sample_weight[start:stop], features=moments.numbers)
@@ -716,6 +736,29 @@ def test_a_constant_does_not_vary_in_whatever_order_weights_are_added_up(offset,
         spreads = moments_by(X, container, sample_weight).spreads(total)
         np.testing.assert_allclose(spreads[1, 0], expected_spreads(X, sample_weight)[1, 0], rtol=1e-12)
         assert spreads[1, 3] == 0
+
+
+def almost_constant(dtype, roundings):
+    """Columns that vary by about so many roundings of the dtype: one without zeros, one of tiny values, one with zeros."""
+    rng = np.random.default_rng(3)
+    X = 0.3 * (1 + roundings * np.finfo(dtype).eps * rng.uniform(-1, 1, size=(300, 3))) * [1, 1e-30, 1]
+    X[::5, 2] = 0
+    return X.astype(dtype)
+
+
+@every_instruction_set
+@every_dtype
+@every_container
+@pytest.mark.parametrize("cuts", [(0, 300), (0, 1, 2, 130, 300)])
+@pytest.mark.parametrize("roundings, varies", [(1, False), (20, False), (400, True)])
+def test_what_varies_by_some_roundings_of_its_dtype_is_constant(roundings, varies, cuts, container, dtype):
+    X, sample_weight = almost_constant(dtype, roundings), weights_of("varied")
+    moments, total, eps = moments_by(X, container, sample_weight, cuts), added_up(sample_weight), np.finfo(dtype).eps
+    expected = reference.spreads(twin_moments(X, sample_weight), total, eps)
+    assert list(expected[1] > 0) == [varies, varies, True]
+    np.testing.assert_allclose(moments.copy().spreads(total), expected, rtol=1e-3 if varies else 1e-12)
+    combined = Moments.combined([moments, moments_by(X, container, sample_weight)], [2.0, 0.5])
+    assert list(combined.spreads(2.5 * total)[1] > 0) == [varies, varies, True]
 
 
 @every_instruction_set

@@ -8,10 +8,11 @@ import pandas as pd
 import pytest
 import scipy.sparse as sp
 import sklearn
+from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.fixes import parse_version
 
-from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax import SoftmaxSGDClassifier, merge
 
 CONTAINERS = [np.asarray, sp.csr_array]
 each_container = pytest.mark.parametrize("container", CONTAINERS)
@@ -126,6 +127,76 @@ def test_weights_so_large_that_their_powers_overflow_are_refused(way, make_data,
     assert_sound(way(model, X, y, sample_weight=np.full(len(y), 1e30)), X)
 
 
+@each_container
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("params", [{}, {"alpha": 0.01, "l1_ratio": 0.5}, {"learning_rate": "invscaling", "average": True}])
+def test_a_stream_may_begin_with_weights_next_to_zero(params, dtype, container, make_data):
+    X, y = make_data(n_samples=2000)
+    X = container(X.astype(dtype))
+    weight = 0.5 ** np.arange(2000)[::-1]
+    assert 0 < weight[weight > 0].min() < 1e-320
+    model, counted = (SoftmaxSGDClassifier(**params) for _ in range(2))
+    for part in np.array_split(np.arange(2000), 3):
+        model.partial_fit(X[part], y[part], [0, 1, 2], sample_weight=weight[part])
+        assert_sound(model, X)
+    counted.partial_fit(X[1800:], y[1800:], [0, 1, 2], sample_weight=weight[1800:])
+    np.testing.assert_allclose(model.scale_, counted.scale_, rtol=1e-6)
+    if container is not np.asarray or "learning_rate" in params:  # how many dense rows there were says when coordinates change
+        np.testing.assert_allclose(model.predict_proba(X), counted.predict_proba(X), atol=1e-6 if dtype == np.float64 else 1e-4)
+        assert model.progressive_loss_ == pytest.approx(counted.progressive_loss_, rel=1e-3)
+
+
+@each_container
+@pytest.mark.parametrize("params", [{"alpha": 0.01}, {"alpha": 0.01, "learning_rate": "invscaling", "max_iter": 5, "tol": None}])
+@pytest.mark.parametrize("unit", [5e-324, 1e-310, 1e-200])
+def test_fit_with_weights_next_to_zero_is_fit_with_their_multiples(unit, params, container, make_data):
+    X, y = make_data()
+    X, weight = container(X), np.random.default_rng(0).integers(1, 9, size=len(y)).astype(float)
+    expected = SoftmaxSGDClassifier(random_state=0, **params).fit(X, y, weight)
+    model = SoftmaxSGDClassifier(random_state=0, **params).fit(X, y, weight * unit)
+    np.testing.assert_allclose(model.coef_, expected.coef_, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(model.scale_, expected.scale_, rtol=1e-7)
+    assert_sound(model.partial_fit(X, y), X)
+    assert_sound(SoftmaxSGDClassifier(random_state=0).fit(X, y, weight * unit), X)  # the penalty outweighs them
+
+
+# Numbers that are none --------------------------------------------------------------------------------------------------------
+
+
+@each_way
+@each_container
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("of_intercept", [True, False])
+def test_coefficients_that_are_no_numbers_show(of_intercept, bad, n_classes, container, way, make_data):
+    X, y = make_data(n_classes)
+    X[:, 1] = 1.0 + np.arange(len(X)) / len(X)
+    model = way(SoftmaxSGDClassifier(tol=1e-2), container(X), y)
+    predictor = model._stream.predictor()
+    if of_intercept:
+        predictor.intercept[:n_classes] = bad
+    else:
+        predictor.weights[1, :n_classes] = bad
+    for predict in (model.decision_function, model.predict_proba, model.predict_log_proba):
+        assert np.isnan(predict(container(X))).all()
+
+
+@each_container
+@pytest.mark.parametrize(
+    "params, row",
+    [({"eta0": 1e300}, 1e150), ({"alpha": 1e308}, 1.0), ({"alpha": 1e308, "standardize": False}, 1e300), ({"eta0": 1e308}, 1.0)],
+)
+def test_what_leads_out_of_the_range_of_numbers_leaves_a_model_as_it_was(params, row, container, make_data, fitted):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier().partial_fit(container(X), y, [0, 1, 2])
+    before, proba = fitted(model), model.predict_proba(container(X))
+    model.set_params(**params)
+    with pytest.raises(ValueError, match="no finite numbers"):
+        model.partial_fit(container(row * X[:20]), y[:20], sample_weight=np.full(20, 1e30))
+    assert fitted(model) == before
+    np.testing.assert_array_equal(model.predict_proba(container(X)), proba)
+
+
 # Columns -------------------------------------------------------------------------------------------------------------------
 
 
@@ -139,6 +210,121 @@ def test_constant_columns_have_coefficients_of_zero(way, container, value, make_
     assert_sound(other, wide)
     assert other.scale_[-1] == 0 and (other.coef_[:, -1] == 0).all()
     np.testing.assert_allclose(other.coef_[:, :-1], one.coef_, rtol=1e-7, atol=1e-9)
+
+
+def shares_with_their_total(dtype, n_samples=600):
+    """Shares that add up to 1, and their sum, which is 1 up to rounding; labels; new rows, in which it is off by 1e-4."""
+    shares = np.random.default_rng(0).dirichlet(np.ones(7), size=n_samples).astype(dtype)
+    rounded = shares.round(4)
+    return *(np.column_stack([P, P.sum(axis=1)]) for P in (shares, rounded)), shares[:, :3].argmax(axis=1)
+
+
+def streamed_in_parts(model, X, y, **more):
+    for part in np.array_split(np.arange(len(y)), 7):
+        model.partial_fit(X[part], y[part], np.unique(y), **more)
+    return model
+
+
+def merged_from_parts(model, X, y):
+    return merge([clone(model).partial_fit(X[i::2], y[i::2], np.unique(y)) for i in range(2)])
+
+
+def from_another(model, X, y):
+    other = LogisticRegression(C=0.1).fit(X[:, :-1], y)
+    other.coef_, other.n_features_in_ = np.column_stack([other.coef_, np.zeros(3, X.dtype)]), X.shape[1]
+    start = SoftmaxSGDClassifier.from_logistic_regression(other, X, **model.get_params())
+    return start.partial_fit(X, y)
+
+
+def warm(model, X, y):
+    return model.set_params(warm_start=True).partial_fit(X, y, np.unique(y)).fit(X, y)
+
+
+@each_container
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("way", [*WAYS.values(), streamed_in_parts, merged_from_parts, warm])
+def test_a_column_that_is_constant_up_to_rounding_is_constant(way, dtype, standardize, container):
+    X, rounded, y = shares_with_their_total(dtype)
+    assert np.ptp(X[:, -1]) > 0
+    model, without = (way(SoftmaxSGDClassifier(standardize=standardize, random_state=0), container(Z), y) for Z in (X, X[:, :-1]))
+    if standardize:
+        assert model.scale_[-1] == 0
+    if standardize or container is np.asarray:  # else it is another intercept, with a penalty
+        assert (model.coef_[:, -1] == 0).all()
+    assert np.abs(model.coef_[:, -1]).max() < 10 * np.abs(model.coef_).max()
+    expected = without.predict_proba(container(rounded[:, :-1]))
+    np.testing.assert_allclose(model.predict_proba(container(rounded)), expected, atol=1e-4 if standardize else 0.05)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_column_that_is_constant_up_to_rounding_does_no_harm_to_a_model_from_elsewhere(dtype):
+    X, rounded, y = shares_with_their_total(dtype)
+    model = from_another(SoftmaxSGDClassifier(standardize=True), X, y)
+    assert model.scale_[-1] > 0.5  # its value, as of every constant column
+    assert model.score(rounded, y) > 0.8
+
+
+@each_way
+@pytest.mark.parametrize("values", [(0.3, 0.1 + 0.2), (1 / 3, 1 - 2 / 3), (1e17, 1e17 + 16), (-7e-200, np.nextafter(-7e-200, 0))])
+def test_one_number_computed_in_two_ways_is_one_number(way, values, make_data):
+    X, y = make_data()
+    X[:, 2] = np.where(y == 0, *values)  # which would tell the label
+    assert values[0] != values[1]
+    model = way(SoftmaxSGDClassifier(random_state=0), X, y)
+    assert model.scale_[2] == 0 and (model.coef_[:, 2] == 0).all()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # sparse rows are not centred
+@each_way
+@each_container
+@pytest.mark.parametrize(
+    "dtype, mean, deviation",
+    [
+        (np.float64, 1e6, 1.0),
+        (np.float64, 1.7e9, 1e5),
+        (np.float64, 1.7e18, 1e9),
+        (np.float64, -1e-3, 1e-13),
+        (np.float32, 1.7e9, 1e5),
+        (np.float32, 1e6, 100.0),
+    ],
+)
+def test_a_small_deviation_about_a_large_mean_is_one(way, container, dtype, mean, deviation):
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=400), np.arange(400) % 2
+    X = np.column_stack([mean + deviation * (z + 2 * y), rng.normal(size=400)]).astype(dtype)
+    model = way(SoftmaxSGDClassifier(random_state=0), container(X), y)
+    assert model.scale_[0] == pytest.approx(np.std(X[:, 0].astype(np.float64)), rel=1e-3)
+    if container is np.asarray:  # which is centred
+        assert model.score(X, y) > 0.8
+
+
+@each_container
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("value", [0.3, 1e4])
+def test_a_sensor_that_wakes_up_begins_as_a_new_feature(value, dtype, standardize, container, make_data):
+    X, y = make_data(n_samples=7000)
+    rng, wakes = np.random.default_rng(0), 5000
+    X[:, 1] = value * (1 + np.finfo(dtype).eps * rng.integers(-2, 3, size=len(X)))
+    tells = X[wakes + 700 :, 1]
+    X[wakes : wakes + 3, 1] = value * np.array([1.00003, 4 / 3, 1000])
+    tells[:] += value * (rng.normal(size=len(tells)) + (y[wakes + 700 :] == 2))
+    X, others = X.astype(dtype), np.delete(X, 1, axis=1)
+    rows = [slice(0, wakes), slice(wakes, wakes + 1), slice(wakes + 1, wakes + 2), slice(wakes + 2, None)]
+    model, without = (SoftmaxSGDClassifier(standardize=standardize) for _ in range(2))
+    for part in rows:
+        before = model.progressive_loss_ * (model.t_ - 1) if hasattr(model, "t_") else 0.0
+        model.partial_fit(container(X[part]), y[part], [0, 1, 2])
+        without.partial_fit(container(others[part]), y[part], [0, 1, 2])
+        if part.stop is not None:
+            if standardize:
+                assert (part.stop > wakes) or (model.scale_[1] == 0 and (model.coef_[:, 1] == 0).all())
+            n_rows = part.stop - part.start
+            assert model.progressive_loss_ * (model.t_ - 1) - before < 20 * n_rows
+    assert_sound(model, X)
+    assert model.scale_[1] > 0 and model.coef_[2, 1] > 0
+    assert model.progressive_loss_ < without.progressive_loss_ + 0.2
 
 
 @each_way

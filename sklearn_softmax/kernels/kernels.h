@@ -70,7 +70,7 @@ struct SweepResult {
 struct Feature {
     double unit, weight, centre, sum, square;
     double penalty_stamp, average_stamp;
-    double unused;
+    double rounding;  // the eps of the dtype that the values came in
 };
 
 // What follows from the moments; see moments.h.

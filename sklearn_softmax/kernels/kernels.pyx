@@ -359,6 +359,20 @@ def flaw_of_csr(
     return "entries" if has_zeros or not is_sorted else None
 
 
+def are_moderate(const floating[::1] values, const double[:] sample_weight, *, double largest_value, double largest_weight):
+    cdef:
+        Py_ssize_t i
+        int are_others = 0
+        floating size, largest = <floating> largest_value, smallest = <floating> (1 / largest_value)
+
+    for i in range(values.shape[0]):
+        size = values[i] if values[i] >= 0 else -values[i]
+        are_others |= not (size < largest) or (size < smallest and size != 0)
+    for i in range(sample_weight.shape[0]):
+        are_others |= not (1 / largest_weight < sample_weight[i] < largest_weight)
+    return are_others == 0
+
+
 def accumulate(
     const floating[::1] values,
     const index[::1] columns,

@@ -27,6 +27,9 @@ inline ptrdiff_t first_at_least(const double* values, ptrdiff_t low, ptrdiff_t h
     return low;
 }
 
+// A visit of a smaller weight does not enter the average, whose weights have an inverse in each T.
+constexpr double smallest_averaged = 1e-30;
+
 // LazyThreshold: the soft thresholds wait until a feature is touched. (A sweep over dense rows touches every feature at
 // every visit and applies them itself.)
 template <class T, bool LazyThreshold, bool Average>

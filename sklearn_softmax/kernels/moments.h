@@ -41,8 +41,11 @@ SOFTMAX_INLINE void add(Feature& f, double x, double weight) {
     f.square += weight * change * change;
 }
 
-SOFTMAX_INLINE void move_centre_to_mean(Feature& f, double inverse_weight) {
-    const double shift = f.sum * inverse_weight, square = f.square - f.sum * shift;
+// Of a sum of weights, which may be so small that it has no inverse.
+SOFTMAX_INLINE double ratio_or_zero(double x, double sum) { return sum > 0 ? x / sum : 0; }
+
+SOFTMAX_INLINE void move_centre_to_mean(Feature& f) {
+    const double shift = ratio_or_zero(f.sum, f.weight), square = f.square - f.sum * shift;
     f.centre += shift;
     f.square = square > 0 ? square : 0;
     f.sum = 0;
@@ -50,17 +53,23 @@ SOFTMAX_INLINE void move_centre_to_mean(Feature& f, double inverse_weight) {
 
 SOFTMAX_INLINE double inverse_or_zero(double x) { return x > 2.3e-308 ? 1 / x : 0; }
 
+// A value that was computed in some steps is off by some roundings. A feature whose deviation is no more of them, relative to
+// its mean, is constant. How many rows there are does not matter: moments are about a centre, and add no rounding of their own.
+constexpr double most_roundings = 64;
+
 // Of a feature whose centre is the mean. No branches: it stands in loops over many features.
-SOFTMAX_INLINE Spread spread_about(double unit, double weight, double centre, double square, double total) {
-    const double share = weight / total, variance = weight > 0 ? square / weight : 0, mean_square = centre * centre;
+SOFTMAX_INLINE Spread spread_about(double unit, double weight, double centre, double square, double total, double rounding) {
+    const double share = weight / total, variance = ratio_or_zero(square, weight), mean_square = centre * centre;
     const double absent = 1 - share > 1e-12 ? 1 - share : 0;  // below, it is the rounding of two sums
-    return {share * centre / unit, sqrt(variance + mean_square * absent) / unit, sqrt(variance + mean_square) / unit, share};
+    const double active = variance + mean_square * absent, limit = most_roundings * rounding;
+    const double deviation = active > limit * limit * mean_square ? sqrt(active) : 0;
+    return {share * centre / unit, deviation / unit, sqrt(variance + mean_square) / unit, share};
 }
 
 inline Spread spread(const Feature& feature, double total) {
     Feature f = feature;
-    move_centre_to_mean(f, f.weight > 0 ? 1 / f.weight : 0);
-    return spread_about(f.unit, f.weight, f.centre, f.square, total);
+    move_centre_to_mean(f);
+    return spread_about(f.unit, f.weight, f.centre, f.square, total, f.rounding);
 }
 
 // Where a feature is seen from in a stream: (x - offset) * inverse_scale, its step longer by `gain`, and the penalty's scale in
@@ -68,6 +77,8 @@ inline Spread spread(const Feature& feature, double total) {
 struct Place {
     double offset, inverse_scale, gain, penalty_ratio;
 };
+
+constexpr double smallest_share = 1e-60;  // whose gain is a number in each T
 
 // In T, an inverse scale stays a number.
 template <class T>
@@ -77,7 +88,8 @@ SOFTMAX_INLINE Place place(const Spread& s, bool centre, bool standardize) {
     const double penalty_scale = standardize ? s.active_deviation : 1;
     const double inverse = inverse_or_zero(scale),
                  inverse_scale = penalty_scale > 0 ? inverse < largest ? inverse : largest : 0;
-    return {centre ? s.mean : 0, inverse_scale, s.share > 0 ? sqrt(1 / s.share) : 1, penalty_scale * inverse_scale};
+    const double share = s.share > smallest_share ? s.share : smallest_share;
+    return {centre ? s.mean : 0, inverse_scale, s.share > 0 ? sqrt(1 / share) : 1, penalty_scale * inverse_scale};
 }
 
 template <class T>
@@ -142,12 +154,12 @@ class DenseMoments {
 
     void set_all_coordinates(const softmax::Coordinates<T>& c, double total, bool centred, bool standardize) {
         for (ptrdiff_t j = 0; j < n_features; ++j) {
-            const double inverse = weight[j] > 0 ? 1 / weight[j] : 0, shift = sum[j] * inverse;
+            const double shift = ratio_or_zero(sum[j], weight[j]);
             const double rest = square[j] - sum[j] * shift;
             centre[j] += shift;
             square[j] = rest > 0 ? rest : 0;
             sum[j] = 0;
-            const Spread s = spread_about(unit[j], weight[j], centre[j], square[j], total);
+            const Spread s = spread_about(unit[j], weight[j], centre[j], square[j], total, features[0].rounding);
             set_coordinates(c, j, s, centred, standardize);
         }
     }

@@ -71,7 +71,7 @@ class StreamRule {
         const double weight = weight_of(i);
         if (begins) {
             clock.block_end = n_rows + block_length(n_rows);
-            clock.block_limit = most_norms * clock.norm * inverse_or_zero(clock.weight);
+            clock.block_limit = most_norms * ratio_or_zero(clock.norm, clock.weight);
             if (s.follows && n_rows >= clock.refresh_at) {
                 if (s.record) {  // the prediction does not know of the row
                     block.load(row, coordinates);
@@ -100,7 +100,7 @@ class StreamRule {
         penalty_gap = average_share = 0;
         if (clock.n_rows < clock.block_end) return n_visited > 0;
         penalty_gap = clock.penalty_step - clock.block_penalty_step;
-        average_share = inverse_or_zero(clock.average_weight) * (clock.average_weight - clock.block_average_weight);
+        average_share = ratio_or_zero(clock.average_weight - clock.block_average_weight, clock.average_weight);
         clock.block_penalty_step = clock.penalty_step;
         clock.block_average_weight = clock.average_weight;
         if (penalty_gap > 0)
@@ -198,8 +198,7 @@ class StreamRule {
         clock.weight += weight;
         clock.norm += weight * (1 + norm);
         clock.curvature += weight * curvature<NV>(v[1], sums, n_vectors, y) / double(visits.n_classes);
-        const double step = s.eta0 * weight / (share_of_norm * clock.norm / clock.weight + sqrt(clock.curvature));
-        const double alpha = s.alpha == s.alpha ? s.alpha : 1 / clock.weight;
+        const double step = s.eta0 * weight / (share_of_norm * (clock.norm / clock.weight) + sqrt(clock.curvature));
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + stepped_norm)));
         if (visits.table)
             for (int k = 0; k < n_vectors; ++k) v[2][k].store(visits.table + i * visits.n_padded + k * V::lanes);
@@ -207,11 +206,11 @@ class StreamRule {
             v[2][k] = V::broadcast(T(step)) * v[2][k];
             if (visits.fit_intercept) subtract(visits.intercept + k * V::lanes, v[2][k]);
         }
-        clock.penalty_step += step * alpha;
+        clock.penalty_step += s.alpha == s.alpha ? step * s.alpha : step / clock.weight;
         const double averaged = clock.weight > s.average_from ? clock.weight - s.average_from : 0;
         const double average_weight = weight * averaged * averaged * averaged;
         clock.average_weight += average_weight;
-        if (visits.rows.columns) average_the_intercept(inverse_or_zero(clock.average_weight) * average_weight);
+        if (visits.rows.columns) average_the_intercept(ratio_or_zero(average_weight, clock.average_weight));
     }
 
    private:
@@ -224,8 +223,7 @@ class StreamRule {
         const bool is_average = predictor() == Predictor::average;
         const double* const intercept = is_average ? s.intercept_average : visits.intercept;
         const double waiting = visits.rows.columns ? 0 : clock.average_weight - clock.block_average_weight;
-        const T share =
-            T(is_average ? waiting * inverse_or_zero(clock.average_weight) : !(visits.rows.columns || was_predicted));
+        const T share = T(is_average ? ratio_or_zero(waiting, clock.average_weight) : !(visits.rows.columns || was_predicted));
         const V lowest = V::broadcast(sizeof(T) == 8 ? T(-1e300) : T(-1e37));  // below: a lane of no class
         for (int k = 0; k < v.n_vectors(); ++k) {
             const V then = plus_intercept(v[3][k], intercept + k * V::lanes), now = v[0][k];
@@ -247,17 +245,17 @@ class StreamRule {
 
     // The moments of a row's features, an array of each.
     struct Scratch {
-        double *unit, *weight, *centre, *square;
+        double *unit, *weight, *centre, *square, rounding;
         SOFTMAX_INLINE void set(ptrdiff_t n, const Feature& f) const {
             unit[n] = f.unit, weight[n] = f.weight, centre[n] = f.centre, square[n] = f.square;
         }
         SOFTMAX_INLINE Spread spread(ptrdiff_t n, double total) const {
-            return spread_about(unit[n], weight[n], centre[n], square[n], total);
+            return spread_about(unit[n], weight[n], centre[n], square[n], total, rounding);
         }
     };
     Scratch scratch(ptrdiff_t first) const {
         double* const at = s.moments + first * visits.longest_row;
-        return {at, at + visits.longest_row, at + 2 * visits.longest_row, at + 3 * visits.longest_row};
+        return {at, at + visits.longest_row, at + 2 * visits.longest_row, at + 3 * visits.longest_row, s.features[0].rounding};
     }
 
     // Of sparse rows, each row refreshes the coordinates of its features: in loops of which all but the first have no memory but
@@ -271,10 +269,10 @@ class StreamRule {
         const double total = clock.weight + weight_of_row, total_before = clock.weight;
         for (ptrdiff_t n = 0; n < size; ++n) {
             Feature& f = s.features[row.column(n)];
-            move_centre_to_mean(f, f.weight > 0 ? 1 / f.weight : 0);
+            move_centre_to_mean(f);
             old.set(n, f);
             add(f, row.values[n], weight_of_row);
-            move_centre_to_mean(f, f.weight > 0 ? 1 / f.weight : 0);
+            move_centre_to_mean(f);
             now.set(n, f);
         }
         const bool standardize = s.standardize;
@@ -313,7 +311,7 @@ class StreamRule {
     SOFTMAX_INLINE void catch_up(ptrdiff_t j, double gain, double ratio) const {
         Feature& f = s.features[j];
         const double gap = clock.penalty_step - f.penalty_stamp;
-        const double share = inverse_or_zero(clock.average_weight) * (clock.average_weight - f.average_stamp);
+        const double share = ratio_or_zero(clock.average_weight - f.average_stamp, clock.average_weight);
         if (gap == 0 && share == 0) return;
         f.average_stamp = clock.average_weight;
         f.penalty_stamp = clock.penalty_step;

@@ -72,7 +72,7 @@ class Sweeper {
             const double step = s.eta.data[t * s.eta.stride] * weight;
             const double penalty_step = s.alpha.data[t * s.alpha.stride] * step;
             update(row, next, scores, step, penalty_step);
-            const bool settled = lazy.advance(penalty_step, t >= s.average_from ? weight : 0);
+            const bool settled = lazy.advance(penalty_step, t >= s.average_from && weight > smallest_averaged ? weight : 0);
             if constexpr (scores_ahead)  // the scores are in the units of the weights, which settling changes
                 if (settled) forward<NV>(next, s.weights, stride, scores, n_vectors);
         }
