@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _handover, _solver, _validation
 from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
+from ._containers import gives_namespace_of_X
 from ._interrupt import held_interrupt
 from ._layout import FLOATS, Model
 from ._objective import raw_prediction
@@ -304,7 +305,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def __getstate__(self):
         state = super().__getstate__().copy()
-        state.pop("_last_settings", None)
+        for checked_last in ("_last_settings", "_last_columns"):
+            state.pop(checked_last, None)
         state[VERSION] = __version__
         return state
 
@@ -602,6 +604,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             return raw_prediction(*self._stream.rows_and_predictor(X))
         return raw_prediction(X, self._predictor())
 
+    @gives_namespace_of_X
     def decision_function(self, X):
         """The scores ``W x + b``.
 
@@ -622,6 +625,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         limit = np.finfo(scores.dtype).max / 2
         return 2 * np.clip(scores[:, 1], -limit, limit)
 
+    @gives_namespace_of_X
     def predict_proba(self, X):
         """Probabilities of the classes: softmax of `decision_function`.
 
@@ -643,6 +647,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         proba /= proba.sum(axis=1, keepdims=True)
         return proba.astype(scores.dtype, copy=False)
 
+    @gives_namespace_of_X
     def predict_log_proba(self, X):
         """Logarithms of the probabilities: log-softmax of `decision_function`.
 
@@ -663,6 +668,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             log_proba = log_softmax(scores.astype(np.float64), axis=1).astype(scores.dtype)
         return np.maximum(log_proba, np.finfo(scores.dtype).min)
 
+    @gives_namespace_of_X
     def predict(self, X):
         """The most probable class of each row.
 
