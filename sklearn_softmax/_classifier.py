@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import _handover, _solver, _validation
+from . import _absent, _handover, _solver, _validation
 from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
 from ._containers import gives_namespace_of_X
 from ._interrupt import held_interrupt
@@ -372,32 +372,35 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             goes_on = self.warm_start and hasattr(self, "_stream")
             X, y = _validation.checked_X_y(self, X, y, dtype=self._dtype() if goes_on else FLOATS, reset=not goes_on)
             settings = self._settings()
-            problem, classes = _validation.fit_problem(self, X, y, sample_weight, self.classes_ if goes_on else None)
+            known = self.classes_ if goes_on else None
+            problem, classes, is_present = _validation.fit_problem(self, X, y, sample_weight, known)
             random_state = check_random_state(self.random_state)
             validation = None
             if any(given is not None for given in (X_val, y_val, sample_weight_val)):
-                validation = _validation.validation_problem(self, X_val, y_val, sample_weight_val, classes, problem)
+                validation = _validation.validation_problem(self, X_val, y_val, sample_weight_val, classes, is_present, problem)
             elif self.early_stopping:
-                train, held_out = _validation.split(problem, classes, self.validation_fraction, random_state)
+                train, held_out = _validation.split(problem, classes[is_present], self.validation_fraction, random_state)
                 problem, validation = problem.take(train), problem.take(held_out)
-            class_counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
-            start = self._start(classes) if goes_on else None
+            class_counts = np.bincount(problem.y, weights=problem.base_weight, minlength=is_present.sum())
+            start = _absent.model_of_present(self._start(classes), is_present) if goes_on else None
+            alpha = settings.alpha_at(float(problem.sample_weight.sum()))
+            settings_of_present = _absent.settings_of_present(settings, alpha, is_present)
 
             def attributes(solution):
                 return self._attributes(
-                    solution.stream,
-                    solution.alpha,
+                    _absent.stream_of_all(solution.stream, is_present),
+                    alpha,
                     classes,
                     n_iter_=solution.n_iter,
                     loss_curve_=np.array(solution.loss_curve),
-                    optimality_gap_=solution.optimality_gap,
+                    optimality_gap_=solution.optimality_gap + _absent.cost_of_absent(is_present),
                     validation_scores_=np.array(solution.validation_scores) if self.early_stopping else None,
                     best_validation_score_=solution.best_validation_score,
                 )
 
             if callbacks:
                 callbacks.begin(X_given, y_given, sample_weight, attributes)
-            solution = _solver.fit(problem, settings, start, class_counts, validation, random_state, callbacks or None)
+            solution = _solver.fit(problem, settings_of_present, start, class_counts, validation, random_state, callbacks or None)
             vars(self).update(attributes(solution))
             if callbacks:
                 callbacks.end(solution)

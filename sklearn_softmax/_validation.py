@@ -278,43 +278,45 @@ def unlabelled_problem(estimator, X, dtype):
 
 
 def fit_problem(estimator, X, y, sample_weight, known_classes):
-    """Input of ``fit`` -> (Problem, classes).
+    """Input of ``fit`` -> (Problem, classes, is_present).
 
-    `known_classes` are those of a model that training starts from, or None.
+    `known_classes` are those of a model that training starts from, or None. The classes are those of y, rows of weight 0 included,
+    but the problem has only those that are present: with an intercept, those of which a row counts.
     """
     sample_weight = _checked_weight(sample_weight, X.shape[0])
     if not (sample_weight > 0).any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    kept = sample_weight > 0
-    classes = np.unique(y[kept])
-    if known_classes is not None and estimator.new_classes == "add":
-        classes = union_of_classes(known_classes, _numbers_and_unseen(classes, known_classes)[1])
-    elif known_classes is not None:
+    classes = np.unique(y)
+    if len(classes) == 1:
+        raise ValueError(
+            f"{type(estimator).__name__} needs samples of at least 2 classes in the data, but the data contains only one class: "
+            f"{classes.tolist()[0]!r}"
+        )
+    if known_classes is not None:
         advice = "Set new_classes='add' to add them to the model, or warm_start=False to fit one with other classes."
-        _numbers_of(classes, known_classes, "y", advice)
-        classes = known_classes
-    numbers = np.searchsorted(classes, y).astype(np.int32)  # of rows of weight 0: anything
+        counting = np.unique(y[sample_weight > 0])
+        if estimator.new_classes == "add":
+            classes = union_of_classes(known_classes, _numbers_and_unseen(counting, known_classes)[1])
+        else:
+            _numbers_of(counting, known_classes, "y", advice)
+            classes = known_classes
+    numbers, _ = _numbers_and_unseen(y, classes)  # of rows of weight 0: anything
     problem = Problem(X, numbers, sample_weight, sample_weight).take_positive()
 
     counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
     weights = _weights_of_classes(estimator.class_weight, classes, counts)
     problem = replace(problem, sample_weight=problem.base_weight * weights[problem.y]).take_positive()
-    present = np.flatnonzero(np.bincount(problem.y))
-    if len(present) == 0:
+    if problem.n_samples == 0:
         raise ValueError(f"class_weight={estimator.class_weight!r} gives every class in y the weight zero. Leave one positive.")
-    if len(present) == 1:
-        raise ValueError(
-            f"{type(estimator).__name__} needs samples of at least 2 classes in the data, but the data contains only one class: "
-            f"{classes[present].tolist()[0]!r}"
-        )
-    if known_classes is None and len(present) < len(classes):
-        problem = replace(problem, y=np.searchsorted(present, problem.y).astype(np.int32))
-        classes = classes[present]
-    return problem, classes
+    is_present = np.ones(len(classes), dtype=bool)
+    if estimator.fit_intercept:
+        is_present = np.bincount(problem.y, minlength=len(classes)) > 0
+        problem = problem.renumbered(is_present)
+    return problem, classes, is_present
 
 
-def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, problem):
-    """`X_val`, `y_val`, `sample_weight_val` -> Problem."""
+def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, is_present, problem):
+    """`X_val`, `y_val`, `sample_weight_val` -> Problem, with the classes that are present in that of the training rows."""
     if not estimator.early_stopping:
         raise ValueError("X_val, y_val or sample_weight_val would be ignored with early_stopping=False. Set early_stopping=True.")
     if X_val is None or y_val is None:
@@ -327,9 +329,17 @@ def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, prob
     base = _checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
     if not (base > 0).any():
         raise ValueError("sample_weight_val must contain at least one non-zero number.")
-    counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
+    counts = np.zeros(len(classes))
+    counts[is_present] = np.bincount(problem.y, weights=problem.base_weight, minlength=is_present.sum())
     weights = _weights_of_classes(estimator.class_weight, classes, counts)
-    return Problem(X_val, numbers, base * weights[numbers], base).take_positive()
+    validation = Problem(X_val, numbers, base * weights[numbers], base).take_positive()
+    absent = np.unique(validation.y[~is_present[validation.y]])
+    if len(absent):
+        raise ValueError(
+            f"y_val contains labels of which no row in y has a weight: {classes[absent]}. Their loss would be infinite: give such "
+            "rows the weight 0 in sample_weight_val, too, or rows in y a weight."
+        )
+    return validation.renumbered(is_present)
 
 
 def split(problem, classes, validation_fraction, random_state):
