@@ -4,7 +4,6 @@ Labels above all: what NumPy makes of a list, of a mixed union or of a nullable 
 are one.
 """
 
-import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import wraps
@@ -101,10 +100,9 @@ def labels(y, name="y"):
 
 def labels_of_iterable(classes, name="classes"):
     """`labels` that may come without an order: a set, the keys of a dict, a generator."""
-    if isinstance(classes, Iterable) and not isinstance(classes, str | bytes | list | tuple) and not hasattr(classes, "__array__"):
-        classes = as_numpy(classes, name)
-        classes = classes if isinstance(classes, np.ndarray) else list(classes)
-    return labels(classes, name)
+    classes = as_numpy(classes, name)
+    is_array = isinstance(classes, str | bytes | list | tuple) or hasattr(classes, "__array__") or issparse(classes)
+    return labels(list(classes) if isinstance(classes, Iterable) and not is_array else classes, name)
 
 
 def as_array(y, name="y"):
@@ -231,11 +229,11 @@ def columns_of(X):
 
 
 def values_of_frame(X):
-    """The values of a frame of pandas or polars if they are plain numbers, which scikit-learn takes as they are; else None."""
-    pandas, polars = sys.modules.get("pandas"), sys.modules.get("polars")
-    if pandas is not None and type(X) is pandas.DataFrame:
+    """The values of a frame if they are plain numbers, which scikit-learn takes as they are; else None."""
+    library = type(X).__module__.split(".")[0]
+    if library == "pandas":
         is_plain = all(isinstance(dtype, np.dtype) for dtype in X.dtypes)
     else:
-        is_plain = polars is not None and type(X) is polars.DataFrame
-    values = X.to_numpy() if is_plain else None
-    return values if is_plain and values.dtype.kind in "fiu" else None
+        is_plain = library in ("polars", "pyarrow")
+    values = None if not is_plain else X.to_numpy() if hasattr(type(X), "to_numpy") else np.asarray(X)
+    return values if is_plain and values.ndim == 2 and values.dtype.kind in "fiu" else None

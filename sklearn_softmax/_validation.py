@@ -13,6 +13,7 @@ from sklearn.utils.validation import validate_data
 
 from . import kernels
 from ._containers import as_numpy, columns_of, in_one_type, in_type_of, labels, labels_of_iterable, values_of_frame
+from ._layout import FLOATS
 from ._objective import kernel_rows
 
 __all__ = [
@@ -128,9 +129,13 @@ def checked_X(estimator, X, *, dtype, reset):
         values = _same_values(estimator, X, dtype)
         if values is not None:
             return values
-    given, X = X, as_numpy(X, "X")
+    X, columns = as_numpy(X, "X"), columns_of(X)
+    if columns is not None and reset:
+        values = values_of_frame(X)
+        if values is not None and values.dtype in FLOATS:
+            dtype = values.dtype  # scikit-learn sees of pandas only that a frame is float32
     X = validate_data(estimator, X, reset=reset, dtype=dtype, order="C", accept_sparse="csr", accept_large_sparse=True)
-    names, columns = vars(estimator).get("feature_names_in_"), columns_of(given)
+    names = vars(estimator).get("feature_names_in_")
     if names is not None and columns is not None:
         estimator._last_columns = names, columns
     return _canonical(X) if issparse(X) else np.require(X, requirements="A")
@@ -188,7 +193,7 @@ def _checked_weight(sample_weight, n_samples, name="sample_weight"):
     if sample_weight is None:
         return np.ones(n_samples)
     weight = np.asarray(as_numpy(sample_weight, name))
-    if weight.dtype.kind not in "biufO":
+    if weight.dtype.kind not in "biufO" or (weight.dtype.kind == "O" and any(isinstance(value, str) for value in weight.ravel())):
         what = "complex numbers" if weight.dtype.kind == "c" else f"{weight.dtype}, for instance {weight.ravel()[:1].tolist()}"
         raise ValueError(f"{name} has {what}. Give real weights.")
     try:
@@ -259,7 +264,7 @@ def _weights_of_classes(class_weight, classes, counts, may_grow=False):
     if class_weight == "balanced":
         return _balance(counts)
     known = classes.tolist()
-    unknown = [label for label in class_weight if label not in known]
+    unknown = sorted(set(class_weight) - set(known), key=list(class_weight).index)
     if unknown and not may_grow and any(label not in class_weight for label in known):  # a misspelt label
         raise ValueError(f"class_weight has keys {unknown} that are not labels; the classes are {classes}.")
     weights = np.array([class_weight.get(label, 1.0) for label in known], dtype=np.float64)
