@@ -1,8 +1,9 @@
 """Classes of which no row of `fit` counts: weights of 0 leave one out, as those of bagging and of one-versus-rest do.
 
-With an intercept the objective has no minimum then. It falls as long as such an intercept does, towards the minimum of the problem
-without the class. So that one is solved, and the class gets the probability `ODDS` where the others are equally probable, and
-less anywhere else. (Without an intercept there is a minimum, and nothing to do.)
+With an intercept the objective has no minimum then: it falls as long as such an intercept does,
+towards the minimum of the problem without the class. So that one is solved, and the class gets the
+probability `ODDS` where the others are equally probable, and less anywhere else. (Without an
+intercept there is a minimum, and nothing to do.)
 """
 
 import numpy as np

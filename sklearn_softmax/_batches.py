@@ -66,7 +66,7 @@ def fit_batches(
         Gives ``(X, y)`` or ``(X, y, sample_weight)`` for each batch; a callable is called, without arguments, in each epoch, and
         returns an iterable. Batches without rows are passed over.
 
-    classes : array-like of shape (n_classes,) or None, default=None
+    classes : array-like or set of shape (n_classes,) or None, default=None
         All labels that can occur. Needed by an estimator that is not fitted, unless its `new_classes` is "add".
 
     transform : fitted transformer, callable or None, default=None
@@ -275,8 +275,8 @@ def _check_same_columns(columns, others):
         missing, more = [name for name in columns if name not in others], [name for name in others if name not in columns]
         what = f"misses {missing} and has {more} beside them" if missing or more else "has them in another order"
         raise ValueError(
-            f"The names of columns should be those of the batches before, {columns}, but a batch {what}: {others}. Let the reader "
-            "of the files, or transform, give all the same columns in the same order."
+            f"The names of columns should be those of the batches before, {columns}, but a batch {what}: {others}. Let the "
+            "reader of the files, or transform, give all the same columns in the same order."
         )
 
 

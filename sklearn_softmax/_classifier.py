@@ -209,7 +209,11 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     times that many in double for a moment at the end, for Newton's method and `optimality_gap_`. X is not copied if it is
     float32 or float64, and C-ordered or canonical CSR.
 
-    Rows of weight 0 count as absent everywhere.
+    Rows of weight 0 count as absent everywhere, but their labels are classes of `fit`. With an intercept, a class of which no row
+    counts has a probability of at most 1e-9, since the objective is lowest where it is 0.
+
+    Arrays of other libraries of the array API are taken if they are on the CPU. With scikit-learn's
+    ``array_api_dispatch=True`` methods that predict give arrays of the library of X. Attributes are NumPy's.
 
     References
     ----------
@@ -350,8 +354,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If the input is not what is said above, has fewer than two classes, or can't be split for `early_stopping`. A fitted
-            model is then as it was.
+            If the input is not what is said above, if y has fewer than two classes, or if it can't be split for
+            `early_stopping`. A fitted model is then as it was.
 
         Warns
         -----
@@ -419,7 +423,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         y : array-like of shape (n_samples,)
             Labels.
 
-        classes : array-like of shape (n_classes,) or None, default=None
+        classes : array-like or set of shape (n_classes,) or None, default=None
             All labels that can occur; needed in the first call, unless `new_classes` is "add".
 
         sample_weight : array-like of shape (n_samples,) or None, default=None

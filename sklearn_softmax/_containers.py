@@ -83,8 +83,8 @@ def labels(y, name="y"):
         fractions = y[y != np.rint(y)]
         if len(fractions):
             raise ValueError(
-                f"Unknown label type: continuous. {name} has {fractions[0]!r}, but labels are classes. Maybe the target is one of "
-                "regression."
+                f"Unknown label type: continuous. {name} has {fractions[0]}, but labels are classes. Maybe the target is one "
+                "of regression."
             )
     elif kind == "c":
         raise ValueError(f"Complex data not supported: {name} has {y[:1].tolist()[0]!r}.")
@@ -126,7 +126,9 @@ def as_array(y, name="y"):
         return _objects(y)
     if array.dtype.kind in "fO" and all(issubclass(one, Integral) for one in types):
         return _integers(y)
-    if array.dtype.kind == "f" and any(number != given for number, given in zip(array.tolist(), y) if isinstance(given, Integral)):
+    if array.dtype.kind == "f" and any(
+        number != given for number, given in zip(array.tolist(), y) if isinstance(given, Integral)
+    ):
         return _objects(y)
     return array
 
@@ -200,7 +202,7 @@ def in_one_type(parts):
     """Arrays of labels in the first of their types that has room for all, or in a larger one; None if no type has."""
     dtypes = list(dict.fromkeys(part.dtype for part in parts))
     kinds = {dtype.kind for dtype in dtypes}
-    if kinds <= {"U", "O"} or len(kinds) == 1 and not kinds <= set("biuf"):
+    if kinds <= {"U", "O"} or (len(kinds) == 1 and not kinds <= set("biuf")):
         return parts
     if not kinds <= set("biuf"):
         return None
@@ -231,9 +233,9 @@ def columns_of(X):
 def values_of_frame(X):
     """The values of a frame if they are plain numbers, which scikit-learn takes as they are; else None."""
     library = type(X).__module__.split(".")[0]
-    if library == "pandas":
-        is_plain = all(isinstance(dtype, np.dtype) for dtype in X.dtypes)
-    else:
-        is_plain = library in ("polars", "pyarrow")
-    values = None if not is_plain else X.to_numpy() if hasattr(type(X), "to_numpy") else np.asarray(X)
-    return values if is_plain and values.ndim == 2 and values.dtype.kind in "fiu" else None
+    if library not in ("pandas", "polars", "pyarrow"):
+        return None
+    if library == "pandas" and not all(isinstance(dtype, np.dtype) for dtype in X.dtypes):
+        return None
+    values = X.to_numpy() if hasattr(type(X), "to_numpy") else np.asarray(X)
+    return values if values.ndim == 2 and values.dtype.kind in "fiu" else None

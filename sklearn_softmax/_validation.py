@@ -285,8 +285,9 @@ def unlabelled_problem(estimator, X, dtype):
 def fit_problem(estimator, X, y, sample_weight, known_classes):
     """Input of ``fit`` -> (Problem, classes, is_present).
 
-    `known_classes` are those of a model that training starts from, or None. The classes are those of y, rows of weight 0 included,
-    but the problem has only those that are present: with an intercept, those of which a row counts.
+    `known_classes` are those of a model that training starts from, or None. The classes are those of
+    y, rows of weight 0 included, but the problem has only those that are present: with an intercept,
+    those of which a row counts.
     """
     sample_weight = _checked_weight(sample_weight, X.shape[0])
     if not (sample_weight > 0).any():
@@ -341,8 +342,8 @@ def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, is_p
     absent = np.unique(validation.y[~is_present[validation.y]])
     if len(absent):
         raise ValueError(
-            f"y_val contains labels of which no row in y has a weight: {classes[absent]}. Their loss would be infinite: give such "
-            "rows the weight 0 in sample_weight_val, too, or rows in y a weight."
+            f"y_val contains labels of which no row in y has a weight: {classes[absent]}. Their loss would be infinite. Give "
+            "such rows the weight 0 in sample_weight_val, too, or rows in y a weight."
         )
     return validation.renumbered(is_present)
 

@@ -557,7 +557,7 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
         return SoftmaxSGDClassifier(**{name: getattr(self, name) for name in COMMON} | params)
 
     def _parts(self, cluster, X, y, sample_weight, classes):
-        """The rows, on the workers: (futures of Parts, estimator for the stream's pass, classes, which of them count, Facts of all)."""
+        """The rows, on the workers: (futures of Parts, estimator for the stream's pass, classes, is_present, Facts of all)."""
         blocks = cluster.compute([dask.delayed(checked_block)(*block) for block in blocks_of(X, y, sample_weight)])
         all_facts = cluster.gather(cluster.each(facts, blocks))
         classes, counts, common = agreed(all_facts, classes)
@@ -570,7 +570,7 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
             new_classes="add",  # which may begin with one class
             class_weight=None
             if self.class_weight is None
-            else dict(zip(classes[is_present].tolist(), class_weights[is_present].tolist()))
+            else dict(zip(classes[is_present].tolist(), class_weights[is_present].tolist())),
         )
         filled = np.flatnonzero(counts.any(axis=1))  # partitions without rows have nothing to say
         problems = [cluster.submit(encoded, blocks[number], estimator, classes, is_present, common.dtype) for number in filled]

@@ -181,7 +181,12 @@ def test_frames_keep_their_names_and_rows(library, make_data, fitted):
 @each_library
 @pytest.mark.parametrize(
     "names, message",
-    [("acbde", "in another order"), ("abcd", r"misses \['e'\]"), ("abcdf", r"misses \['e'\] and has \['f'\]"), (None, "some have none")],
+    [
+        ("acbde", "in another order"),
+        ("abcd", r"misses \['e'\]"),
+        ("abcdf", r"misses \['e'\] and has \['f'\]"),
+        (None, "some have none"),
+    ],
 )
 def test_frames_with_other_columns_are_not_mixed(library, names, message, make_data):
     X, y = make_data()
@@ -216,8 +221,8 @@ def test_labels_are_what_they_were_with_and_without_a_buffer(shuffle_buffer):
         expected = {label if isinstance(label, str) else int(label) for part in parts for label in part}
         assert set(model.classes_.tolist()) == expected and model.classes_.dtype.kind in "iuUO"
     for parts in ([[1, "a", 1, "a"], [1, 1, 1, 1]], [["a", "b", "a", "b"], [1, 2, 1, 2]], [[-1, 0, 0, 0], [2**63, 0, 0, 0]]):
+        batches = [(X[:4], parts[0]), (X[4:], parts[1])]
         with pytest.raises(ValueError, match="Unknown label type|no type has room"):
-            batches = [(X[:4], parts[0]), (X[4:], parts[1])]
             fit_batches(SoftmaxSGDClassifier(new_classes="add"), batches, shuffle_buffer=shuffle_buffer)
 
 

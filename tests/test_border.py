@@ -492,7 +492,13 @@ def test_columns_that_were_checked_are_not_checked_again(monkeypatch):
     assert np.array_equal(model.predict_proba(X), expected)
     assert np.array_equal(model.predict_proba(X.set_axis(list("abcde"), axis=1)), expected)
     assert np.array_equal(copy.predict_proba(X), expected)
-    for other in (X[list("bacde")], X.astype("Float64"), X.astype({"a": "category"}), X.assign(a="1"), X.rename(columns={"a": "A"})):
+    for other in (
+        X[list("bacde")],
+        X.astype("Float64"),
+        X.astype({"a": "category"}),
+        X.assign(a="1"),
+        X.rename(columns={"a": "A"}),
+    ):
         with pytest.raises(TypeError):  # they have to be looked at
             model.predict_proba(other)
 
@@ -503,7 +509,9 @@ def test_a_subclass_may_have_no_number_of_features():
 
     X = np.eye(N_SAMPLES, N_FEATURES)
     model = Nameless().partial_fit(X, LABELS, [0, 1, 2]).partial_fit(X, LABELS)
-    assert np.array_equal(model.predict(X), SoftmaxSGDClassifier().partial_fit(X, LABELS, [0, 1, 2]).partial_fit(X, LABELS).predict(X))
+    assert np.array_equal(
+        model.predict(X), SoftmaxSGDClassifier().partial_fit(X, LABELS, [0, 1, 2]).partial_fit(X, LABELS).predict(X)
+    )
 
 
 # Arrays of other libraries -------------------------------------------------------------------------------------------------
@@ -539,7 +547,9 @@ def test_arrays_of_other_libraries_come_in_and_go_out(library, dtype, dispatch, 
         assert type(SoftmaxSGDClassifier(**quick).fit(A, text).predict(A)) is np.ndarray  # there is no text elsewhere
         model.partial_fit(A, y, xp.asarray(np.arange(3)), w)
         assert fitted(model)["coef_"] == fitted(expected.partial_fit(X, LABELS, None, weight))["coef_"]
-        expected = SoftmaxSGDClassifier(early_stopping=True, **quick).fit(X, LABELS, X_val=X, y_val=LABELS, sample_weight_val=weight)
+        expected = SoftmaxSGDClassifier(early_stopping=True, **quick).fit(
+            X, LABELS, X_val=X, y_val=LABELS, sample_weight_val=weight
+        )
         model = SoftmaxSGDClassifier(early_stopping=True, **quick).fit(A, y, X_val=A, y_val=y, sample_weight_val=w)
         assert fitted(model) == fitted(expected)
 
