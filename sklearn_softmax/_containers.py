@@ -5,7 +5,6 @@ are one.
 """
 
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import wraps
 from numbers import Integral
 
@@ -135,9 +134,10 @@ def as_array(y, name="y"):
 
 def _integers(y):
     """Integers of Python, or of several types of NumPy, which has made floats of them."""
-    for dtype in LARGE_INTEGERS:
-        with suppress(OverflowError):
-            return np.array(list(map(int, y)), dtype=dtype)
+    numbers = list(map(int, y))
+    for dtype in LARGE_INTEGERS:  # (NumPy 1 lets numbers that are too large wrap around)
+        if np.iinfo(dtype).min <= min(numbers, default=0) and max(numbers, default=0) <= np.iinfo(dtype).max:
+            return np.array(numbers, dtype=dtype)
     return _objects(y)
 
 

@@ -3,7 +3,7 @@
 import itertools
 import pickle
 from contextlib import suppress
-from importlib import util
+from importlib import import_module
 
 import numpy as np
 import pytest
@@ -242,7 +242,15 @@ def test_anything_is_learnt_from_or_refused(X, y, sample_weight, method):
 
 # Labels --------------------------------------------------------------------------------------------------------------------
 
-LIBRARIES = {name: pytest.importorskip(name) if util.find_spec(name) else None for name in ("pandas", "polars", "pyarrow")}
+
+def optional(name):
+    try:
+        return import_module(name)
+    except ImportError:  # also of a version for another NumPy
+        return None
+
+
+LIBRARIES = {name: optional(name) for name in ("pandas", "polars", "pyarrow")}
 pd, pl, pa = LIBRARIES.values()
 
 
