@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse, vstack
+from sklearn.base import ClassifierMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length, check_random_state
+
+from ._containers import as_array, columns_of, joined_labels, labels_of_iterable
 
 __all__ = ["Progress", "fit_batches"]
 
@@ -63,7 +66,7 @@ def fit_batches(
         Gives ``(X, y)`` or ``(X, y, sample_weight)`` for each batch; a callable is called, without arguments, in each epoch, and
         returns an iterable. Batches without rows are passed over.
 
-    classes : array-like of shape (n_classes,) or None, default=None
+    classes : array-like or set of shape (n_classes,) or None, default=None
         All labels that can occur. Needed by an estimator that is not fitted, unless its `new_classes` is "add".
 
     transform : fitted transformer, callable or None, default=None
@@ -75,7 +78,8 @@ def fit_batches(
 
     shuffle_buffer : int, default=0
         Rows (after `transform`) that are held back to be mixed: whenever there are so many, a random half of them is learnt from,
-        in random order. Each row is learnt from once per epoch. 0 keeps the order.
+        in random order. Each row is learnt from once per epoch. 0 keeps the order. Frames of pandas, polars and pyarrow keep
+        their names, and have to have the same columns in the same order.
 
     random_state : int, RandomState instance or None, default=None
         For the shuffle buffer.
@@ -126,12 +130,14 @@ def fit_batches(
         )
     apply = _as_function(transform)
     random_state = check_random_state(random_state)
+    classes = None if classes is None else labels_of_iterable(classes)
     report = _print_now_and_then() if progress is True else progress or (lambda state: None)
 
     for epoch in range(1, epochs + 1):
         n_rows, began = 0, time.perf_counter()
         read = _transformed(batches() if callable(batches) else batches, apply)
         for X, y, sample_weight in _mixed(read, shuffle_buffer, random_state) if shuffle_buffer else read:
+            _check_classes(estimator, classes)
             estimator.partial_fit(X, y, classes=classes, **({} if sample_weight is None else {"sample_weight": sample_weight}))
             n_rows += _n_rows(X)
             report(Progress(epoch, n_rows, time.perf_counter() - began, getattr(estimator, "progressive_loss_", None)))
@@ -143,6 +149,17 @@ def fit_batches(
         if progress is True:
             print(Progress(epoch, n_rows, time.perf_counter() - began, getattr(estimator, "progressive_loss_", None)), flush=True)
     return estimator
+
+
+def _check_classes(estimator, classes):
+    """Say it before `partial_fit` would, of which the user of a loop does not have to know."""
+    may_be_none = hasattr(estimator, "classes_") or getattr(estimator, "new_classes", "error") == "add"
+    if classes is None and isinstance(estimator, ClassifierMixin) and not may_be_none:
+        hint = ", or set new_classes='add'" if hasattr(estimator, "new_classes") else ""
+        raise ValueError(
+            f"classes must be passed on the first call of fit_batches with a {type(estimator).__name__} that is not fitted: all "
+            f"labels that can occur{hint}."
+        )
 
 
 def _print_now_and_then():
@@ -179,16 +196,25 @@ def _transformed(batches, apply):
             raise TypeError(f"batch {number} is a {what}; expected (X, y) or (X, y, sample_weight).")
         X, y, sample_weight = (*batch, None)[:3]
         if _n_rows(X) > 0:
-            yield apply(X), np.asarray(y), sample_weight
+            yield _with_names(apply(X)), as_array(y), sample_weight
+
+
+def _with_names(X):
+    """X, but a record batch of pyarrow as a table, whose names others know to read."""
+    if not (hasattr(X, "column_names") and hasattr(X, "to_struct_array")) or hasattr(X, "to_batches"):
+        return X
+    import pyarrow as pa
+
+    return pa.Table.from_batches([X])
 
 
 def _mixed(batches, size, random_state):
     """The same rows in another order: a random half of them whenever `size` have come together, and the rest at the end."""
     waiting, n_waiting = [], 0
-    for X, y, sample_weight in batches:
+    for number, (X, y, sample_weight) in enumerate(batches):
         n_rows = _n_rows(X)
         if sample_weight is not None:
-            sample_weight = np.broadcast_to(sample_weight, n_rows)
+            sample_weight = _weights(sample_weight, n_rows, number)
         check_consistent_length(X, y)
         waiting.append((X, y, sample_weight))
         n_waiting += n_rows
@@ -202,26 +228,80 @@ def _mixed(batches, size, random_state):
         yield _take(_together(waiting), random_state.permutation(n_waiting))
 
 
+def _weights(sample_weight, n_rows, number):
+    weight = as_array(sample_weight, "sample_weight") if np.ndim(sample_weight) else np.full(n_rows, sample_weight)
+    if weight.shape != (n_rows,):
+        raise ValueError(
+            f"sample_weight of batch {number} has the shape {weight.shape}, expected {(n_rows,)}: one weight per row of X, as "
+            "numpy.ravel makes it of a column."
+        )
+    return weight
+
+
 def _together(parts):
     """One (X, y, sample_weight) of many."""
     all_X, all_y, all_weights = zip(*parts)
-    if any(issparse(X) for X in all_X):
-        X = vstack(all_X, format="csr")
-    elif all(hasattr(X, "iloc") for X in all_X):
+    X, y = _rows_together(all_X), joined_labels(all_y)
+    if all(weight is None for weight in all_weights):
+        return X, y, None
+    weights = [np.ones(len(y)) if weight is None else weight for weight, y in zip(all_weights, all_y)]
+    return X, y, np.concatenate(weights)
+
+
+def _rows_together(parts):
+    if len(parts) == 1:
+        return parts[0]
+    columns = columns_of(parts[0])
+    for part in parts:
+        _check_same_columns(columns, columns_of(part))
+    if columns is not None:
+        return _frames_together(parts)
+    if any(issparse(part) for part in parts):
+        return vstack(parts, format="csr")
+    return np.concatenate([as_array(part, "X") for part in parts])
+
+
+def _check_same_columns(columns, others):
+    """Rows that are mixed must not have other columns: those of one name would stand under another."""
+    if columns is None and others is None:
+        return
+    if columns is None or others is None:
+        raise ValueError(
+            f"Some batches have names of columns, {list(others if columns is None else columns)}, and some have none, so that "
+            "shuffle_buffer can't mix them. Give all X one type."
+        )
+    columns, others = list(columns), list(others)
+    if columns != others:
+        missing, more = [name for name in columns if name not in others], [name for name in others if name not in columns]
+        what = f"misses {missing} and has {more} beside them" if missing or more else "has them in another order"
+        raise ValueError(
+            f"The names of columns should be those of the batches before, {columns}, but a batch {what}: {others}. Let the "
+            "reader of the files, or transform, give all the same columns in the same order."
+        )
+
+
+def _frames_together(frames):
+    libraries = {type(frame).__module__.split(".")[0] for frame in frames}
+    if len(libraries) > 1:
+        raise ValueError(
+            f"Batches are frames of {' and '.join(sorted(libraries))}, which shuffle_buffer can't mix. Give all X one type."
+        )
+    if hasattr(frames[0], "iloc"):
         import pandas as pd
 
-        X = pd.concat(all_X)
-    else:
-        X = np.concatenate([np.asarray(X) for X in all_X])
-    if all(weight is None for weight in all_weights):
-        return X, np.concatenate(all_y), None
-    weights = [np.ones(len(y)) if weight is None else weight for weight, y in zip(all_weights, all_y)]
-    return X, np.concatenate(all_y), np.concatenate(weights)
+        return pd.concat(frames)
+    if libraries == {"polars"}:
+        import polars as pl
+
+        return pl.concat(frames, how="vertical_relaxed")
+    import pyarrow as pa
+
+    return pa.concat_tables(frames, promote_options="permissive")
 
 
 def _take(part, rows):
     X, y, sample_weight = part
-    X = X.iloc[rows] if hasattr(X, "iloc") else X[rows]
+    X = X.iloc[rows] if hasattr(X, "iloc") else X.take(rows) if hasattr(X, "column_names") else X[rows]
     return X, y[rows], None if sample_weight is None else sample_weight[rows]
 
 

@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import _handover, _solver, _validation
+from . import _absent, _handover, _solver, _validation
 from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
+from ._containers import gives_namespace_of_X
 from ._interrupt import held_interrupt
 from ._layout import FLOATS, Model
 from ._matrix import raw_prediction
@@ -211,7 +212,11 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     times that many in double for a moment at the end, for Newton's method and `optimality_gap_`. X is not copied if it is
     float32 or float64, and C-ordered or canonical CSR.
 
-    Rows of weight 0 count as absent everywhere.
+    Rows of weight 0 count as absent everywhere, but their labels are classes of `fit`. With an intercept, a class of which no row
+    counts has a probability of at most 1e-9, since the objective is lowest where it is 0.
+
+    Arrays of other libraries of the array API are taken if they are on the CPU. With scikit-learn's
+    ``array_api_dispatch=True`` methods that predict give arrays of the library of X. Attributes are NumPy's.
 
     References
     ----------
@@ -307,7 +312,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
 
     def __getstate__(self):
         state = super().__getstate__().copy()
-        state.pop("_last_settings", None)
+        for checked_last in ("_last_settings", "_last_columns"):
+            state.pop(checked_last, None)
         state[VERSION] = __version__
         return state
 
@@ -351,8 +357,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         Raises
         ------
         ValueError
-            If the input is not what is said above, has fewer than two classes, or can't be split for `early_stopping`. A fitted
-            model is then as it was.
+            If the input is not what is said above, if y has fewer than two classes, or if it can't be split for
+            `early_stopping`. A fitted model is then as it was.
 
         Warns
         -----
@@ -373,32 +379,35 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             goes_on = self.warm_start and hasattr(self, "_stream")
             X, y = _validation.checked_X_y(self, X, y, dtype=self._dtype() if goes_on else FLOATS, reset=not goes_on)
             settings = self._settings()
-            problem, classes = _validation.fit_problem(self, X, y, sample_weight, self.classes_ if goes_on else None)
+            known = self.classes_ if goes_on else None
+            problem, classes, is_present = _validation.fit_problem(self, X, y, sample_weight, known)
             random_state = check_random_state(self.random_state)
             validation = None
             if any(given is not None for given in (X_val, y_val, sample_weight_val)):
-                validation = _validation.validation_problem(self, X_val, y_val, sample_weight_val, classes, problem)
+                validation = _validation.validation_problem(self, X_val, y_val, sample_weight_val, classes, is_present, problem)
             elif self.early_stopping:
-                train, held_out = _validation.split(problem, classes, self.validation_fraction, random_state)
+                train, held_out = _validation.split(problem, classes[is_present], self.validation_fraction, random_state)
                 problem, validation = problem.take(train), problem.take(held_out)
-            class_counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
-            start = self._start(classes) if goes_on else None
+            class_counts = np.bincount(problem.y, weights=problem.base_weight, minlength=is_present.sum())
+            start = _absent.model_of_present(self._start(classes), is_present) if goes_on else None
+            alpha = settings.alpha_at(float(problem.sample_weight.sum()))
+            settings_of_present = _absent.settings_of_present(settings, alpha, is_present)
 
             def attributes(solution):
                 return self._attributes(
-                    solution.stream,
-                    solution.alpha,
+                    _absent.stream_of_all(solution.stream, is_present),
+                    alpha,
                     classes,
                     n_iter_=solution.n_iter,
                     loss_curve_=np.array(solution.loss_curve),
-                    optimality_gap_=solution.optimality_gap,
+                    optimality_gap_=solution.optimality_gap + _absent.cost_of_absent(is_present),
                     validation_scores_=np.array(solution.validation_scores) if self.early_stopping else None,
                     best_validation_score_=solution.best_validation_score,
                 )
 
             if callbacks:
                 callbacks.begin(X_given, y_given, sample_weight, attributes)
-            solution = _solver.fit(problem, settings, start, class_counts, validation, random_state, callbacks or None)
+            solution = _solver.fit(problem, settings_of_present, start, class_counts, validation, random_state, callbacks or None)
             vars(self).update(attributes(solution))
             if callbacks:
                 callbacks.end(solution)
@@ -417,7 +426,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         y : array-like of shape (n_samples,)
             Labels.
 
-        classes : array-like of shape (n_classes,) or None, default=None
+        classes : array-like or set of shape (n_classes,) or None, default=None
             All labels that can occur; needed in the first call, unless `new_classes` is "add".
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -606,6 +615,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             return raw_prediction(*self._stream.rows_and_predictor(X))
         return raw_prediction(X, self._predictor())
 
+    @gives_namespace_of_X
     def decision_function(self, X):
         """The scores ``W x + b``.
 
@@ -626,6 +636,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         limit = np.finfo(scores.dtype).max / 2
         return 2 * np.clip(scores[:, 1], -limit, limit)
 
+    @gives_namespace_of_X
     def predict_proba(self, X):
         """Probabilities of the classes: softmax of `decision_function`.
 
@@ -647,6 +658,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         proba /= proba.sum(axis=1, keepdims=True)
         return proba.astype(scores.dtype, copy=False)
 
+    @gives_namespace_of_X
     def predict_log_proba(self, X):
         """Logarithms of the probabilities: log-softmax of `decision_function`.
 
@@ -667,6 +679,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             log_proba = log_softmax(scores.astype(np.float64), axis=1).astype(scores.dtype)
         return np.maximum(log_proba, np.finfo(scores.dtype).min)
 
+    @gives_namespace_of_X
     def predict(self, X):
         """The most probable class of each row.
 

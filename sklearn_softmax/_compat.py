@@ -6,6 +6,7 @@ import numpy as np
 from sklearn import get_config
 from sklearn.base import _fit_context as fit_context  # from 1.9 on with all that `with_callbacks` does
 from sklearn.linear_model import LogisticRegression
+from sklearn.utils._array_api import get_namespace_and_device
 from sklearn.utils._param_validation import Interval, StrOptions
 
 try:  # the public module makes enumerations of what these take and return, which takes many times as long as they do
@@ -29,6 +30,7 @@ __all__ = [
     "StrOptions",
     "fit_context",
     "getsignal",
+    "in_namespace_of",
     "is_one_vs_rest",
     "new_logistic_regression",
     "penalty_of",
@@ -82,6 +84,14 @@ class FitCallbacks:
     def end(self, solution):
         """`fit` ends with this."""
         self.fit_task.call_on_fit_task_end(**self.what, reconstruction_attributes=lambda: self.attributes(deepcopy(solution)))
+
+
+def in_namespace_of(X, array):
+    """An ndarray as one of the namespace and on the device of X, if scikit-learn is configured so; text stays one of NumPy."""
+    if isinstance(X, np.ndarray) or not hasattr(type(X), "__dlpack__") or array.dtype.kind not in "biuf":
+        return array
+    xp, is_configured, device = get_namespace_and_device(X)
+    return xp.asarray(array, device=device) if is_configured else array
 
 
 def uses_sparse_arrays():

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, issparse
 from sklearn.model_selection import StratifiedShuffleSplit
-from sklearn.utils import check_consistent_length, column_or_1d
+from sklearn.utils import check_consistent_length
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from . import kernels
+from ._containers import as_numpy, columns_of, in_one_type, in_type_of, labels, labels_of_iterable, values_of_frame
+from ._layout import FLOATS
 from ._matrix import kernel_rows
 
 __all__ = [
@@ -96,20 +98,49 @@ def _is_plain(estimator, X, dtype):
         return False
     if not is_right or values.dtype != dtype or X.shape[0] == 0:
         return False
-    if X.shape[1] != estimator.n_features_in_ or hasattr(estimator, "feature_names_in_"):
+    if X.shape[1] != getattr(estimator, "n_features_in_", None) or hasattr(estimator, "feature_names_in_"):
         return False
     with np.errstate(all="ignore"):  # a sum that overflows says nothing
         return bool(np.isfinite(np.add.reduce(values, axis=None)))
 
 
-def checked_X(estimator, X, *, dtype, reset, y="no_validation"):
-    """X in the form that the kernels read, not copied if it has it already; y as scikit-learn checks it."""
-    if not reset and isinstance(y, str) and _is_plain(estimator, X, dtype):
-        return _canonical(X) if issparse(X) else X
-    checked = validate_data(estimator, X, y, reset=reset, dtype=dtype, order="C", accept_sparse="csr", accept_large_sparse=True)
-    X = checked[0] if isinstance(checked, tuple) else checked
-    X = _canonical(X) if issparse(X) else np.require(X, requirements="A")
-    return (X, checked[1]) if isinstance(checked, tuple) else X
+def _same_values(estimator, X, dtype):
+    """The values of a frame with the columns that were checked last, if they are plain numbers; else None."""
+    names, checked = vars(estimator).get("_last_columns", (None, None))
+    if names is None or names is not vars(estimator).get("feature_names_in_") or isinstance(X, np.ndarray):
+        return None
+    columns = columns_of(X)
+    if columns is not checked:
+        if type(columns) is not type(checked):
+            return None
+        if not (columns == checked if isinstance(columns, list) else columns.equals(checked)):
+            return None
+    values = values_of_frame(X)
+    if values is None or len(values) == 0:
+        return None
+    with np.errstate(all="ignore"):
+        values = np.require(values, dtype, "CA")
+        return values if np.isfinite(np.add.reduce(values, axis=None)) else None
+
+
+def checked_X(estimator, X, *, dtype, reset):
+    """X in the form that the kernels read, not copied if it has it already."""
+    if not reset:
+        if _is_plain(estimator, X, dtype):
+            return _canonical(X) if issparse(X) else X
+        values = _same_values(estimator, X, dtype)
+        if values is not None:
+            return values
+    X, columns = as_numpy(X, "X"), columns_of(X)
+    if columns is not None and reset:
+        values = values_of_frame(X)
+        if values is not None and values.dtype in FLOATS:
+            dtype = values.dtype  # scikit-learn sees of pandas only that a frame is float32
+    X = validate_data(estimator, X, reset=reset, dtype=dtype, order="C", accept_sparse="csr", accept_large_sparse=True)
+    names = vars(estimator).get("feature_names_in_")
+    if names is not None and columns is not None:
+        estimator._last_columns = names, columns
+    return _canonical(X) if issparse(X) else np.require(X, requirements="A")
 
 
 def _canonical(X):
@@ -145,30 +176,37 @@ def _canonical(X):
 def checked_X_y(estimator, X, y, *, dtype, reset, are_labels_known=False):
     """X as `checked_X`, and y as one label per row.
 
-    Where labels are known beforehand, integers and strings need no look at whether they are labels at all: scikit-learn's warns
-    of chunks that are so small that most of their labels differ.
+    Where labels are known beforehand, nobody has to guess whether they are labels at all: scikit-learn warns of chunks that are
+    so small that most of their labels differ.
     """
-    if are_labels_known and type(y) is np.ndarray and y.ndim == 1 and y.dtype.kind in "biuUS":
-        X = checked_X(estimator, X, dtype=dtype, reset=reset)
-        if len(y) != X.shape[0]:
-            check_consistent_length(X, y)  # which takes its time to say no more than that
-        return X, y
-    X, y = checked_X(estimator, X, dtype=dtype, reset=reset, y=y)
-    check_classification_targets(y)
+    if y is None:
+        raise ValueError(f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None.")
+    X = checked_X(estimator, X, dtype=dtype, reset=reset)
+    y = labels(y)
+    if len(y) != X.shape[0]:
+        check_consistent_length(X, y)  # which takes its time to say no more than that
+    if not are_labels_known:
+        check_classification_targets(y)
     return X, y
 
 
 def _checked_weight(sample_weight, n_samples, name="sample_weight"):
     """`sample_weight` as an array of shape (n_samples,), float64."""
-    if sample_weight is None or isinstance(sample_weight, numbers.Number):
-        weight = np.full(n_samples, 1.0 if sample_weight is None else sample_weight, dtype=np.float64)
-    else:
-        weight = np.asarray(sample_weight)
-        if weight.dtype.kind == "c":
-            raise ValueError(f"{name} has complex numbers. Give real weights.")
+    if sample_weight is None:
+        return np.ones(n_samples)
+    weight = np.asarray(as_numpy(sample_weight, name))
+    if weight.dtype.kind not in "biufO" or (weight.dtype.kind == "O" and any(isinstance(value, str) for value in weight.ravel())):
+        what = "complex numbers" if weight.dtype.kind == "c" else f"{weight.dtype}, for instance {weight.ravel()[:1].tolist()}"
+        raise ValueError(f"{name} has {what}. Give real weights.")
+    try:
         weight = np.array(weight, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{name} has what is no number of float64: {error}. Give real weights.") from error
+    if isinstance(sample_weight, numbers.Number):
+        weight = np.full(n_samples, weight)
     if weight.ndim != 1:
-        raise ValueError(f"Sample weights must be 1D array or scalar, got {weight.ndim}D array for {name!r}.")
+        advice = f" Its shape is {weight.shape}: pass one weight per row, as numpy.ravel does." if weight.ndim == 2 else ""
+        raise ValueError(f"Sample weights must be 1D array or scalar, got {weight.ndim}D array for {name!r}.{advice}")
     if weight.shape != (n_samples,):
         raise ValueError(f"{name}.shape == {weight.shape}, expected {(n_samples,)}: one weight per row of X.")
     if not np.isfinite(weight).all():
@@ -184,15 +222,11 @@ def _checked_weight(sample_weight, n_samples, name="sample_weight"):
 
 def _numbers_and_unseen(labels, classes):
     """The class number of each label, and the labels that have none: if there are any, numbers mean nothing."""
-    if labels.dtype.kind == classes.dtype.kind and len(classes):  # without sorting the labels
-        numbers = np.minimum(np.searchsorted(classes, labels), len(classes) - 1)
-        unseen = labels[classes[numbers] != labels]
-    else:
-        kinds = labels.dtype.kind, classes.dtype.kind
-        are_alike = "O" in kinds or (kinds[0] in "US") == (kinds[1] in "US")  # else NumPy 1 warns of comparing them
-        unseen = np.setdiff1d(labels, classes) if are_alike else np.unique(labels)
-        numbers = np.searchsorted(classes, labels if len(unseen) == 0 else labels[:0])
-    return numbers.astype(np.int32), unseen
+    converted, is_exact = in_type_of(labels, classes.dtype)
+    if len(classes) == 0 or is_exact is False:
+        return np.zeros(len(labels), dtype=np.int32), labels
+    numbers = np.minimum(np.searchsorted(classes, converted), len(classes) - 1)  # without sorting the labels
+    return numbers.astype(np.int32), labels[~((classes[numbers] == converted) & is_exact)]
 
 
 def _numbers_of(labels, classes, y_name, advice):
@@ -208,19 +242,14 @@ def _unseen_labels(y_name, unseen, classes, advice):
 
 
 def union_of_classes(classes, labels):
-    """The sorted union of classes and labels of one type."""
+    """The sorted union of classes and labels of one type, in the type of the classes if it has room for all."""
     if len(classes) == 0:
         return np.unique(labels)
-    try:
-        kinds = {"number" if array.dtype.kind in "iuf" else array.dtype.kind for array in (classes, labels)} - {"O"}
-        if len(kinds) < 2:
-            # integers that come as floats stay integers
-            is_same = classes.dtype.kind != "O" and np.array_equal(labels, labels.astype(classes.dtype, casting="unsafe"))
-            return np.union1d(classes, labels.astype(classes.dtype) if is_same else labels)
-    except (TypeError, ValueError):  # objects of types that have no order
-        pass
+    same = in_one_type([classes, labels]) if (classes.dtype.kind == "b") == (labels.dtype.kind == "b") else None
+    if same is not None:
+        return np.union1d(*same)
     raise ValueError(
-        f"The new labels {labels.tolist()} can't be sorted among the classes {classes.tolist()}: they are of other types "
+        f"The new labels {labels.tolist()} can't be sorted among the classes {classes.tolist()}: no type has room for both "
         f"({labels.dtype} and {classes.dtype}). Give all labels one type."
     )
 
@@ -236,10 +265,11 @@ def _weights_of_classes(class_weight, classes, counts, may_grow=False):
         return np.ones(len(classes))
     if class_weight == "balanced":
         return _balance(counts)
-    unknown = [label for label in class_weight if label not in classes]
-    if unknown and not may_grow and any(label not in class_weight for label in classes.tolist()):  # a misspelt label
+    known = classes.tolist()
+    unknown = sorted(set(class_weight) - set(known), key=list(class_weight).index)
+    if unknown and not may_grow and any(label not in class_weight for label in known):  # a misspelt label
         raise ValueError(f"class_weight has keys {unknown} that are not labels; the classes are {classes}.")
-    weights = np.array([class_weight.get(label, 1.0) for label in classes.tolist()], dtype=np.float64)
+    weights = np.array([class_weight.get(label, 1.0) for label in known], dtype=np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(f"class_weight={class_weight!r} must not contain negative, infinite or NaN weights.")
     if (weights > LARGEST_WEIGHT).any():
@@ -255,58 +285,69 @@ def unlabelled_problem(estimator, X, dtype):
 
 
 def fit_problem(estimator, X, y, sample_weight, known_classes):
-    """Input of ``fit`` -> (Problem, classes).
+    """Input of ``fit`` -> (Problem, classes, is_present).
 
-    `known_classes` are those of a model that training starts from, or None.
+    `known_classes` are those of a model that training starts from, or None. The classes are those of
+    y, rows of weight 0 included, but the problem has only those that are present: with an intercept,
+    those of which a row counts.
     """
     sample_weight = _checked_weight(sample_weight, X.shape[0])
     if not (sample_weight > 0).any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    kept = sample_weight > 0
-    classes = np.unique(y[kept])
-    if known_classes is not None and estimator.new_classes == "add":
-        classes = union_of_classes(known_classes, _numbers_and_unseen(classes, known_classes)[1])
-    elif known_classes is not None:
+    classes = np.unique(y)
+    if len(classes) == 1:
+        raise ValueError(
+            f"{type(estimator).__name__} needs samples of at least 2 classes in the data, but the data contains only one class: "
+            f"{classes.tolist()[0]!r}"
+        )
+    if known_classes is not None:
         advice = "Set new_classes='add' to add them to the model, or warm_start=False to fit one with other classes."
-        _numbers_of(classes, known_classes, "y", advice)
-        classes = known_classes
-    numbers = np.searchsorted(classes, y).astype(np.int32)  # of rows of weight 0: anything
+        counting = np.unique(y[sample_weight > 0])
+        if estimator.new_classes == "add":
+            classes = union_of_classes(known_classes, _numbers_and_unseen(counting, known_classes)[1])
+        else:
+            _numbers_of(counting, known_classes, "y", advice)
+            classes = known_classes
+    numbers, _ = _numbers_and_unseen(y, classes)  # of rows of weight 0: anything
     problem = Problem(X, numbers, sample_weight, sample_weight).take_positive()
 
     counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
     weights = _weights_of_classes(estimator.class_weight, classes, counts)
     problem = replace(problem, sample_weight=problem.base_weight * weights[problem.y]).take_positive()
-    present = np.flatnonzero(np.bincount(problem.y))
-    if len(present) == 0:
+    if problem.n_samples == 0:
         raise ValueError(f"class_weight={estimator.class_weight!r} gives every class in y the weight zero. Leave one positive.")
-    if len(present) == 1:
-        raise ValueError(
-            f"{type(estimator).__name__} needs samples of at least 2 classes in the data, but the data contains only one class: "
-            f"{classes[present].tolist()[0]!r}"
-        )
-    if known_classes is None and len(present) < len(classes):
-        problem = replace(problem, y=np.searchsorted(present, problem.y).astype(np.int32))
-        classes = classes[present]
-    return problem, classes
+    is_present = np.ones(len(classes), dtype=bool)
+    if estimator.fit_intercept:
+        is_present = np.bincount(problem.y, minlength=len(classes)) > 0
+        problem = problem.renumbered(is_present)
+    return problem, classes, is_present
 
 
-def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, problem):
-    """`X_val`, `y_val`, `sample_weight_val` -> Problem."""
+def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, is_present, problem):
+    """`X_val`, `y_val`, `sample_weight_val` -> Problem, with the classes that are present in that of the training rows."""
     if not estimator.early_stopping:
         raise ValueError("X_val, y_val or sample_weight_val would be ignored with early_stopping=False. Set early_stopping=True.")
     if X_val is None or y_val is None:
         raise ValueError("X_val, y_val and sample_weight_val belong together: X_val or y_val was not passed to fit.")
     X_val = checked_X(estimator, X_val, dtype=problem.X.dtype, reset=False)
-    y_val = column_or_1d(y_val)
+    y_val = labels(y_val, "y_val")
     if len(y_val) != X_val.shape[0]:
         raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels.")
     numbers = _numbers_of(y_val, classes, "y_val", "Validate on labels that y has.")
     base = _checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
     if not (base > 0).any():
         raise ValueError("sample_weight_val must contain at least one non-zero number.")
-    counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
+    counts = np.zeros(len(classes))
+    counts[is_present] = np.bincount(problem.y, weights=problem.base_weight, minlength=is_present.sum())
     weights = _weights_of_classes(estimator.class_weight, classes, counts)
-    return Problem(X_val, numbers, base * weights[numbers], base).take_positive()
+    validation = Problem(X_val, numbers, base * weights[numbers], base).take_positive()
+    absent = np.unique(validation.y[~is_present[validation.y]])
+    if len(absent):
+        raise ValueError(
+            f"y_val contains labels of which no row in y has a weight: {classes[absent]}. Their loss would be infinite. Give "
+            "such rows the weight 0 in sample_weight_val, too, or rows in y a weight."
+        )
+    return validation.renumbered(is_present)
 
 
 def split(problem, classes, validation_fraction, random_state):
@@ -337,13 +378,17 @@ def checked_classes(estimator, classes, known_classes):
             if may_grow:
                 return np.empty(0)
             raise ValueError("classes must be passed on the first call to partial_fit (or set new_classes='add').")
-        classes = np.unique(column_or_1d(classes))
+        classes = np.unique(labels_of_iterable(classes))
         if len(classes) < 2 and not may_grow:
             raise ValueError(f"classes={classes} has only one class; softmax regression needs at least 2 classes.")
         return classes
-    if classes is not None and may_grow:
-        return union_of_classes(known_classes, _numbers_and_unseen(column_or_1d(classes), known_classes)[1])
-    if classes is not None and not np.array_equal(known_classes, np.unique(column_or_1d(classes))):
+    if classes is None:
+        return known_classes
+    given = labels_of_iterable(classes)
+    numbers, unseen = _numbers_and_unseen(given, known_classes)
+    if may_grow:
+        return union_of_classes(known_classes, unseen)
+    if len(unseen) or len(np.unique(numbers)) < len(known_classes):
         raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known_classes!r}")
     return known_classes
 

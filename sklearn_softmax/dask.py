@@ -21,9 +21,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import _distributed, _validation
+from . import _absent, _distributed, _validation
 from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
+from ._containers import as_array, labels_of_iterable
 from ._distributed import Part, Setting
 from ._features import scale_of_classes, solver_coordinates, units_of_tol
 from ._layout import FLOATS
@@ -92,11 +93,11 @@ def checked_block(X, y, sample_weight):
     """A block of rows as arrays, or an error that says what is wrong with it."""
     if not len(X.shape) == 2:
         raise ValueError(f"X has blocks of shape {X.shape}, expected 2 dimensions.")
-    y = np.asarray(y)
+    y = as_array(y)
     y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
     if len(y) != X.shape[0]:
         raise ValueError(f"X has a block of {X.shape[0]} rows, but y has {len(y)} labels there: give both the same partitions.")
-    weight = _validation._checked_weight(None if sample_weight is None else np.asarray(sample_weight), len(y))
+    weight = _validation._checked_weight(sample_weight, len(y))
     names = None
     if X.shape[0]:
         vessel = SoftmaxSGDClassifier()
@@ -107,15 +108,17 @@ def checked_block(X, y, sample_weight):
 
 def facts(block):
     X, y, weight, names = block
-    labels, numbers = np.unique(y[weight > 0], return_inverse=True)
-    weights = np.bincount(numbers, weights=weight[weight > 0], minlength=len(labels))
+    labels, numbers = np.unique(y, return_inverse=True)
+    weights = np.bincount(numbers, weights=weight, minlength=len(labels))
     dtype = getattr(X, "dtype", None) if X.shape[0] else None
     return Facts(X.shape[0], X.shape[1], names, dtype, issparse(X), labels, weights)
 
 
-def encoded(block, estimator, classes, dtype):
-    """A block -> Problem."""
+def encoded(block, estimator, classes, is_present, dtype):
+    """A block -> Problem, of the classes that are present."""
     X, y, weight, _ = block
+    counting = (weight > 0) & is_present[_validation._numbers_and_unseen(y, classes)[0]]
+    X, y, weight, classes = X[counting], y[counting], weight[counting], classes[is_present]
     counts = np.zeros(len(classes))
     return _validation.stream_problem(estimator, X.astype(dtype, copy=False), y, weight, classes, counts)[0]
 
@@ -271,7 +274,7 @@ def agreed(all_facts, classes):
         for _, one in filled:
             classes = _validation.union_of_classes(classes, one.labels) if len(one.labels) else classes
     else:
-        classes = np.unique(classes)
+        classes = np.unique(labels_of_iterable(classes))
     counts = np.zeros((len(all_facts), len(classes)))
     for number, one in filled:
         advice = "Pass every label that occurs as classes=, or none for fit to find them."
@@ -301,16 +304,16 @@ def warn_if_parts_differ(counts, n_rows, classes):
         )
 
 
-def setting_of(stream, settings, is_sparse, held_out_weight, class_weight):
+def setting_of(stream, settings, is_sparse, held_out_weight, class_weights):
     """What all parts have to agree on, from the statistics of all rows.
 
-    `class_weight` : dict of all classes in their order, or None.
+    `class_weights` : ndarray of shape (n_classes,), or None.
     """
     n_features, alpha = len(stream.scale), settings.alpha_at(stream.weight)
     no_rows = (csr_array if is_sparse else np.empty)((0, n_features), dtype=stream.dtype)
     spreads = stream.moments.spreads(stream.weight)
     coordinates = solver_coordinates(no_rows, spreads, stream.scale, alpha, settings.fit_intercept and not is_sparse)
-    class_weights = 1.0 if class_weight is None else np.array(list(class_weight.values()))
+    class_weights = 1.0 if class_weights is None else class_weights
     per_feature = np.append(coordinates.scale() * inverse_or_zero(units_of_tol(spreads)), 1.0)
     return Setting(
         penalty=Penalty(alpha, 0.0, len(stream.class_counts), coordinates.penalty_ratio),
@@ -559,19 +562,23 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
         return SoftmaxSGDClassifier(**{name: getattr(self, name) for name in COMMON} | params)
 
     def _parts(self, cluster, X, y, sample_weight, classes):
-        """The rows, on the workers: (futures of Parts, estimator for the stream's pass, classes, Facts of all)."""
+        """The rows, on the workers: (futures of Parts, estimator for the stream's pass, classes, is_present, Facts of all)."""
         blocks = cluster.compute([dask.delayed(checked_block)(*block) for block in blocks_of(X, y, sample_weight)])
         all_facts = cluster.gather(cluster.each(facts, blocks))
         classes, counts, common = agreed(all_facts, classes)
         class_weights = _validation._weights_of_classes(self.class_weight, classes, counts.sum(axis=0))
         counts = counts * class_weights
-        if (counts.any(axis=0)).sum() < 2:
-            raise ValueError(f"class_weight={self.class_weight!r} leaves less than two classes with a weight that is not zero.")
+        if not counts.any():
+            raise ValueError(f"class_weight={self.class_weight!r} gives every class in y the weight zero. Leave one positive.")
+        is_present = counts.any(axis=0) if self.fit_intercept else np.ones(len(classes), dtype=bool)
         estimator = self._new_local(
-            class_weight=None if self.class_weight is None else dict(zip(classes.tolist(), class_weights.tolist()))
+            new_classes="add",  # which may begin with one class
+            class_weight=None
+            if self.class_weight is None
+            else dict(zip(classes[is_present].tolist(), class_weights[is_present].tolist())),
         )
         filled = np.flatnonzero(counts.any(axis=1))  # partitions without rows have nothing to say
-        problems = [cluster.submit(encoded, blocks[number], estimator, classes, common.dtype) for number in filled]
+        problems = [cluster.submit(encoded, blocks[number], estimator, classes, is_present, common.dtype) for number in filled]
         seed, n_parts = int(check_random_state(self.random_state).randint(2**31 - 1)), len(filled)
         if self.shuffle:
             dealt = [cluster.submit(dealt_out, problem, n_parts, [seed, 0, at]) for at, problem in enumerate(problems)]
@@ -580,9 +587,9 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
             warn_if_parts_differ(counts[filled], np.array([all_facts[number].n_rows for number in filled]), classes)
         fraction = self.validation_fraction if self.early_stopping else 0.0
         parts = [cluster.submit(as_part, problem, fraction, [seed, 1, at]) for at, problem in enumerate(problems)]
-        return parts, estimator, classes, common
+        return parts, estimator, classes, is_present, common
 
-    def _fit(self, cluster, parts, estimator, classes, common, model):
+    def _fit(self, cluster, parts, estimator, classes, is_present, common, model):
         weights = np.array(cluster.gather(cluster.each(weights_of, parts)))
         parts = [part for part, weight in zip(parts, weights[:, 0]) if weight > 0]
         held_out_weight = weights[:, 1].sum()
@@ -591,10 +598,13 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
                 f"early_stopping=True can't hold out validation_fraction={self.validation_fraction} of so few rows: choose "
                 "another validation_fraction."
             )
-        merged = cluster.gather(cluster.submit(merge, cluster.each(one_pass, parts, estimator, classes)))
+        merged = cluster.gather(cluster.submit(merge, cluster.each(one_pass, parts, estimator, classes[is_present])))
         stream = merged._own_stream()
         settings = estimator._checked_settings()
-        setting = setting_of(stream, settings, common.is_sparse, held_out_weight, estimator.class_weight)
+        alpha = settings.alpha_at(stream.weight)
+        settings_of_present = _absent.settings_of_present(settings, alpha, is_present)
+        class_weights = None if estimator.class_weight is None else np.array(list(estimator.class_weight.values()))[is_present]
+        setting = setting_of(stream, settings_of_present, common.is_sparse, held_out_weight, class_weights)
         sent_setting = cluster.send(setting)
         objectives, held_out_losses, sent = [], [], {}
 
@@ -629,8 +639,8 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
         scores = -np.array(held_out_losses)
         vars(model).update(
             model._attributes(
-                stream.with_model(setting.model_of(point, stream.dtype)),
-                setting.penalty.alpha,
+                _absent.stream_of_all(stream.with_model(setting.model_of(point, stream.dtype)), is_present),
+                alpha,
                 classes,
                 n_iter_=len(objectives),
                 loss_curve_=np.array(objectives),

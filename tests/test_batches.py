@@ -156,12 +156,88 @@ def test_a_buffer_helps_where_a_file_is_sorted(make_data):
     assert scores[1] > scores[0]
 
 
-def test_pandas_keeps_its_names(make_data):
-    pandas = pytest.importorskip("pandas")
+def frame_of(library, X, names):
+    columns = {name: X[:, j] for j, name in enumerate(names)}
+    if library == "pyarrow batch":
+        return pytest.importorskip("pyarrow").record_batch(columns)
+    module = pytest.importorskip(library)
+    return module.table(columns) if library == "pyarrow" else module.DataFrame(columns)
+
+
+each_library = pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "pyarrow batch"])
+
+
+@each_library
+def test_frames_keep_their_names_and_rows(library, make_data, fitted):
     X, y = make_data()
-    frame = pandas.DataFrame(X, columns=list("abcde"))
-    model = fit_batches(SoftmaxSGDClassifier(), cut(frame, y, [30]), classes=[0, 1, 2], shuffle_buffer=50)
+    batches = [(frame_of(library, X[begin : begin + 30], "abcde"), y[begin : begin + 30]) for begin in range(0, 120, 30)]
+    quick = dict(classes=[0, 1, 2], random_state=0)
+    model = fit_batches(SoftmaxSGDClassifier(), batches, shuffle_buffer=50, **quick)
     assert model.feature_names_in_.tolist() == list("abcde") and model.t_ == 121
+    arrays = fit_batches(SoftmaxSGDClassifier(), cut(X, y, [30]), shuffle_buffer=50, **quick)
+    assert fitted(model)["coef_"] == fitted(arrays)["coef_"]
+
+
+@each_library
+@pytest.mark.parametrize(
+    "names, message",
+    [
+        ("acbde", "in another order"),
+        ("abcd", r"misses \['e'\]"),
+        ("abcdf", r"misses \['e'\] and has \['f'\]"),
+        (None, "some have none"),
+    ],
+)
+def test_frames_with_other_columns_are_not_mixed(library, names, message, make_data):
+    X, y = make_data()
+    other = X[60:] if names is None else frame_of(library, X[60:, : len(names)], names)
+    batches = [(frame_of(library, X[:60], "abcde"), y[:60]), (other, y[60:])]
+    model = SoftmaxSGDClassifier()
+    with pytest.raises(ValueError, match=message):
+        fit_batches(model, batches, classes=[0, 1, 2], shuffle_buffer=100)
+    with pytest.raises((ValueError, UserWarning), match="names"):
+        fit_batches(model, batches, classes=[0, 1, 2])
+
+
+def test_frames_of_two_libraries_are_not_mixed(make_data):
+    X, y = make_data()
+    batches = [(frame_of(library, X, "abcde"), y) for library in ("pandas", "polars")]
+    with pytest.raises(ValueError, match="frames of pandas and polars"):
+        fit_batches(SoftmaxSGDClassifier(), batches, classes=[0, 1, 2], shuffle_buffer=500)
+
+
+@pytest.mark.parametrize("shuffle_buffer", [0, 100])
+def test_labels_are_what_they_were_with_and_without_a_buffer(shuffle_buffer):
+    X = np.arange(16.0).reshape(8, 2)
+    large = 2**53 + np.arange(8)
+    for parts in (
+        [large[:4], large[4:].astype(np.uint64)],
+        [large[:4].astype(np.int64), [float(2**53), 2**53, 5, np.uint64(7)]],
+        [large[:4].tolist(), np.array([1.0, 2, 3, 4])],
+        [["a", "b", "a", "b"], np.array(["long label"] * 4, dtype=object)],
+    ):
+        batches = [(X[:4], parts[0]), (X[4:], parts[1])]
+        model = fit_batches(SoftmaxSGDClassifier(new_classes="add"), batches, shuffle_buffer=shuffle_buffer, random_state=0)
+        expected = {label if isinstance(label, str) else int(label) for part in parts for label in part}
+        assert set(model.classes_.tolist()) == expected and model.classes_.dtype.kind in "iuUO"
+    for parts in ([[1, "a", 1, "a"], [1, 1, 1, 1]], [["a", "b", "a", "b"], [1, 2, 1, 2]], [[-1, 0, 0, 0], [2**63, 0, 0, 0]]):
+        batches = [(X[:4], parts[0]), (X[4:], parts[1])]
+        with pytest.raises(ValueError, match="Unknown label type|no type has room"):
+            fit_batches(SoftmaxSGDClassifier(new_classes="add"), batches, shuffle_buffer=shuffle_buffer)
+
+
+@pytest.mark.parametrize("shuffle_buffer", [0, 100])
+def test_a_column_of_weights_is_refused_by_name(shuffle_buffer, make_data):
+    X, y = make_data()
+    with pytest.raises(ValueError, match=r"sample_weight.*\(120, 1\).*one weight per row"):
+        fit_batches(SoftmaxSGDClassifier(), [(X, y, np.ones((120, 1)))], classes={0, 1, 2}, shuffle_buffer=shuffle_buffer)
+
+
+def test_classes_may_be_a_set_or_a_generator_in_all_epochs(make_data, fitted):
+    X, y = make_data()
+    expected = fit_batches(SoftmaxSGDClassifier(), cut(X, y, [30]), classes=[0, 1, 2], epochs=2)
+    for classes in ({0, 1, 2}, dict.fromkeys(range(3)).keys(), (label for label in range(3))):
+        assert fitted(fit_batches(SoftmaxSGDClassifier(), cut(X, y, [30]), classes=classes, epochs=2)) == fitted(expected)
 
 
 # ------------------------------------------------------------------------------------------------------------ transformers
@@ -251,7 +327,8 @@ def test_errors_say_what_is_wrong(shuffle_buffer, make_data):
         ((SoftmaxSGDClassifier(), [X]), {}, TypeError, "batch 0 is a ndarray; expected"),
         ((SoftmaxSGDClassifier(), [(X, y), (X,)]), dict(classes=[0, 1, 2]), TypeError, "batch 1 is a tuple of 1"),
         ((SoftmaxSGDClassifier(), [(X, y[:-1])]), dict(classes=[0, 1, 2]), ValueError, "inconsistent numbers of samples"),
-        ((SoftmaxSGDClassifier(), good), {}, ValueError, "classes must be passed on the first call"),
+        ((SoftmaxSGDClassifier(), good), {}, ValueError, "first call of fit_batches.*or set new_classes='add'"),
+        ((SGDClassifier(), good), {}, ValueError, "first call of fit_batches with a SGDClassifier.*can occur.$"),
         ((SoftmaxSGDClassifier(), []), {}, ValueError, "no rows in epoch 1"),
     ]:
         with pytest.raises(error, match=message):

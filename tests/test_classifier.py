@@ -76,8 +76,8 @@ NAN = np.full((N, 5), np.nan)
 # name -> (params, changes of the arguments of fit, message); the rest of the arguments is sound
 BAD_FITS = {
     "one class": ({}, dict(y=Z.astype(int)), "at least 2 classes in the data, but the data contains only one class: 0$"),
-    "one class left": ({}, dict(sample_weight=(np.arange(N) % 3 == 1) * 1.0), "contains only one class: 1$"),
-    "one weighty class": (dict(class_weight={0: 0, 1: 0}), {}, "contains only one class: 2$"),
+    "one class, weighted": ({}, dict(y=Z.astype(int), sample_weight=Z + 2), "contains only one class: 0$"),
+    "no weighty class": (dict(class_weight={0: 0, 1: 0, 2: 0}), {}, "every class in y the weight zero"),
     "no weight": ({}, dict(sample_weight=Z), "(?i)weight.*zero"),
     "negative weight": ({}, dict(sample_weight=Z - 1), "(?i)negative"),
     "NaN weight": ({}, dict(sample_weight=Z + np.nan), "NaN"),

@@ -101,6 +101,16 @@ def test_optimum_is_that_of_the_rows_in_memory(make_data, container, n_classes, 
     assert len(clf.loss_curve_) == clf.n_iter_ < 200
 
 
+@pytest.mark.parametrize("absent", [[0], [2], [0, 1]], ids=str)
+def test_classes_of_which_no_row_counts_are_classes(make_data, absent):
+    X, y = make_data(n_samples=300)
+    weight = np.where(np.isin(y, absent), 0.0, 1.0)
+    expected = SoftmaxSGDClassifier(random_state=0, tol=1e-8, max_iter=1000).fit(X, y, weight)
+    clf = DaskSoftmaxSGDClassifier(random_state=0, **TIGHT).fit(*cut(X, y, 3, weight))
+    assert clf.classes_.tolist() == [0, 1, 2] and clf.alpha_ == pytest.approx(expected.alpha_, rel=1e-12)
+    np.testing.assert_allclose(clf.to_local().predict_proba(X), expected.predict_proba(X), rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("n_parts", [2, 4, 8])
 def test_ten_rounds_predict_as_well_as_fit(digits, n_parts):
     X, y, X_new, y_new = digits

@@ -29,7 +29,7 @@ from sklearn.model_selection import (
     cross_validate,
     train_test_split,
 )
-from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multiclass import OneVsOneClassifier, OneVsRestClassifier, OutputCodeClassifier
 from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -113,6 +113,39 @@ def test_bagging_is_the_mean_of_its_bags(iris):
     probas = [model.predict_proba(X) for model in meta.estimators_]
     assert not np.allclose(probas[0], probas[1])
     np.testing.assert_allclose(meta.predict_proba(X), np.mean(probas, axis=0), rtol=1e-12)
+
+
+@pytest.mark.parametrize("max_samples", [1.0, 0.1])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_bags_may_leave_a_rare_class_out(n_classes, max_samples, make_data):
+    X, y = make_data(n_classes, n_samples=200)
+    y[np.flatnonzero(y == 1)[3:]] = 0
+    for seed in range(3):
+        clf = SoftmaxSGDClassifier(max_iter=3, tol=None, random_state=0)
+        bags = BaggingClassifier(clf, n_estimators=20, max_samples=max_samples, random_state=seed)
+        assert bags.fit(X, y).predict_proba(X).shape == (200, n_classes)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        OneVsRestClassifier,
+        OneVsOneClassifier,
+        lambda clf: OutputCodeClassifier(clf, random_state=0),
+        lambda clf: VotingClassifier([("a", clf), ("b", clf)], voting="soft"),
+        lambda clf: StackingClassifier([("a", clf), ("b", clf)], final_estimator=clf, cv=3),
+        lambda clf: CalibratedClassifierCV(clf, cv=3),
+    ],
+    ids=["one-vs-rest", "one-vs-one", "output code", "voting", "stacking", "calibration"],
+)
+def test_weights_may_leave_a_class_out(around, make_data):
+    X, y = make_data()
+    weight = np.where(y == 1, 0.0, 1.0)
+    with sklearn.config_context(enable_metadata_routing=True):
+        clf = SoftmaxSGDClassifier(max_iter=20, tol=None, random_state=0).set_fit_request(sample_weight=True)
+        model = around(clf).fit(X, y, sample_weight=weight)
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert (model.predict(X) == y)[weight > 0].mean() > 0.6
 
 
 def test_soft_voting_is_the_mean_of_the_voters(iris):
@@ -264,7 +297,8 @@ def test_sample_weight_is_routed_through_a_search_over_a_pipeline(iris, routing)
     scorer = get_scorer("accuracy").set_score_request(sample_weight=True)
     found = GridSearchCV(pipeline, {"softmaxsgdclassifier__alpha": [0.01]}, cv=3, scoring=scorer)
     found.fit(X, y, sample_weight=weight)
-    assert found.best_estimator_[-1].classes_.tolist() == [0, 2]
+    assert found.best_estimator_[-1].classes_.tolist() == [0, 1, 2]
+    assert found.best_estimator_.predict_proba(X)[:, 1].max() < 1e-8
 
 
 def test_sample_weight_is_routed_through_cross_validate(iris, routing):

@@ -5,6 +5,8 @@ import pytest
 import scipy.sparse as sp
 
 from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax._layout import Model
+from sklearn_softmax._objective import Objective, Penalty
 
 VARIANTS = {
     "default": {},
@@ -80,13 +82,88 @@ def test_partial_fit_with_rows_of_weight_zero_is_bit_identical_to_partial_fit_wi
     )
 
 
+@each_variant
 @each_number_of_classes
-def test_a_class_of_weight_zero_is_absent(n_classes, make_data, fitted):
+def test_a_class_of_weight_zero_has_a_column_and_next_to_no_probability(variant, n_classes, make_data):
     X, y = make_data(n_classes + 1)
-    present = y < n_classes
-    expected = quick().fit(X[present], y[present])
-    assert fitted(quick().fit(X, y, present.astype(float))) == fitted(expected)
-    assert fitted(quick(class_weight={n_classes: 0}).fit(X, y)) == fitted(expected)
+    for absent in {n_classes} if variant == "class_weight" else {0, n_classes}:
+        counts = y != absent
+        alone = quick(variant).fit(X[counts], y[counts])
+        model = quick(variant).fit(X, y, counts.astype(float))
+        proba = model.predict_proba(X)
+        assert model.classes_.tolist() == list(range(n_classes + 1)) and proba.shape == (len(y), n_classes + 1)
+        assert proba[:, absent].max() < 1e-8 and np.isfinite(model.predict_log_proba(X)).all()
+        assert not (model.predict(1e3 * X) == absent).any()
+        assert model.t_ == alone.t_ and model.alpha_ == alone.alpha_
+        if n_classes > 2:  # the penalty of two classes is another one beside a third
+            np.testing.assert_allclose(np.delete(proba, absent, axis=1), alone.predict_proba(X), rtol=0, atol=1e-8)
+            np.testing.assert_array_equal(model.loss_curve_, alone.loss_curve_)
+
+
+def test_a_class_weight_of_zero_is_sample_weights_of_zero(make_data, fitted):
+    X, y = make_data()
+    for absent in ([0], [2], [0, 1]):
+        expected = quick().fit(X, y, np.where(np.isin(y, absent), 0.0, 1.0))
+        assert fitted(quick(class_weight=dict.fromkeys(absent, 0)).fit(X, y)) == fitted(expected)
+
+
+@pytest.mark.parametrize("variant", ["default", "early stopping", "optimal", "adaptive", "elastic net"])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_one_class_alone_has_all_the_probability(variant, fit_intercept, make_data):
+    X, y = make_data()
+    X = np.abs(X) + 1
+    for n_classes in (2, 3):
+        labels = y % n_classes
+        model = quick(variant, fit_intercept=fit_intercept, max_iter=50).fit(X, labels, labels == 1)
+        assert (model.predict(X) == 1).all()
+        if fit_intercept:
+            np.testing.assert_allclose(model.predict_proba(X)[:, 1], 1, rtol=0, atol=1e-8)
+            assert (model.coef_ == 0).all()
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("absent", [[0], [2], [0, 1]], ids=str)
+def test_classes_without_weight_have_what_the_objective_gives_them(fit_intercept, l1_ratio, absent, make_data):
+    X, y = make_data()
+    weight = np.where(np.isin(y, absent), 0.0, 1.0)
+    model = SoftmaxSGDClassifier(
+        standardize=False, alpha=0.03, l1_ratio=l1_ratio, fit_intercept=fit_intercept, tol=1e-8, max_iter=5000, random_state=0
+    ).fit(X, y, weight)
+    kept = np.flatnonzero(weight)
+    objective = Objective(X[kept], y[kept], weight[kept], Penalty(0.03, l1_ratio, 3), fit_intercept)
+    value = objective(model._predictor())
+    # steps towards lower intercepts of the absent, which is where the objective falls without end, and anywhere else, do not help
+    rng = np.random.default_rng(0)
+    rows, intercept = model._predictor().rows()
+    for size in (1e-4, 1e-2, 1):
+        for _ in range(20):
+            other = Model.zeros(5, 3, np.float64)
+            step = size * rng.normal(size=3) * fit_intercept - 20 * np.isin(np.arange(3), absent) * fit_intercept
+            other.set_rows(rows + size * rng.normal(size=rows.shape) * (rng.uniform(size=rows.shape) < 0.3), intercept + step)
+            assert objective(other) > value - model.optimality_gap_
+    assert model.optimality_gap_ < 1e-7
+
+
+def test_the_model_without_weight_of_a_class_goes_on(make_data):
+    X, y = make_data(n_samples=600)
+    model = SoftmaxSGDClassifier(random_state=0).fit(X, y, np.where(y == 1, 0.0, 1.0))
+    np.testing.assert_allclose(model.to_logistic_regression().predict_proba(X), model.predict_proba(X), atol=1e-12)
+    for _ in range(3):
+        model.partial_fit(X, y)
+    assert model.score(X, y) > SoftmaxSGDClassifier(random_state=0).fit(X, y).score(X, y) - 0.03
+    model.set_params(warm_start=True).fit(X, y, np.where(y == 2, 0.0, 1.0))
+    assert model.classes_.tolist() == [0, 1, 2] and model.predict_proba(X)[:, 2].max() < 1e-8
+
+
+def test_rows_to_validate_on_need_a_class_that_counts(make_data):
+    X, y = make_data()
+    weight = np.where(y == 1, 0.0, 1.0)
+    model = quick("early stopping")
+    with pytest.raises(ValueError, match=r"y_val contains labels of which no row in y has a weight: \[1\]"):
+        model.fit(X, y, weight, X_val=X, y_val=y)
+    model.fit(X, y, weight, X_val=X, y_val=y, sample_weight_val=weight)
+    assert model.best_validation_score_ == max(model.validation_scores_)
 
 
 def test_validation_rows_of_weight_zero_are_absent(make_data, fitted):

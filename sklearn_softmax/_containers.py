@@ -1,0 +1,241 @@
+"""What users hand over in containers of others becomes NumPy arrays, without a loss; and what goes back to them.
+
+Labels above all: what NumPy makes of a list, of a mixed union or of a nullable column may be text or a float in which two labels
+are one.
+"""
+
+from collections.abc import Iterable
+from functools import wraps
+from numbers import Integral
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.utils import assert_all_finite, column_or_1d
+
+from ._compat import in_namespace_of
+
+__all__ = [
+    "as_array",
+    "as_numpy",
+    "columns_of",
+    "gives_namespace_of_X",
+    "in_one_type",
+    "in_type_of",
+    "joined_labels",
+    "labels",
+    "labels_of_iterable",
+    "values_of_frame",
+]
+
+CPU = 1  # in DLPack
+LARGE_INTEGERS = np.dtype(np.int64), np.dtype(np.uint64)
+ONE_TYPE = "Give all labels one type: integers, strings or booleans."
+
+
+def as_numpy(array, name):
+    """An array of a library of the array API as one of NumPy; whatever else as it is."""
+    if isinstance(array, np.ndarray) or not hasattr(type(array), "__dlpack_device__"):
+        return array
+    device = getattr(array, "device", "another device")
+    try:
+        if array.__dlpack_device__()[0] == CPU:
+            return np.asarray(array)
+    except (RuntimeError, TypeError, ValueError, BufferError) as error:
+        if str(device) in ("cpu", "CPU_DEVICE"):
+            raise ValueError(f"{name}, a {type(array).__name__}, can't become an array of NumPy: {error}") from error
+    raise ValueError(
+        f"{name} is a {type(array).__name__} on {device}, but SoftmaxSGDClassifier computes on the CPU: move it there first (in "
+        f"PyTorch {name}.cpu(), in CuPy {name}.get()), or pass an array of NumPy."
+    )
+
+
+def gives_namespace_of_X(method):
+    """A method of X whose result is in X's namespace if scikit-learn is configured so (``array_api_dispatch``)."""
+
+    @wraps(method)
+    def wrapper(self, X):
+        return in_namespace_of(X, method(self, as_numpy(X, "X")))
+
+    return wrapper
+
+
+# Labels --------------------------------------------------------------------------------------------------------------------
+
+
+def labels(y, name="y"):
+    """One label per row: an ndarray of shape (n,) of booleans, integers, whole floats, text, str objects or points in time.
+
+    Its labels are those that were handed over: where NumPy would have to change one it is an error, as is a missing one.
+    """
+    y = as_array(y, name)
+    if y.ndim == 2 and name == "y":
+        y = column_or_1d(y, warn=True)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(f"{name} should be a 1d array, got an array of shape {y.shape} instead.")
+    kind = y.dtype.kind
+    if kind in "biuU":
+        return y
+    if kind == "f":
+        assert_all_finite(y, input_name=name)
+        fractions = y[y != np.rint(y)]
+        if len(fractions):
+            raise ValueError(
+                f"Unknown label type: continuous. {name} has {fractions[0]}, but labels are classes. Maybe the target is one "
+                "of regression."
+            )
+    elif kind == "c":
+        raise ValueError(f"Complex data not supported: {name} has {y[:1].tolist()[0]!r}.")
+    elif kind in "mM":
+        if np.isnat(y).any():
+            raise ValueError(f"Input {name} contains NaN: {y[np.isnat(y)][0]!r}.")
+    elif kind == "O":
+        _check_objects(y, name)
+    else:
+        raise _bytes_error(name) if kind == "S" else ValueError(f"Unknown label type: {name} is of {y.dtype}. {ONE_TYPE}")
+    return y
+
+
+def labels_of_iterable(classes, name="classes"):
+    """`labels` that may come without an order: a set, the keys of a dict, a generator."""
+    classes = as_numpy(classes, name)
+    is_array = isinstance(classes, str | bytes | list | tuple) or hasattr(classes, "__array__") or issparse(classes)
+    return labels(list(classes) if isinstance(classes, Iterable) and not is_array else classes, name)
+
+
+def as_array(y, name="y"):
+    """An ndarray of the same labels: objects if NumPy would have to change some."""
+    if type(y) is np.ndarray:
+        return y
+    if np.ma.is_masked(y):
+        raise ValueError(f"Input {name} contains NaN: some of its labels are masked.")
+    if issparse(y):
+        raise TypeError(f"Sparse data was passed for {name}, but labels must be dense: {name}.toarray().")
+    if not isinstance(y, list | tuple):
+        array = np.asarray(as_numpy(y, name))
+        if array.ndim == 0:
+            raise ValueError(f"{name} should be a 1d array, got {type(y).__name__} instead: {y!r:.60}.")
+        return array
+    array = np.asarray(y)
+    if array.ndim != 1:
+        return array
+    types = set(map(type, y))
+    if array.dtype.kind in "US" and len(types) > 1 and not all(issubclass(one, str | bytes) for one in types):
+        return _objects(y)
+    if array.dtype.kind in "fO" and all(issubclass(one, Integral) for one in types):
+        return _integers(y)
+    if array.dtype.kind == "f" and any(
+        number != given for number, given in zip(array.tolist(), y) if isinstance(given, Integral)
+    ):
+        return _objects(y)
+    return array
+
+
+def _integers(y):
+    """Integers of Python, or of several types of NumPy, which has made floats of them."""
+    numbers = list(map(int, y))
+    for dtype in LARGE_INTEGERS:  # (NumPy 1 lets numbers that are too large wrap around)
+        if np.iinfo(dtype).min <= min(numbers, default=0) and max(numbers, default=0) <= np.iinfo(dtype).max:
+            return np.array(numbers, dtype=dtype)
+    return _objects(y)
+
+
+def _objects(y):
+    array = np.empty(len(y), dtype=object)
+    array[:] = y
+    return array
+
+
+def _check_objects(y, name):
+    types = set(map(type, y))
+    if all(issubclass(one, str) for one in types):
+        return
+    if any(issubclass(one, bytes) for one in types):
+        raise _bytes_error(name)
+    missing = [label for label in y if _is_missing(label)]
+    if missing:
+        raise ValueError(f"Input {name} contains NaN: {missing[0]!r} is no label. Leave such rows out.")
+    raise ValueError(
+        f"Unknown label type: unknown. {name} is of dtype object and has labels of "
+        f"{', '.join(sorted(one.__name__ for one in types))}. {ONE_TYPE}"
+    )
+
+
+def _is_missing(label):
+    return label is None or type(label).__name__ in ("NAType", "NaTType") or (isinstance(label, float) and label != label)
+
+
+def _bytes_error(name):
+    return TypeError(
+        "Support for labels represented as bytes is not supported. Convert the labels to a string or integer format, as by "
+        f"numpy.char.decode({name})."
+    )
+
+
+def in_type_of(labels, dtype):
+    """Labels in another dtype, and which of them it can hold: True, False or an array; the values of the others mean nothing."""
+    kinds = labels.dtype.kind + dtype.kind
+    if labels.dtype == dtype or kinds in ("UU", "MM", "mm", "OO"):
+        return labels, True
+    if kinds in ("OU", "UO"):  # objects are str
+        return labels.astype(kinds[1]), True
+    if not set(kinds) <= set("biuf"):
+        return labels, False
+    if np.can_cast(labels.dtype, dtype) and (kinds[0] == "f" or kinds[1] != "f"):
+        return labels.astype(dtype), True
+    if kinds[0] == "f" and kinds[1] in "iu":  # what a cast does beyond the range depends on the machine
+        fits = (labels >= np.iinfo(dtype).min) & (labels < float(np.iinfo(dtype).max) + 1)
+        converted = np.where(fits, labels, 0).astype(dtype)
+        return converted, fits & (converted == labels)
+    converted = labels.astype(dtype)
+    return converted, _survives(labels, converted)
+
+
+def _survives(labels, converted):
+    """Which labels are the same after a conversion: back again, and with the same sign."""
+    with np.errstate(invalid="ignore"):
+        return (converted.astype(labels.dtype) == labels) & ((labels < 0) == (converted < 0))
+
+
+def in_one_type(parts):
+    """Arrays of labels in the first of their types that has room for all, or in a larger one; None if no type has."""
+    dtypes = list(dict.fromkeys(part.dtype for part in parts))
+    kinds = {dtype.kind for dtype in dtypes}
+    if kinds <= {"U", "O"} or (len(kinds) == 1 and not kinds <= set("biuf")):
+        return parts
+    if not kinds <= set("biuf"):
+        return None
+    common = [np.result_type(*dtypes)] if "f" in kinds or np.result_type(*dtypes).kind != "f" else []
+    for dtype in dict.fromkeys([dtypes[0], *common, *LARGE_INTEGERS]):
+        converted = [in_type_of(part, dtype) for part in parts]
+        if all(np.all(is_exact) for _, is_exact in converted):
+            return [part for part, _ in converted]
+    return None
+
+
+def joined_labels(parts):
+    """One array of many, with the labels of all of them; of objects if no other type has room for all, which nobody takes."""
+    same = in_one_type(parts)
+    return np.concatenate([part.astype(object) for part in parts] if same is None else same)
+
+
+# Frames --------------------------------------------------------------------------------------------------------------------
+
+
+def columns_of(X):
+    """The names of the columns of a frame of pandas, polars or pyarrow, in the form that the frame has them; else None."""
+    if isinstance(X, np.ndarray) or issparse(X):
+        return None
+    return X.columns if hasattr(type(X), "iloc") else getattr(X, "column_names", getattr(X, "columns", None))
+
+
+def values_of_frame(X):
+    """The values of a frame if they are plain numbers, which scikit-learn takes as they are; else None."""
+    library = type(X).__module__.split(".")[0]
+    if library not in ("pandas", "polars", "pyarrow"):
+        return None
+    if library == "pandas" and not all(isinstance(dtype, np.dtype) for dtype in X.dtypes):
+        return None
+    values = X.to_numpy() if hasattr(type(X), "to_numpy") else np.asarray(X)
+    return values if values.ndim == 2 and values.dtype.kind in "fiu" else None
