@@ -29,6 +29,7 @@ from ._features import solver_coordinates, units_of_tol
 from ._layout import FLOATS
 from ._merge import merge
 from ._objective import Penalty
+from ._versions import HasPage
 
 try:
     import dask
@@ -302,7 +303,7 @@ def warn_if_parts_differ(counts, n_rows, classes):
 
 def frame_of(stream, settings, is_sparse, held_out_weight):
     """What all parts have to agree on, from the statistics of all rows."""
-    n_features, alpha = len(stream.scale), settings.alpha_at(stream.weight)
+    n_features, alpha = len(stream.scale), settings.alpha_of_fit(stream.weight, stream.clock.n_rows)
     no_rows = (csr_array if is_sparse else np.empty)((0, n_features), dtype=stream.dtype)
     spreads = stream.moments.spreads(stream.weight)
     coordinates = solver_coordinates(no_rows, spreads, stream.scale, alpha, settings.fit_intercept and not is_sparse)
@@ -317,7 +318,7 @@ def frame_of(stream, settings, is_sparse, held_out_weight):
     )
 
 
-class DaskSoftmaxSGDClassifier(BaseEstimator):
+class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
     """`SoftmaxSGDClassifier` for dask arrays and dataframes, whose rows stay where they are.
 
     The objective is that of `SoftmaxSGDClassifier` on all rows, and rounds of communication lead to its optimum, however the
