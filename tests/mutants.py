@@ -138,6 +138,17 @@ PYTHON = [
         "p = expit(scores)\n            return np.column_stack([1 - p, p])",
         "tests/test_classifier.py",
     ),
+    Mutant("_classifier.py", "copied._stream = self._stream.copy()", "pass", "tests/test_persistence.py -k checkpoint"),
+    Mutant("_classifier.py", "return float(average) - 1 if", "return float(average) if", "tests/test_classifier.py -k averaging"),
+    Mutant("_classifier.py", "1 if deviation is None else deviation", "1", "tests/test_classifier.py -k importances"),
+    Mutant(
+        "_state.py", "if isinstance(value, np.memmap) else value", "if False else value", "tests/test_persistence.py -k mapped"
+    ),
+    Mutant("_state.py", "view.flags.writeable = False", "pass", "tests/test_classifier.py -k in_place"),
+    Mutant("_validation.py", "(expected and array.shape != expected)", "False", "tests/test_classifier.py -k are_none"),
+    Mutant("_solver.py", "weight * LIGHT < n_samples", "False", "tests/test_ecosystem.py -k weights"),
+    Mutant("_interrupt.py", "return True\n        frame", "return False\n        frame", "tests/test_ecosystem.py -k ctrl_c"),
+    Mutant("onnx.py", "np.array([0.5 if", "np.array([1.0 if", "tests/test_handover.py -k onnx"),
     Mutant("_interrupt.py", "if self.arrived:", "if False:", "tests/test_faults.py"),
     Mutant("_schedule.py", "t**power_t", "t", "tests/test_schedule.py"),
 ]
