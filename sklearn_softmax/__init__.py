@@ -14,8 +14,13 @@ from ._batches import fit_batches
 from ._classifier import SoftmaxSGDClassifier
 from ._display import LossCurveDisplay
 from ._merge import merge
-from ._versions import __version__, show_versions, use_wanted_instruction_set
+from ._versions import __version__, show_versions
+from ._versions import use_wanted_instruction_set as _use_wanted_instruction_set
 
-use_wanted_instruction_set()
+_use_wanted_instruction_set()
 
 __all__ = ["LossCurveDisplay", "SoftmaxSGDClassifier", "__version__", "fit_batches", "merge", "show_versions"]
+
+
+def __dir__():
+    return [*__all__, *({"dask", "onnx"} & globals().keys())]  # what is public; of the modules, those that are imported

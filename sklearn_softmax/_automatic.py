@@ -367,6 +367,14 @@ class Stream:
         """Total weight of the rows in which each feature is not zero."""
         return self.moments.weight
 
+    @property
+    def deviation(self):
+        """The standard deviation of each feature over all rows; None if it is not known."""
+        if self.weight > 0 and not self.moments.weight.any() and self.clock.n_rows == 0:
+            return None
+        _, active_deviation, _, share = self.moments.spreads(max(self.weight, TINY))
+        return active_deviation * np.sqrt(share)
+
     def sums_of_squares(self, about_mean):
         """Of each feature, over all rows."""
         total = max(self.weight, TINY)
@@ -421,8 +429,14 @@ class Stream:
         )
 
     def __getstate__(self):
-        # what follows from the iterates is not stored
-        return vars(self) | ({} if self.iterates is None else {"original": None})
+        # what belongs to the iterates, or follows from them, is not stored beside them
+        of_iterates = ("moments", "clock", "original") if self.iterates is not None else ()
+        return vars(self) | dict.fromkeys(of_iterates)
+
+    def __setstate__(self, state):
+        vars(self).update(state)
+        if self.iterates is not None:
+            self._go_on_with(self.iterates)
 
     def trainable(self, settings):
         """This stream, in memory that kernels can write to, with its own clock."""

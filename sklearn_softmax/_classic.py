@@ -96,6 +96,10 @@ class Stream:
         return np.zeros(len(self.model.weights))
 
     @property
+    def deviation(self):
+        """The standard deviation of each feature: None, since nothing is known of it."""
+
+    @property
     def weight_of_features(self):
         """Total weight of the rows in which each feature is not zero: of all rows, since nothing is known of it."""
         return np.full(len(self.model.weights), self.weight)
@@ -212,7 +216,7 @@ class _Sweeper:
             if not kept.all():
                 self._warn_of_rows_left_out(np.sum(~kept))
                 order, t, eta, alpha = order[kept], t[kept], eta[kept], alpha[kept]
-        average_from = len(order) if settings.average is None else int(np.searchsorted(t, settings.average))
+        average_from = len(order) if settings.average is None else int(np.searchsorted(t, 1 + settings.average))
         for division in range(MOST_DIVISIONS + 1):
             loss, n_visited = kernels.sweep(
                 *kernel_rows(self.problem.X),

@@ -12,14 +12,14 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import _absent, _handover, _solver, _validation
+from . import _absent, _handover, _solver, _state, _validation
 from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
 from ._containers import gives_namespace_of_X
 from ._interrupt import held_interrupt
 from ._layout import FLOATS, Model
 from ._matrix import raw_prediction
 from ._schedule import SCHEDULES
-from ._versions import __version__, warn_of_other_version
+from ._versions import HasPage, __version__, warn_of_other_version
 
 __all__ = ["SoftmaxSGDClassifier"]
 
@@ -36,12 +36,30 @@ class Shown(NamedTuple):
     replaces: bool  # training goes on from them
 
 
+class _OnlyAfterFit:
+    """Stands where `fit` puts an attribute, and says why there is none. (It is not asked if there is one.)"""
+
+    def __set_name__(self, owner, name):
+        self.name = name
+
+    def __get__(self, estimator, owner=None):
+        if estimator is None:
+            return self
+        which = f"this {type(estimator).__name__} has no {self.name}"
+        if not hasattr(estimator, "_stream"):
+            raise AttributeError(f"{which} before it is fitted")
+        raise AttributeError(
+            f"{which} after partial_fit or for assigned coefficients, only after fit. What a stream says of itself is "
+            "progressive_loss_ and recent_progressive_loss_."
+        )
+
+
 def _numbers_of_added(known_classes, classes):
     """The numbers, from small to large, of those of the sorted `classes` that are not known."""
     return np.flatnonzero(~np.isin(classes, known_classes))
 
 
-class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) regression by per-example stochastic gradient descent.
 
     The model is ``P(y = a | x) = softmax(W x + b)_a``, and what is minimised is
@@ -60,7 +78,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     ----------
     alpha : float or "1/n_samples", default="1/n_samples"
         Strength of the penalty. "1/n_samples" is 1 / S, the strength of ``LogisticRegression(C=1)``; in `partial_fit` S is the
-        total weight seen so far. 0 means no penalty. The intercept is never penalised.
+        total weight seen so far. 0 means no penalty. The intercept is never penalised. Give a number if the weights are on a
+        scale of their own: those of AdaBoost add up to 1, and 1 / S is then 1, which `fit` warns of.
 
     l1_ratio : float, default=0.0
         Share of L1 in the penalty, from 0 (L2) to 1 (L1, which makes coefficients exactly zero).
@@ -143,7 +162,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         that are passed later are added, too.
 
     warm_start : bool, default=False
-        Whether `fit` starts from the model that the last `fit` or `partial_fit` left, with the clock set back.
+        Whether `fit` starts from the model that the last `fit` or `partial_fit` left, or that was assigned, with the clock set
+        back. With "auto" the first epoch from a given model only reads: `max_iter` has to be 2 or more to change it.
 
     random_state : int, RandomState instance or None, default=None
         For shuffling and for the split of `early_stopping`.
@@ -157,10 +177,14 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         The labels, sorted. Only one, whose probability is 1, if a stream that adds classes has met no other yet.
 
     coef_ : ndarray of shape (n_classes, n_features) or (1, n_features)
-        Coefficients; one row if there are two classes, as in `LogisticRegression`. float32 if X was, else float64.
+        Coefficients; one row if there are two classes, as in `LogisticRegression`. float32 if X was, else float64. The array
+        is read-only, and so is `intercept_`. To change the model assign a whole array, of the same shape and with finite
+        numbers: predictions and training go on from a copy of it. Before `fit`, assign `coef_`, `classes_` and, if you like,
+        `intercept_`: the model then counts for 1000 rows, as one of `from_logistic_regression` does, and `fit` goes on from
+        it with `warm_start`.
 
     intercept_ : ndarray of shape (n_classes,) or (1,)
-        Intercepts. (They can be replaced, as `coef_` can, but not changed in place.)
+        Intercepts. They can be replaced, as `coef_` can.
 
     n_iter_ : int
         Number of epochs.
@@ -177,6 +201,14 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     scale_ : ndarray of shape (n_features,)
         The penalty's scale v_j of each feature; 1 without `standardize`. 0 as long as it is not known, which is so after
         `from_logistic_regression` without X.
+
+    feature_importances_ : ndarray of shape (n_features,)
+        What each feature moves: the length of its column of `coef_`, times the standard deviation of the feature over all
+        rows. The unit of a column changes nothing. Where no deviation is known, which is so with the classic schedules and
+        after `from_logistic_regression` without X, the length of the column.
+
+    penalty : {"l1", "l2", "elasticnet"} or None
+        What `alpha` and `l1_ratio` say, in one word, for tools that ask for it. Read-only.
 
     optimality_gap_ : float
         An upper bound, in nats per example, of how far the objective of the fitted model is above its minimum. Only after
@@ -310,17 +342,36 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         tags.input_tags.sparse = True
         return tags
 
+    # What a stored model consists of is described in _state.py.
+
     def __getstate__(self):
         state = super().__getstate__().copy()
         for checked_last in ("_last_settings", "_last_columns"):
             state.pop(checked_last, None)
+        if "_stream" in state:
+            state["_stream"] = _state.state_of(self._stream)
+        if state.get("_shown") is not None:
+            state["_shown"] = {name: _state.state_of(part) for name, part in self._shown._asdict().items()}
         state[VERSION] = __version__
         return state
 
     def __setstate__(self, state):
         state = dict(state)
         warn_of_other_version(type(self).__name__, state.pop(VERSION, "(unknown)"))
+        if "_stream" in state:
+            state["_stream"] = _state.stream_of(state["_stream"])
+        if state.get("_shown") is not None:
+            shown = {name: _state.coefficients_of(part) for name, part in state["_shown"].items()}
+            state["_shown"] = Shown(**shown)
         super().__setstate__(state)
+
+    def __copy__(self):
+        """A copy that training the other does not change; parameters are shared."""
+        copied = type(self).__new__(type(self))
+        vars(copied).update(vars(self))
+        if hasattr(self, "_stream"):
+            copied._stream = self._stream.copy()
+        return copied
 
     def __sklearn_is_fitted__(self):
         return hasattr(self, "_stream")
@@ -365,9 +416,16 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         ConvergenceWarning
             If `max_iter` is reached, with a bound of the distance from the optimum; or if steps had to be shortened because the
             model overflowed.
+        UserWarning
+            If alpha is "1/n_samples" and the weights are, on average, less than 0.1; or if Ctrl-C ended it.
 
         Notes
         -----
+        Ctrl-C ends `fit` after the sweep over the rows that it interrupts, with the model of the last complete epoch and a
+        warning. A second Ctrl-C, while `fit` makes ready what it has, ends it with KeyboardInterrupt, and the estimator is as
+        it was before. So does the first one if a tool of scikit-learn other than a pipeline has called `fit`: a search or an
+        ensemble ends as well, since a model that is trained by half has no place in it.
+
         Callbacks that were set with ``set_callbacks`` (scikit-learn >= 1.9, experimental there) are told of each epoch, with the
         model at its end, and stop `fit` as its own rules do if one of them returns True. A step of Newton's method takes several
         epochs: there is a model after the last of them. `partial_fit` has no callbacks. They are stored with the estimator;
@@ -376,6 +434,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         callbacks = FitCallbacks(self, self.max_iter)  # out here: on an error they are still torn down
         with self._unchanged_on_error():
             X_given, y_given = X, y
+            if self.warm_start:
+                self._check_nothing_is_given_by_half()
             goes_on = self.warm_start and hasattr(self, "_stream")
             X, y = _validation.checked_X_y(self, X, y, dtype=self._dtype() if goes_on else FLOATS, reset=not goes_on)
             settings = self._settings()
@@ -450,6 +510,8 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         """
         with held_interrupt(), self._unchanged_on_error():
             is_first = not hasattr(self, "_stream")
+            if is_first:
+                self._check_nothing_is_given_by_half()
             settings = self._checked_settings()
             before = None if is_first else self.classes_
             known = _validation.checked_classes(self, classes, before)
@@ -510,16 +572,20 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         )
 
     def _average_from(self):
-        """The time at which averaging begins, or None."""
+        """The total weight of the rows before averaging begins, or None. An int is a time, and the time of the first row is 1."""
         average = self.learning_rate == "auto" if self.average == "auto" else self.average
-        return float(average) - (average is True) if average else None
+        return float(average) - 1 if average else None
 
     @contextmanager
     def _unchanged_on_error(self):
-        """Attributes as they were if anything is raised. (Arrays are changed in place only after all that can fail.)"""
+        """Attributes as they were if anything is raised. (Arrays are changed in place only after all that can fail.)
+
+        What is so small that it becomes 0 is no error, whatever NumPy is told to do about it.
+        """
         before = dict(vars(self))
         try:
-            yield
+            with np.errstate(under="ignore"):
+                yield
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -528,7 +594,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     @staticmethod
     def _attributes(stream, alpha, classes, **more):
         """What makes an estimator a fitted one."""
-        return dict(_stream=stream, _shown=None, classes_=classes, t_=1.0 + stream.weight, alpha_=alpha, **more)
+        return dict(_stream=stream, _shown=None, _given={}, classes_=classes, t_=1.0 + stream.weight, alpha_=alpha, **more)
 
     def _dtype(self):
         """Of the coefficients."""
@@ -558,35 +624,98 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
             raise AttributeError(f"this {type(self).__name__} has no {name} before it is fitted")
         return self._stream
 
-    # coef_, intercept_ and scale_ follow from the stream when somebody asks, and not in each partial_fit of one row.
+    # coef_, intercept_ and scale_ follow from the stream when somebody asks, and not in each partial_fit of one row. What is
+    # shown is read-only: a change could only be lost in the next call that learns. What is assigned is checked and copied.
 
     @property
     def coef_(self):
+        if "coef" in vars(self).get("_given", ()):
+            return _state.read_only(self._given["coef"])
         stream = self._attribute("coef_")
-        if self._shown is not None:
-            return self._shown.coef
-        coef = stream.predictor().coef
-        if not stream.is_bare:  # a change would be lost in the next partial_fit
-            coef.flags.writeable = False
-        return coef
+        return _state.read_only(stream.predictor().coef if self._shown is None else self._shown.coef)
 
     @coef_.setter
     def coef_(self, coef):
-        coef = coef if issparse(coef) else np.asarray(coef)
-        self._shown = Shown(coef if coef.dtype in FLOATS else coef.astype(np.float64), self.intercept_, replaces=True)
+        self._assign(coef=coef)
 
     @property
     def intercept_(self):
+        if "intercept" in vars(self).get("_given", ()):
+            return _state.read_only(self._given["intercept"])
         stream = self._attribute("intercept_")
-        if self._shown is not None:
-            return self._shown.intercept
-        intercept = stream.predictor().public_intercept()
-        intercept.flags.writeable = False
-        return intercept
+        return _state.read_only(stream.predictor().public_intercept() if self._shown is None else self._shown.intercept)
 
     @intercept_.setter
     def intercept_(self, intercept):
-        self._shown = Shown(self.coef_, np.asarray(intercept), replaces=True)
+        self._assign(intercept=intercept)
+
+    @property
+    def classes_(self):
+        if "classes_" not in vars(self):
+            raise AttributeError(f"this {type(self).__name__} has no classes_ before it is fitted")
+        return vars(self)["classes_"]
+
+    @classes_.setter
+    def classes_(self, classes):
+        n_classes = len(self._stream.class_counts) if hasattr(self, "_stream") else None
+        with self._unchanged_on_error():
+            vars(self)["classes_"] = _validation.assigned_classes(classes, n_classes)
+            self._begin_with_given()
+
+    def _assign(self, **given):
+        """Replace the coefficients, the intercepts or both."""
+        if not hasattr(self, "_stream"):
+            given = {name: _validation.assigned_coefficients(value, name) for name, value in given.items()}
+            with self._unchanged_on_error():
+                self._given = vars(self).get("_given", {}) | given
+                self._begin_with_given()
+            return
+        shape = (len(self.intercept_), self.n_features_in_)
+        now = {"coef": self.coef_, "intercept": self.intercept_}
+        now |= {name: _validation.assigned_coefficients(value, name, shape) for name, value in given.items()}
+        self._shown = Shown(now["coef"], now["intercept"].astype(now["coef"].dtype), replaces=True)
+        vars(self).pop("optimality_gap_", None)  # it was that of another model
+
+    def _begin_with_given(self):
+        """Be a fitted estimator if all is there that makes a model: its coefficients and its classes."""
+        given = vars(self).get("_given", {})
+        if "coef" not in given or "classes_" not in vars(self):
+            return
+        classes, n_features = self.classes_, given["coef"].shape[1]
+        shape = (1 if len(classes) == 2 else len(classes), n_features)
+        coef, intercept = given["coef"], given.get("intercept", np.zeros(shape[0]))
+        for name, value in (("coef", coef), ("intercept", intercept)):
+            _validation.assigned_coefficients(value, name, shape)
+        settings = self._checked_settings()
+        stream = _solver.stream_with(settings, Model.from_public(coef, intercept, len(classes)), float(DEFAULT_N_SAMPLES))
+        alpha = settings.alpha_at(stream.weight)
+        vars(self).update(self._attributes(stream, alpha, classes, n_iter_=0, n_features_in_=n_features))
+
+    def _check_nothing_is_given_by_half(self):
+        if not hasattr(self, "_stream") and hasattr(self, "_given"):
+            missing = "classes_" if "coef" in self._given else "coef_"
+            raise ValueError(
+                f"{missing} is missing: before the first fit, coef_ and classes_ have to be assigned together for training to go "
+                "on from them (and intercept_, if it is not 0). Assign it, or use a new estimator to start from nothing."
+            )
+
+    @property
+    def feature_importances_(self):
+        deviation = self._attribute("feature_importances_").deviation
+        coef = self.coef_.toarray() if issparse(self.coef_) else self.coef_
+        with np.errstate(under="ignore"):
+            return np.linalg.norm(coef * np.float64(1 if deviation is None else deviation), axis=0)
+
+    @property
+    def penalty(self):
+        if self.alpha == 0:
+            return None
+        return {0: "l2", 1: "l1"}.get(self.l1_ratio, "elasticnet")
+
+    optimality_gap_ = _OnlyAfterFit()
+    loss_curve_ = _OnlyAfterFit()
+    validation_scores_ = _OnlyAfterFit()
+    best_validation_score_ = _OnlyAfterFit()
 
     @property
     def scale_(self):
@@ -611,9 +740,10 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         if not hasattr(self, "_stream"):
             check_is_fitted(self)  # which takes its time to say no more than that
         X = _validation.checked_X(self, X, dtype=self._dtype(), reset=False)
-        if self._shown is None:
-            return raw_prediction(*self._stream.rows_and_predictor(X))
-        return raw_prediction(X, self._predictor())
+        with np.errstate(under="ignore"):
+            if self._shown is None:
+                return raw_prediction(*self._stream.rows_and_predictor(X))
+            return raw_prediction(X, self._predictor())
 
     @gives_namespace_of_X
     def decision_function(self, X):
@@ -653,10 +783,10 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self.decision_function(X)
         if scores.ndim == 1:
             return expit(np.column_stack([-scores, scores]))
-        with np.errstate(over="ignore"):  # a difference of two scores may be -inf, whose exp is right
+        with np.errstate(over="ignore", under="ignore"):  # a difference of two scores may be -inf, whose exp is right
             proba = np.exp(scores - scores.max(axis=1, keepdims=True).astype(np.float64))
-        proba /= proba.sum(axis=1, keepdims=True)
-        return proba.astype(scores.dtype, copy=False)
+            proba /= proba.sum(axis=1, keepdims=True)
+            return proba.astype(scores.dtype, copy=False)
 
     @gives_namespace_of_X
     def predict_log_proba(self, X):
@@ -675,7 +805,7 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
         scores = self.decision_function(X)
         if scores.ndim == 1:
             return log_expit(np.column_stack([-scores, scores]))
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", under="ignore"):
             log_proba = log_softmax(scores.astype(np.float64), axis=1).astype(scores.dtype)
         return np.maximum(log_proba, np.finfo(scores.dtype).min)
 

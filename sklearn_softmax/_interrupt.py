@@ -1,8 +1,13 @@
-"""Ctrl-C that waits."""
+"""Ctrl-C: where it waits, and whom it ends."""
+
+import sys
 
 from ._compat import SIGINT, getsignal, signal
 
-__all__ = ["held_interrupt"]
+__all__ = ["held_interrupt", "is_called_by_a_tool"]
+
+# Modules of scikit-learn through which somebody fits this one estimator: `fit` is wrapped, or the last step of a pipeline.
+OF_ONE_FIT = ("sklearn.base", "sklearn.pipeline", "sklearn.utils", "sklearn.callback")
 
 
 class held_interrupt:
@@ -27,3 +32,14 @@ class held_interrupt:
 
     def _hold(self, *signal_and_frame):
         self.arrived = signal_and_frame
+
+
+def is_called_by_a_tool():
+    """Whether a tool of scikit-learn called `fit`: a search, an ensemble, a curve. Its user never sees the single models."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if module.startswith("sklearn.") and not module.startswith(OF_ONE_FIT):
+            return True
+        frame = frame.f_back
+    return False

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _automatic, _classic
 from ._certificate import optimality_gap
 from ._columns import columns_in_use, gathered, gathered_model
+from ._interrupt import is_called_by_a_tool
 from ._objective import Objective
 
 __all__ = ["NoProgress", "Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
@@ -23,6 +24,10 @@ __all__ = ["NoProgress", "Settings", "Solution", "advance", "fit", "new_stream",
 
 # A penalty that a small total weight makes; with more, coefficients are 0 just the same.
 LARGEST_ALPHA = 1e15
+
+
+# Rows that count for less than 1 / this of a row, on average, are hardly meant so.
+LIGHT = 10
 
 
 class Settings(NamedTuple):
@@ -35,7 +40,7 @@ class Settings(NamedTuple):
     learning_rate: str
     eta0: float | None
     power_t: float
-    average: float | None  # None: no averaging; else the time at which it begins
+    average: float | None  # None: no averaging; else the weight of the rows before it begins
     variance_reduction: bool
     max_iter: int
     tol: float | None
@@ -46,6 +51,18 @@ class Settings(NamedTuple):
     def alpha_at(self, weight):
         """The penalty's strength after a total weight (a number or an array)."""
         return 1 / np.maximum(weight, 1 / LARGEST_ALPHA) if self.alpha is None else self.alpha
+
+    def alpha_of_fit(self, weight, n_samples):
+        """The same for rows that are all there; warns if nobody can have meant it."""
+        alpha = self.alpha_at(weight)
+        if self.alpha is None and weight * LIGHT < n_samples:
+            warnings.warn(
+                f"The weights of {n_samples} rows add up to {weight:.3g}, so that alpha='1/n_samples', which is 1 over that "
+                f"sum, is {alpha:.3g}: a strong penalty. If the weights are on a scale of their own, as those of AdaBoost "
+                f"are, give alpha as a number (1 over the number of rows is {1 / n_samples:.3g}), or divide them by their mean.",
+                stacklevel=2,
+            )
+        return alpha
 
 
 @dataclass
@@ -180,7 +197,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     Solution
     """
     watcher = watcher or Unwatched()
-    alpha = settings.alpha_at(float(problem.sample_weight.sum()))
+    alpha = settings.alpha_of_fit(float(problem.sample_weight.sum()), problem.n_samples)
     solution = Solution(alpha)
     n_features, columns = problem.X.shape[1], columns_in_use(problem.X, start)
     if columns is not None:
@@ -231,6 +248,8 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
                 progress, watches=validation is not None, most_passes=settings.max_iter - solution.n_iter, end_of_pass=end_of_pass
             )
     except KeyboardInterrupt:
+        if is_called_by_a_tool():
+            raise
         warnings.warn("Training interrupted by user: the model is that of the last complete epoch.", stacklevel=2)
         verdict = True
 

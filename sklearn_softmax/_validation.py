@@ -12,12 +12,15 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import validate_data
 
 from . import kernels
+from ._compat import uses_sparse_arrays
 from ._containers import as_numpy, columns_of, in_one_type, in_type_of, labels, labels_of_iterable, values_of_frame
 from ._layout import FLOATS
 from ._matrix import kernel_rows
 
 __all__ = [
     "Problem",
+    "assigned_classes",
+    "assigned_coefficients",
     "checked_X",
     "checked_X_y",
     "checked_classes",
@@ -443,3 +446,40 @@ def _running_balance(y, weight, counts):
     is_new[order[np.unique(first)]] = counts[y[order[np.unique(first)]]] == 0
     n_classes = (counts > 0).sum() + np.cumsum(is_new)
     return total / (n_classes * own)
+
+
+def assigned_coefficients(value, name, shape=None):
+    """A copy of what somebody assigns to `coef_` or `intercept_`: real, finite and of the right shape; dense or CSR.
+
+    Parameters
+    ----------
+    value : array-like or sparse
+    name : {"coef", "intercept"}
+    shape : tuple of (n_rows, n_features) or None
+        Of `coef_`. None: any.
+    """
+    n_axes = 2 if name == "coef" else 1
+    expected = shape and shape[:n_axes]
+    array = value if issparse(value) and name == "coef" else np.asarray(value)
+    if array.dtype.kind not in "iuf":
+        raise ValueError(f"{name}_ is assigned an array of {array.dtype}, expected real numbers.")
+    if array.ndim != n_axes or (expected and array.shape != expected):
+        wanted = str(expected) if expected else f"{n_axes} axes"
+        of_two = " of two classes, for classes_[1]" if expected and expected[0] == 1 else ""
+        raise ValueError(f"{name}_ is assigned an array of shape {array.shape}, expected {wanted}{of_two}.")
+    array = array.astype(array.dtype if array.dtype in FLOATS else np.float64)
+    if issparse(array):
+        array = (csr_array if uses_sparse_arrays() else csr_matrix)(array) if shape else array.toarray()
+    if not np.isfinite(array.data if issparse(array) else array).all():
+        raise ValueError(f"{name}_ is assigned numbers that are NaN or infinite: assign finite ones.")
+    return array
+
+
+def assigned_classes(classes, n_classes=None):
+    """What somebody assigns to `classes_`: different labels, sorted, and `n_classes` of them unless that is None."""
+    classes = np.array(classes)
+    if classes.ndim != 1 or len(classes) < 1 or not np.array_equal(np.unique(classes), classes):
+        raise ValueError(f"classes_={classes} must be different labels in sorted order. Sort them, and the rows of coef_.")
+    if n_classes is not None and len(classes) != n_classes:
+        raise ValueError(f"classes_={classes} are {len(classes)} labels, but the model has {n_classes} classes.")
+    return classes

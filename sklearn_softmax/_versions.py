@@ -3,13 +3,14 @@
 import os
 import platform
 import warnings
-from importlib.metadata import version
+from functools import lru_cache
+from importlib.metadata import metadata, version
 
 from sklearn.exceptions import InconsistentVersionWarning
 
 from . import kernels
 
-__all__ = ["__version__", "show_versions", "use_wanted_instruction_set", "warn_of_other_version"]
+__all__ = ["HasPage", "__version__", "show_versions", "use_wanted_instruction_set", "warn_of_other_version"]
 
 __version__ = version("sklearn_softmax")
 VARIABLE = "SKLEARN_SOFTMAX_INSTRUCTION_SET"
@@ -33,6 +34,27 @@ def warn_of_other_version(estimator_name, stored):
     """Warn of a model that was stored by another version than this one."""
     if stored != __version__:
         warnings.warn(_OtherVersionWarning(estimator_name, stored), stacklevel=3)
+
+
+@lru_cache
+def address_of_pages():
+    """Where the documentation is, with a slash at the end, or "": "Documentation" in [project.urls] of pyproject.toml."""
+    urls = (entry.split(", ") for entry in metadata("sklearn_softmax").get_all("Project-URL", []))
+    address = dict(urls).get("Documentation", "")
+    return address and address.rstrip("/") + "/"
+
+
+class HasPage:
+    """For estimators: notebooks link to its page, and show what it says of parameters, once there are pages."""
+
+    _doc_link_module = "sklearn_softmax"
+
+    @property
+    def _doc_link_template(self):
+        return address_of_pages() + "generated/{estimator_module}.{estimator_name}.html"
+
+    def _get_doc_link(self):
+        return super()._get_doc_link() if address_of_pages() else ""
 
 
 def use_wanted_instruction_set():

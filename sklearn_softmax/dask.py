@@ -31,6 +31,7 @@ from ._layout import FLOATS
 from ._matrix import inverse_or_zero
 from ._merge import merge
 from ._objective import Penalty
+from ._versions import HasPage
 
 try:
     import dask
@@ -325,7 +326,7 @@ def setting_of(stream, settings, is_sparse, held_out_weight, class_weights):
     )
 
 
-class DaskSoftmaxSGDClassifier(BaseEstimator):
+class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
     """`SoftmaxSGDClassifier` for dask arrays and dataframes, whose rows stay where they are.
 
     The objective is that of `SoftmaxSGDClassifier` on all rows, and rounds of communication lead to its optimum, however the
@@ -601,7 +602,7 @@ class DaskSoftmaxSGDClassifier(BaseEstimator):
         merged = cluster.gather(cluster.submit(merge, cluster.each(one_pass, parts, estimator, classes[is_present])))
         stream = merged._own_stream()
         settings = estimator._checked_settings()
-        alpha = settings.alpha_at(stream.weight)
+        alpha = settings.alpha_of_fit(stream.weight, stream.clock.n_rows)
         settings_of_present = _absent.settings_of_present(settings, alpha, is_present)
         class_weights = None if estimator.class_weight is None else np.array(list(estimator.class_weight.values()))[is_present]
         setting = setting_of(stream, settings_of_present, common.is_sparse, held_out_weight, class_weights)

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import itertools
 import pickle
 import re
 import tracemalloc
@@ -13,6 +14,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 
 import sklearn_softmax
@@ -658,9 +660,220 @@ def test_coefficients_that_a_user_replaces_are_used(make_data):
     assert np.abs(classifier.partial_fit(X[:1], y[:1]).intercept_ - [0, 5, 0]).max() < 2
 
 
-def test_coefficients_that_a_user_changes_in_place_are_used(make_data):
-    X, y = make_data(2)
+HISTORIES = {
+    "fit": lambda X, y: quick().fit(X, y),
+    "stream": lambda X, y: quick().partial_fit(X, y, np.unique(y)),
+    "sparse stream": lambda X, y: quick().partial_fit(sp.csr_array(X), y, np.unique(y)),
+    "classic": lambda X, y: quick(learning_rate="constant").fit(X, y),
+    "classic stream": lambda X, y: quick(learning_rate="constant").partial_fit(X, y, np.unique(y)),
+}
+
+
+@pytest.mark.parametrize("history", HISTORIES)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_coefficients_are_changed_as_a_whole_and_not_in_place(history, n_classes, make_data, fitted):
+    X, y = make_data(n_classes)
+    classifier = HISTORIES[history](X, y)
+    before = fitted(classifier)
+    for name in ("coef_", "intercept_"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(classifier, name)[0] = 1
+        with pytest.raises(ValueError, match="read-only"):
+            exec(f"classifier.{name} *= 2")
+    assert fitted(classifier) == before
+    coef, intercept = np.full_like(classifier.coef_, 0.5), np.arange(len(classifier.intercept_))
+    classifier.coef_ = coef
+    classifier.intercept_ = intercept
+    coef[:], intercept[:] = 7, 7  # what was assigned is not what the model keeps
+    assert (classifier.coef_ == 0.5).all() and classifier.intercept_.tolist() == list(range(len(intercept)))
+    with pytest.raises(ValueError, match="read-only"):
+        classifier.coef_[0, 0] = 1
+    assert np.abs(classifier.partial_fit(X[:1], y[:1]).coef_ - 0.5).max() < 0.5
+
+
+@pytest.mark.parametrize("value", [0.0, 1.5])
+def test_sparse_coefficients_are_read_only_too(value, make_data):
+    classifier = quick(l1_ratio=1.0, alpha=0.05).fit(*make_data()).sparsify()
+    with pytest.raises(ValueError, match="read-only"):
+        classifier.coef_.data[0] = value
+
+
+NOT_COEFFICIENTS = {
+    "one row": (np.zeros((1, 5)), r"shape \(1, 5\), expected \(3, 5\)"),
+    "a row more": (np.zeros((4, 5)), r"expected \(3, 5\)"),
+    "a column less": (np.zeros((3, 4)), r"expected \(3, 5\)"),
+    "the transpose": (np.zeros((5, 3)), r"expected \(3, 5\)"),
+    "flat": (np.zeros(15), r"expected \(3, 5\)"),
+    "a number": (0.0, r"expected \(3, 5\)"),
+    "NaN": (np.full((3, 5), np.nan), "NaN or infinite"),
+    "inf": (np.full((3, 5), np.inf), "NaN or infinite"),
+    "sparse inf": (sp.csr_array(np.full((3, 5), np.inf)), "NaN or infinite"),
+    "sparse, one row": (sp.csr_array((1, 5)), r"expected \(3, 5\)"),
+    "complex": (np.zeros((3, 5), complex), "complex128, expected real numbers"),
+    "text": (np.full((3, 5), "a"), "expected real numbers"),
+    "None": (None, "object, expected real numbers"),
+}
+
+
+@pytest.mark.parametrize("history", ["fit", "stream"])
+@pytest.mark.parametrize("what", NOT_COEFFICIENTS)
+def test_coefficients_that_are_none_are_refused(what, history, make_data, fitted):
+    classifier = HISTORIES[history](*make_data())
+    before = fitted(classifier)
+    value, message = NOT_COEFFICIENTS[what]
+    with pytest.raises(ValueError, match=message):
+        classifier.coef_ = value
+    assert fitted(classifier) == before
+
+
+@pytest.mark.parametrize("value", [np.zeros(1), np.zeros(4), np.zeros((3, 1)), 0.0, [0, np.nan, 0], [1j, 0, 0], ["a", "b", "c"]])
+def test_intercepts_that_are_none_are_refused(value, make_data, fitted):
+    classifier = quick().fit(*make_data())
+    before = fitted(classifier)
+    with pytest.raises(ValueError, match="intercept_ is assigned"):
+        classifier.intercept_ = value
+    assert fitted(classifier) == before
+
+
+@pytest.mark.parametrize("value", [[0, 1], [2, 1, 0], [0, 0, 1], [[0, 1, 2]], [0, 1, 2, 3]])
+def test_classes_that_are_none_are_refused(value, make_data):
+    classifier = quick().fit(*make_data())
+    with pytest.raises(ValueError, match="classes_="):
+        classifier.classes_ = value
+    classifier.classes_ = ["a", "b", "c"]
+    assert set(classifier.predict(make_data()[0])) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_intercepts_have_the_dtype_of_the_coefficients(dtype, make_data):
+    X, y = make_data()
+    classifier = quick().fit(X.astype(dtype), y)
+    classifier.intercept_ = [1, 2, 3]
+    assert classifier.intercept_.dtype == classifier.coef_.dtype == dtype
+    classifier.coef_ = np.ones((3, 5), dtype=int)
+    assert classifier.intercept_.dtype == classifier.coef_.dtype == np.float64
+
+
+GIVEN = ("coef_", "intercept_", "classes_")
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(GIVEN)))
+@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant", "eta0": 0.01}])
+def test_a_model_can_be_assigned_before_fit(order, params, make_data, fitted):
+    X, y = make_data()
+    lr = LogisticRegression().fit(X, np.array(["a", "b", "c"])[y])
+    classifier = quick(warm_start=True, **params)
+    for name in order:
+        setattr(classifier, name, getattr(lr, name))
+        np.testing.assert_array_equal(getattr(classifier, name), getattr(lr, name))
+    np.testing.assert_allclose(classifier.predict_proba(X), lr.predict_proba(X), rtol=1e-12)
+    assert classifier.n_features_in_ == 5 and classifier.t_ == 1001
+    for again in (copy.deepcopy(classifier), COPIES["pickle"](classifier)):
+        assert fitted(again) == fitted(classifier)
+    other = SoftmaxSGDClassifier.from_logistic_regression(lr, **classifier.get_params())
+    for train in ("partial_fit", "fit"):
+        one, two = (getattr(copy.deepcopy(model), train)(X, lr.predict(X)) for model in (classifier, other))
+        np.testing.assert_array_equal(one.coef_, two.coef_)
+
+
+def test_of_two_classes_one_row_is_assigned(make_data):
+    X, _ = make_data(2)
+    classifier = SoftmaxSGDClassifier()
+    classifier.coef_, classifier.classes_ = [[1.0, 0, 0, 0, 0]], [0, 1]  # and no intercept
+    np.testing.assert_allclose(classifier.decision_function(X), X[:, 0])
+    classifier = SoftmaxSGDClassifier()
+    classifier.classes_ = [0, 1]
+    with pytest.raises(ValueError, match=r"shape \(2, 5\), expected \(1, 5\) of two classes"):
+        classifier.coef_ = np.zeros((2, 5))
+    assert not hasattr(classifier, "coef_")
+    classifier.coef_ = np.ones((1, 5))
+    np.testing.assert_allclose(classifier.decision_function(X), X.sum(axis=1))
+
+
+def test_half_a_model_is_not_trained(make_data):
+    X, y = make_data()
+    for given, missing in (("coef_", "classes_"), ("intercept_", "coef_")):
+        classifier = quick()
+        setattr(classifier, given, np.zeros((3, 5)) if given == "coef_" else np.zeros(3))
+        assert not hasattr(classifier, "predict_") and hasattr(classifier, given)
+        with pytest.raises(NotFittedError):
+            classifier.predict(X)
+        with pytest.raises(ValueError, match=f"{missing} is missing"):
+            classifier.partial_fit(X, y, [0, 1, 2])
+        with pytest.raises(ValueError, match=f"{missing} is missing"):
+            classifier.set_params(warm_start=True).fit(X, y)
+        classifier.set_params(warm_start=False).fit(X, y)  # starts from nothing
+        assert classifier.coef_.any()
+
+
+def test_weights_go_round_as_in_federated_learning(make_data):
+    X, y = make_data(n_samples=300)
+    parts = [(X[:150], y[:150]), (X[150:], y[150:])]
+    clients = [quick(warm_start=True, max_iter=2) for _ in parts]  # the first epoch from a given model only reads
+    coef, intercept = np.zeros((3, 5)), np.zeros(3)
+    for _ in range(5):
+        for client, part in zip(clients, parts):
+            client.classes_ = np.arange(3)
+            client.coef_, client.intercept_ = coef, intercept
+            client.fit(*part)
+        coef = np.mean([client.coef_ for client in clients], axis=0)
+        intercept = np.mean([client.intercept_ for client in clients], axis=0)
+    clients[0].coef_, clients[0].intercept_ = coef, intercept
+    together = log_loss(y, SoftmaxSGDClassifier().fit(X, y).predict_proba(X))
+    assert log_loss(y, clients[0].predict_proba(X)) < 1.1 * together
+
+
+@pytest.mark.parametrize("learning_rate", ["auto", "constant"])
+def test_averaging_begins_at_the_time_that_is_given(learning_rate, make_data, fitted):
+    X, y = make_data()
+
+    def after(n_rows, average):
+        classifier = quick(learning_rate=learning_rate, average=average, alpha=0.0)
+        return classifier.partial_fit(X[:n_rows], y[:n_rows], [0, 1, 2]).coef_.tolist()
+
+    for average in (1, np.True_, np.int64(1)):
+        assert after(20, average) == after(20, True)
+    for average in (1, 2, 9):
+        assert after(average, average) == after(average, False)  # the average of one
+        assert after(average + 1, average) != after(average + 1, False)
+
+
+def test_what_only_fit_knows_says_so_after_partial_fit(make_data):
+    X, y = make_data()
+    classifier = quick()
+    for name in ("optimality_gap_", "loss_curve_", "validation_scores_", "best_validation_score_"):
+        with pytest.raises(AttributeError, match=f"no {name} before it is fitted"):
+            getattr(classifier, name)
+    classifier.partial_fit(X, y, [0, 1, 2])
+    for name in ("optimality_gap_", "loss_curve_", "validation_scores_", "best_validation_score_"):
+        with pytest.raises(AttributeError, match=f"no {name} after partial_fit .*, only after fit.*progressive_loss_"):
+            getattr(classifier, name)
+    with pytest.raises(AttributeError, match="after partial_fit"):
+        quick().fit(X, y).partial_fit(X, y).optimality_gap_  # noqa: B018
     classifier = quick().fit(X, y)
-    classifier.coef_[:] = 0
-    np.testing.assert_allclose(classifier.decision_function(X), classifier.intercept_[0], rtol=1e-12)
-    assert (COPIES["pickle"](classifier).coef_ == 0).all()
+    classifier.coef_ = 2 * classifier.coef_
+    with pytest.raises(AttributeError, match="for assigned coefficients"):
+        classifier.optimality_gap_  # noqa: B018
+
+
+def test_the_penalty_in_one_word():
+    words = [SoftmaxSGDClassifier(l1_ratio=ratio).penalty for ratio in (0, 0.5, 1)]
+    assert words == ["l2", "elasticnet", "l1"] and SoftmaxSGDClassifier(alpha=0, l1_ratio=1).penalty is None
+    assert "penalty" not in SoftmaxSGDClassifier().get_params()
+    with pytest.raises(AttributeError):
+        SoftmaxSGDClassifier().penalty = "l1"
+
+
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("standardize", [True, False])
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_importances_are_coefficients_of_columns_of_deviation_1(container, standardize, n_classes, make_data):
+    X, y = make_data(n_classes)
+    unit = np.array([1, 1e-3, 1e3, 1e-160, 1e100])
+    deviation, X = X.std(axis=0) * unit, X * unit
+    classifier = SoftmaxSGDClassifier(standardize=standardize, alpha=0.0 if not standardize else 0.1, max_iter=3, tol=None)
+    classifier.fit(container(X), y)
+    expected = np.linalg.norm(classifier.coef_ * deviation, axis=0)
+    np.testing.assert_allclose(classifier.feature_importances_, expected, rtol=1e-9)
+    np.testing.assert_allclose(classifier.sparsify().feature_importances_, expected, rtol=1e-9)
+    assert classifier.feature_importances_.shape == (5,)

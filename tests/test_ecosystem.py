@@ -3,6 +3,10 @@
 Callbacks, hand-over and stored models have files of their own.
 """
 
+import itertools
+import signal
+from contextlib import nullcontext
+
 import joblib
 import numpy as np
 import pytest
@@ -11,8 +15,8 @@ import sklearn
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import make_column_transformer
-from sklearn.datasets import load_iris
-from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
+from sklearn.datasets import load_iris, make_classification
+from sklearn.ensemble import AdaBoostClassifier, BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.feature_selection import RFE, SelectFromModel
@@ -35,10 +39,11 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax import SoftmaxSGDClassifier, kernels
 
 of_sklearn = parse_version(sklearn.__version__)
 HAS_TEMPERATURE = of_sklearn >= parse_version("1.8")
+HAS_TOOLTIPS = of_sklearn >= parse_version("1.9")
 READS_ANY_FRAME = of_sklearn >= parse_version("1.9")
 
 
@@ -216,6 +221,88 @@ def test_the_threshold_of_two_classes_can_be_tuned(make_data):
     assert 0 < tuned.best_threshold_ < 0.4 and scores[0] > scores[1] + 0.05
 
 
+BOOSTED_AT_DEFAULT = "add up to 1, so that alpha='1/n_samples', which is 1 over that sum, is 1"
+
+
+def test_boosting_says_that_its_weights_add_up_to_1(iris):
+    X, y = iris
+    with pytest.warns(UserWarning, match=BOOSTED_AT_DEFAULT):
+        trapped = AdaBoostClassifier(quick(), n_estimators=1, random_state=0).fit(X, y)
+    assert trapped.estimators_[0].alpha_ == pytest.approx(1)
+    exact = SoftmaxSGDClassifier(tol=1e-9, max_iter=1000, random_state=0)
+    meta = AdaBoostClassifier(clone(exact).set_params(alpha=1 / len(y)), n_estimators=5, random_state=0).fit(X, y)
+    # the first weights are equal
+    np.testing.assert_allclose(meta.estimators_[0].coef_, exact.fit(X, y).coef_, rtol=0, atol=1e-6)
+    assert meta.score(X, y) > 0.95
+
+
+@pytest.mark.parametrize("mean, warns", [(0.05, True), (0.2, False), (1.0, False), (1000.0, False)])
+@pytest.mark.parametrize("learning_rate", ["auto", "constant"])
+def test_light_weights_are_warned_of(mean, warns, learning_rate, iris):
+    X, y = iris
+    weight = np.random.default_rng(0).dirichlet(np.ones(len(y))) * mean * len(y)
+    model = quick(learning_rate=learning_rate)
+    with pytest.warns(UserWarning, match="add up to") if warns else nullcontext():
+        model.fit(X, y, sample_weight=weight)
+    assert model.alpha_ == pytest.approx(1 / weight.sum())
+    model.set_params(alpha=0.01).fit(X, y, sample_weight=weight)
+    quick().partial_fit(X, y, [0, 1, 2], sample_weight=weight)  # a stream may forget
+
+
+# Ctrl-C ----------------------------------------------------------------------------------------------------------------------
+
+
+def interrupting(model_class, at):
+    """A class whose `fit` number `at` gets Ctrl-C in its second epoch."""
+
+    class Interrupted(model_class):
+        def fit(self, X, y, **more):
+            with pytest.MonkeyPatch.context() as patch:
+                if next(fits) == at:
+                    point_saga = kernels.point_saga
+
+                    def pressed(*args, **kwargs):
+                        signal.raise_signal(signal.SIGINT)
+                        return point_saga(*args, **kwargs)
+
+                    patch.setattr(kernels, "point_saga", pressed)
+                return super().fit(X, y, **more)
+
+    fits = itertools.count()
+    return Interrupted
+
+
+TOOLS = {
+    "search": lambda model: GridSearchCV(model, {"alpha": [0.1, 0.01, 0.001]}, cv=3),
+    "search over a pipeline": lambda model: GridSearchCV(make_pipeline(StandardScaler(), model), {}, cv=3),
+    "halving": lambda model: HalvingGridSearchCV(model, {"alpha": [0.1, 0.01, 0.001]}, cv=3, min_resources=60),
+    "bagging": lambda model: BaggingClassifier(model, n_estimators=5),
+    "one versus rest": OneVsRestClassifier,
+    "calibration": CalibratedClassifierCV,
+    "elimination": RFE,
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_ctrl_c_ends_a_tool_that_fits_many(tool, iris):
+    model = interrupting(SoftmaxSGDClassifier, at=1)(random_state=0)
+    with pytest.raises(KeyboardInterrupt):
+        TOOLS[tool](model).fit(*iris)
+
+
+def test_ctrl_c_ends_cross_validation(iris):
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(interrupting(SoftmaxSGDClassifier, at=1)(random_state=0), *iris)
+
+
+def test_ctrl_c_in_a_pipeline_keeps_the_model(iris):
+    X, y = iris
+    pipeline = make_pipeline(StandardScaler(), interrupting(SoftmaxSGDClassifier, at=0)(random_state=0))
+    with pytest.warns(UserWarning, match="interrupted"):
+        pipeline.fit(X, y)
+    assert pipeline[-1].n_iter_ == 1 and pipeline.score(X, y) > 0.5
+
+
 # Features ------------------------------------------------------------------------------------------------------------------
 
 
@@ -224,6 +311,38 @@ def test_features_can_be_selected_by_l1(iris):
     noisy = np.hstack([X, 0.01 * np.random.default_rng(0).normal(size=X.shape)])
     selected = SelectFromModel(quick(alpha=0.05, l1_ratio=1.0)).fit(noisy, y).get_support()
     assert selected[:4].any() and not selected[4:].any()
+
+
+@pytest.fixture(scope="module")
+def in_odd_units():
+    """Rows whose columns have scales from 1e-7 to 1e7, with the largest scales where there is nothing to learn."""
+    X, y = make_classification(600, 16, n_informative=6, n_redundant=0, n_classes=3, shuffle=False, random_state=0)
+    return X * np.concatenate([np.logspace(7, -7, 6), np.logspace(-7, 7, 10)]), y, X
+
+
+def test_all_features_that_l1_keeps_are_selected(in_odd_units):
+    X, y, _ = in_odd_units
+    model = SoftmaxSGDClassifier(alpha=0.02, l1_ratio=1.0, random_state=0)
+    selector = SelectFromModel(model, importance_getter="feature_importances_").fit(X, y)
+    kept = selector.estimator_.coef_.any(axis=0)
+    assert selector.threshold_ == 1e-5 and kept[:6].any() and not kept.all()
+    np.testing.assert_array_equal(selector.get_support(), kept)
+    assert SelectFromModel(clone(model)).fit(X, y).threshold_ == 1e-5
+    assert SelectFromModel(clone(model).set_params(l1_ratio=0.5)).fit(X, y).threshold_ != 1e-5
+
+
+@pytest.mark.parametrize("standardize", [True, False])
+def test_units_do_not_decide_which_features_are_eliminated(standardize, in_odd_units):
+    X, y, same_units = in_odd_units
+    model = SoftmaxSGDClassifier(
+        alpha=0.0 if not standardize else 0.01, standardize=standardize, random_state=0, max_iter=20, tol=None
+    )
+    eliminated = [
+        RFE(model, n_features_to_select=6, step=2, importance_getter="feature_importances_").fit(rows, y)
+        for rows in (X, same_units)
+    ]
+    np.testing.assert_array_equal(*(each.ranking_ for each in eliminated))
+    assert eliminated[0].get_support()[:6].sum() >= 5
 
 
 def test_features_can_be_eliminated_by_their_coefficients(iris):
@@ -279,6 +398,21 @@ def test_decision_boundaries_are_those_of_the_model(response_method, iris, ax):
     expected = expected[:, 1] if expected.ndim == 2 else expected
     np.testing.assert_allclose(display.response.ravel(), expected, rtol=1e-12)
     assert len(np.unique(display.response)) > 1
+
+
+def test_the_notebook_shows_parameters_and_no_dead_link(iris):
+    html = quick(alpha=0.25).fit(*iris)._repr_html_()
+    assert "SoftmaxSGDClassifier" in html and "0.25" in html and "href" not in html.split("</style>")[-1].split("<script>")[0]
+
+
+def test_the_notebook_has_links_and_tooltips_once_there_are_pages(iris, monkeypatch):
+    address = "https://softmax.example/stable/"
+    monkeypatch.setattr("sklearn_softmax._versions.address_of_pages", lambda: address)
+    html = make_pipeline(StandardScaler(), quick()).fit(*iris)._repr_html_()
+    page = f"{address}generated/sklearn_softmax.SoftmaxSGDClassifier.html"
+    assert f'href="{page}"' in html
+    if HAS_TOOLTIPS:
+        assert f'href="{page}#:~:text=alpha' in html and "Strength of the penalty." in html
 
 
 # Routing of metadata -------------------------------------------------------------------------------------------------------

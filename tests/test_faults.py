@@ -16,6 +16,7 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_softmax import SoftmaxSGDClassifier, _automatic, _classic, _layout, _solver, kernels
+from sklearn_softmax._objective import Objective
 
 VARIANTS = {
     "default": {},
@@ -253,6 +254,22 @@ def test_ctrl_c_in_fit_leaves_a_usable_model(params, kernel, at, container, make
             model = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
 
 
+@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant"}])
+@pytest.mark.parametrize("was_fitted", [False, True])
+def test_a_second_ctrl_c_ends_fit_at_once_and_leaves_the_model_as_it_was(params, was_fitted, make_data, monkeypatch):
+    X, y = make_data()
+    model = SoftmaxSGDClassifier(random_state=0, max_iter=10_000, **params)
+    if was_fitted:
+        model.set_params(max_iter=2, tol=None).fit(X, y).set_params(max_iter=10_000)
+    before = everything(model) if was_fitted else vars(model).keys()
+    kernel = "sweep" if params else "stream"
+    monkeypatch.setattr(kernels, kernel, interrupting(getattr(kernels, kernel)))
+    monkeypatch.setattr(Objective, "optimality_gap", interrupting(Objective.optimality_gap))
+    with pytest.warns(UserWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert (everything(model) if was_fitted else vars(model).keys()) == before
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 @pytest.mark.parametrize("learning_rate", ["auto", "constant"])
 def test_a_real_ctrl_c_ends_fit_within_a_sweep(learning_rate):
@@ -284,3 +301,27 @@ print(late / sweep)
     assert result.returncode == 0, result.stderr
     # the sweep, and the pass that computes the gap; both with a factor for machines that have something else to do
     assert float(result.stdout) < 20
+
+
+# What NumPy is told to do about rounding ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("learning_rate", ["auto", "constant", "optimal"])
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e15])
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_no_number_that_is_too_small_is_an_error(learning_rate, scale, container, dtype, make_data):
+    for n_classes, l1_ratio in ((2, 0.5), (3, 0.0)):
+        X, y = make_data(n_classes)
+        X = container((X * scale).astype(dtype))
+        far = X * dtype(1e5)
+        params = {"learning_rate": learning_rate, "l1_ratio": l1_ratio, "alpha": 0.01, "random_state": 0}
+        with np.errstate(all="raise"):
+            fitted = SoftmaxSGDClassifier(max_iter=20, **params).fit(X, y)
+            watched = SoftmaxSGDClassifier(max_iter=5, early_stopping=True, class_weight="balanced", **params).fit(X, y)
+            for model in (fitted, watched, SoftmaxSGDClassifier(**params).partial_fit(X, y, range(n_classes))):
+                for rows in (X, far):
+                    assert np.isfinite(model.predict_proba(rows)).all() and np.isfinite(model.predict_log_proba(rows)).all()
+                model.partial_fit(X[:1], y[:1]).partial_fit(X, y)
+                assert np.isfinite(model.coef_).all() and np.isfinite(model.feature_importances_).all()

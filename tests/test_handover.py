@@ -1,5 +1,6 @@
 """From and to LogisticRegression: the same predictions, and a stream that goes on."""
 
+import sys
 import warnings
 
 import numpy as np
@@ -7,15 +8,19 @@ import pytest
 import scipy.sparse as sp
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.datasets import load_digits
+from sklearn.datasets import load_digits, load_wine
+from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, RidgeClassifier
 from sklearn.metrics import log_loss
+from sklearn.model_selection import GridSearchCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax.onnx import register
 
 HAS_MULTI_CLASS = "multi_class" in LogisticRegression().get_params()
 needs_multi_class = pytest.mark.skipif(not HAS_MULTI_CLASS, reason="LogisticRegression without multi_class is always multinomial")
@@ -378,6 +383,95 @@ def test_onnx_predicts_the_same(n_classes, labels, in_pipeline, digits):
     np.testing.assert_array_equal(predicted, model.predict(X))
     # measured: at most 2.4e-7 without a scaler
     np.testing.assert_allclose(proba, model.predict_proba(X), rtol=0, atol=2e-6)
+
+
+def softmax(**params):
+    return SoftmaxSGDClassifier(random_state=0, **params)
+
+
+CONVERTED = {
+    "alone": softmax(),
+    "classic": softmax(learning_rate="constant", max_iter=3, tol=None),
+    "L1": softmax(l1_ratio=1.0, alpha=0.01),
+    "pipeline": make_pipeline(StandardScaler(), softmax()),
+    "search": GridSearchCV(softmax(), {"alpha": [0.01, 0.1]}, cv=2),
+    "search over a pipeline": GridSearchCV(make_pipeline(StandardScaler(), softmax()), {}, cv=2),
+    "calibration": CalibratedClassifierCV(softmax(), cv=2),
+    "stacking": StackingClassifier([("one", softmax()), ("other", softmax(alpha=0.1))], final_estimator=softmax(), cv=2),
+    "voting": VotingClassifier([("one", softmax()), ("other", softmax(alpha=0.1))], voting="soft", flatten_transform=False),
+    "bagging": BaggingClassifier(softmax(alpha=0.01), n_estimators=2, random_state=0),
+    "one versus rest": OneVsRestClassifier(softmax()),
+}
+OF_CLASSES = [(2, int), (3, int), (2, str), (3, str), (2, bool), (3, float)]
+
+
+@pytest.fixture(scope="module")
+def wine():
+    return load_wine(return_X_y=True)  # in raw units: from 0.1 to 1700
+
+
+def run_onnx(model, X, **options):
+    skl2onnx, onnxruntime = pytest.importorskip("skl2onnx"), pytest.importorskip("onnxruntime")
+    register()
+    onnx = skl2onnx.to_onnx(model, X[:1], options={id(model): options}, target_opset=18)
+    session = onnxruntime.InferenceSession(onnx.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: X})
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize(
+    "kind, n_classes, labels",
+    [("alone", *case) for case in OF_CLASSES] + [(kind, *case) for kind in CONVERTED for case in ((2, str), (3, int))],
+)
+def test_onnx_converts_the_estimator_itself(kind, n_classes, labels, wine):
+    X, y = wine
+    X, y = X[y < n_classes].astype(np.float32), y[y < n_classes]
+    names = np.array(["a", "b", "c"])[y] if labels is str else y.astype(labels)
+    model = clone(CONVERTED[kind]).fit(X.astype(np.float64), names)
+    for dtype in [np.float32] + [np.float64] * (kind == "pipeline"):
+        predicted, proba = run_onnx(model, X.astype(dtype), zipmap=False)
+        expected = model.predict_proba(X.astype(np.float64))
+        np.testing.assert_array_equal(predicted, model.predict(X.astype(np.float64)))
+        np.testing.assert_allclose(proba, expected, rtol=0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_onnx_has_the_options_of_logistic_regression(n_classes, wine):
+    X, y = wine
+    X, names = X[y < n_classes].astype(np.float32), np.array(["a", "b", "c"])[y[y < n_classes]]
+    model = softmax().fit(X.astype(np.float64), names)
+    proba, scores = model.predict_proba(X.astype(np.float64)), model.decision_function(X.astype(np.float64))
+    dicts = run_onnx(model, X)[1]
+    np.testing.assert_allclose([[row[name] for name in model.classes_] for row in dicts], proba, rtol=0, atol=1e-6)
+    columns = run_onnx(model, X, zipmap="columns")[1:]
+    np.testing.assert_allclose(np.column_stack(columns), proba, rtol=0, atol=1e-6)
+    numbers, _ = run_onnx(model, X, zipmap=False, nocl=True)
+    np.testing.assert_array_equal(model.classes_[numbers], model.predict(X))
+    assert run_onnx(model, X, zipmap=False, output_class_labels=True)[2].tolist() == model.classes_.tolist()
+    _, raw = run_onnx(model, X, zipmap=False, raw_scores=True)
+    np.testing.assert_allclose(raw, scores if n_classes > 2 else np.column_stack([-scores, scores]), rtol=1e-6)
+    for other in (model.partial_fit(X, names), model.sparsify()):
+        _, of_other = run_onnx(other, X, zipmap=False)
+        np.testing.assert_allclose(of_other, other.predict_proba(X.astype(np.float64)), rtol=0, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_onnx_is_accurate_in_both_tails():
+    X = np.linspace(-80, 80, 41, dtype=np.float32)[:, None]
+    model = SoftmaxSGDClassifier()
+    model.coef_, model.classes_ = [[1.0]], [0, 1]
+    _, proba = run_onnx(model, X, zipmap=False)
+    np.testing.assert_allclose(proba, model.predict_proba(X), rtol=1e-6)
+
+
+def test_the_converter_needs_skl2onnx(monkeypatch):
+    monkeypatch.setitem(sys.modules, "skl2onnx", None)
+    with pytest.raises(ImportError, match="pip install skl2onnx"):
+        register()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import pickletools
 import subprocess
 import sys
 
@@ -23,6 +24,7 @@ VARIANTS = {
     "invscaling": {"learning_rate": "invscaling"},
     "invscaling, averaged": {"learning_rate": "invscaling", "average": True},
 }
+OUR_NAME = "sklearn_softmax.SoftmaxSGDClassifier"
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
 
 
@@ -40,11 +42,16 @@ def by_memory_map(model, folder):
     return joblib.load(folder / "model", mmap_mode="r")
 
 
+def by_memory_map_for_writing(model, folder):
+    joblib.dump(model, folder / "model")
+    return joblib.load(folder / "model", mmap_mode="r+")
+
+
 def by_skops(model, folder):
     skops = pytest.importorskip("skops.io")
     data = skops.dumps(model)
     types = skops.get_untrusted_types(data=data)
-    assert all(name.startswith(("sklearn_softmax.", "scipy.sparse.")) for name in types), types
+    assert types == [OUR_NAME]
     return skops.loads(data, trusted=types)
 
 
@@ -52,7 +59,11 @@ def by_deepcopy(model, folder):
     return copy.deepcopy(model)
 
 
-WAYS = [by_pickle, by_joblib, by_memory_map, by_skops, by_deepcopy]
+def by_copy(model, folder):
+    return copy.copy(model)
+
+
+WAYS = [by_pickle, by_joblib, by_memory_map, by_memory_map_for_writing, by_skops, by_deepcopy, by_copy]
 
 
 def stream(X, y, **params):
@@ -114,9 +125,113 @@ def test_streams_go_on_bit_for_bit_in_another_process(make_data, fitted, tmp_pat
         assert fitted(model) == fitted(stream(X[:70], y[:70], **VARIANTS[variant]).partial_fit(X[70:], y[70:]))
 
 
-def test_the_path_of_the_estimator_in_stored_models_is_the_public_one(make_data):
-    data = pickle.dumps(stream(*make_data()))
-    assert b"sklearn_softmax\x94" in data and b"_classifier" not in data
+def assigned(X, y):
+    model = stream(X, y)
+    model.coef_ = np.ones((3, 5))
+    return model
+
+
+def adding(X, y):
+    return SoftmaxSGDClassifier(new_classes="add").partial_fit(X[:30], y[:30] % 2).partial_fit(X, y)
+
+
+def of_a_cluster(X, y):
+    dask_array, distributed = pytest.importorskip("dask.array"), pytest.importorskip("distributed")
+    from sklearn_softmax.dask import DaskSoftmaxSGDClassifier
+
+    with distributed.LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster, cluster.get_client():
+        chunks = dask_array.from_array(X, chunks=(60, 5)), dask_array.from_array(y, chunks=60)
+        return DaskSoftmaxSGDClassifier().fit(*chunks, classes=[0, 1, 2]).to_local()
+
+
+HISTORIES = {
+    "unfitted": lambda X, y: SoftmaxSGDClassifier(),
+    "fit": lambda X, y: SoftmaxSGDClassifier().fit(X, y),
+    "early stopping": lambda X, y: SoftmaxSGDClassifier(early_stopping=True, random_state=0).fit(X, y),
+    "stream": stream,
+    "sparse stream": lambda X, y: stream(sp.csr_array(X), y),
+    "fit and stream": lambda X, y: SoftmaxSGDClassifier().fit(X, y).partial_fit(X, y),
+    "sparsified": lambda X, y: SoftmaxSGDClassifier().fit(X, y).sparsify(),
+    "sparsified stream": lambda X, y: stream(X, y).sparsify(),
+    "classic": lambda X, y: SoftmaxSGDClassifier(learning_rate="constant", tol=None, max_iter=2).fit(X, y),
+    "classic stream": lambda X, y: stream(X, y, learning_rate="invscaling", average=True),
+    "assigned": assigned,
+    "text labels": lambda X, y: stream(X, np.array(["a", "b", "c"], dtype=object)[y]),
+    "new classes": adding,
+    "merged": lambda X, y: sklearn_softmax.merge([stream(X, y), stream(X, y)]),
+    "handed over": lambda X, y: SoftmaxSGDClassifier.from_logistic_regression(stream(X, y).to_logistic_regression()),
+    "of a cluster": of_a_cluster,
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:distributed")
+@pytest.mark.parametrize("history", HISTORIES)
+def test_a_stored_model_names_one_type_of_ours(history, make_data, fitted, tmp_path):
+    model = HISTORIES[history](*make_data())
+    strings = [argument for _, argument, _ in pickletools.genops(pickle.dumps(model)) if isinstance(argument, str)]
+    assert [text for text in strings if "sklearn_softmax" in text] == ["sklearn_softmax", "_sklearn_softmax_version"]
+    assert not any(text.startswith("scipy") for text in strings)
+    loaded = by_skops(model, tmp_path)
+    assert fitted(loaded) == fitted(model) and loaded.get_params() == model.get_params()
+
+
+@pytest.mark.filterwarnings("ignore")  # what its dependencies deprecate
+def test_mlflow_needs_that_name_and_no_more(make_data, fitted, tmp_path):
+    mlflow = pytest.importorskip("mlflow.sklearn")
+    model = stream(*make_data())
+    where = {"path": str(tmp_path / "model"), "pip_requirements": []}
+    mlflow.save_model(model, skops_trusted_types=[OUR_NAME], **where)
+    assert fitted(mlflow.load_model(where["path"])) == fitted(model)
+
+
+def test_a_state_is_plain(make_data):
+    def check(value):
+        if isinstance(value, dict):
+            assert all(type(name) is str for name in value)
+            for part in value.values():
+                check(part)
+        else:
+            assert value is None or isinstance(value, bool | int | float | str | list | np.ndarray), value
+
+    X, y = make_data()
+    for model in (stream(X, y).sparsify(), stream(X, y, learning_rate="constant"), SoftmaxSGDClassifier().fit(X, y)):
+        check(model.__getstate__())
+
+
+def test_another_format_is_refused(make_data):
+    state = stream(*make_data()).__getstate__()
+    state["_stream"]["format"] = 99
+    with pytest.raises(ValueError, match="stored in format 99"):
+        SoftmaxSGDClassifier().__setstate__(state)
+
+
+@each_variant
+@pytest.mark.parametrize("mode", ["r+", "c"])
+@pytest.mark.parametrize(
+    "trained", [stream, lambda X, y, **params: SoftmaxSGDClassifier(max_iter=2, tol=None, **params).fit(X, y)]
+)
+def test_training_leaves_the_file_that_is_mapped_as_it_was(variant, mode, trained, make_data, fitted, tmp_path):
+    X, y = make_data()
+    expected = trained(X, y, **VARIANTS[variant])
+    joblib.dump(expected, tmp_path / "model")
+    before = (tmp_path / "model").read_bytes()
+    mapped = joblib.load(tmp_path / "model", mmap_mode=mode)
+    assert fitted(mapped.partial_fit(X, y)) == fitted(expected.partial_fit(X, y))
+    del mapped
+    assert (tmp_path / "model").read_bytes() == before
+
+
+@each_variant
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+def test_a_shallow_copy_is_a_checkpoint(variant, container, make_data, fitted):
+    X, y = make_data()
+    model = stream(container(X[:70]), y[:70], **VARIANTS[variant])
+    before = fitted(model)
+    copied = copy.copy(model).partial_fit(container(X[70:]), y[70:])
+    assert fitted(model) == before
+    checkpoint = copy.copy(model)
+    assert fitted(model.partial_fit(container(X[70:]), y[70:])) == fitted(copied)
+    assert fitted(checkpoint) == before != fitted(model)
 
 
 def test_a_copy_predicts_the_same_and_a_clone_is_unfitted(make_data, fitted):

@@ -18,6 +18,11 @@ def imported_with(value):
     return subprocess.run([sys.executable, "-P", "-c", code], env=environment, capture_output=True, text=True, timeout=60)
 
 
+def test_what_dir_shows_is_public():
+    shown = set(dir(sklearn_softmax))
+    assert shown - {"dask", "onnx"} == set(sklearn_softmax.__all__) and all(hasattr(sklearn_softmax, name) for name in shown)
+
+
 def test_show_versions_names_the_instruction_set_in_use(capsys):
     sklearn_softmax.show_versions()
     lines = capsys.readouterr().out.splitlines()
