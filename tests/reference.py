@@ -366,3 +366,29 @@ class PointSaga:
         self.beta = self.beta - self.step * w * change * self.fit_intercept
         self.gradient = self.gradient + w * np.outer(seen, change) / n_visits
         self.intercept_gradient = self.intercept_gradient + w * change / n_visits * self.fit_intercept
+
+
+# Merging --------------------------------------------------------------------------------------------------------------------
+
+
+def merged(thetas, betas, counts, squares, weights, centre, firmness):
+    """Coefficients of several models, weighted by what their rows say about each, from a common start at zero.
+
+    Of model i: thetas[i] of shape (n_classes, n_features), betas[i] and counts[i] of shape (n_classes,), and squares[i] of shape
+    (n_features,), the sum of squares about the mean; `weights` multiply the rows of each. Returns theta and beta.
+    """
+    precisions = [np.outer(n / n.sum(), square) for n, square in zip(counts, squares)]
+    n_rows = [w * n.sum() for w, n in zip(weights, counts)]
+    theta, beta = np.zeros_like(thetas[0]), np.zeros_like(betas[0])
+    for k, j in np.ndindex(theta.shape):
+        total = sum(w * precision[k, j] for w, precision in zip(weights, precisions))
+        for i, w in enumerate(weights):
+            if total == 0:
+                theta[k, j] += n_rows[i] / sum(n_rows) * thetas[i][k, j]
+            elif precisions[i][k, j] > 0:
+                theta[k, j] += w * (firmness[j] + precisions[i][k, j]) / (firmness[j] + total) * thetas[i][k, j]
+    for k in range(len(beta)):
+        shares = [w * n[k] for w, n in zip(weights, counts)]
+        shares = shares if sum(shares) > 0 else n_rows
+        beta[k] = sum(share * (b + W @ centre)[k] for share, W, b in zip(shares, thetas, betas)) / sum(shares)
+    return theta, beta - theta @ centre
