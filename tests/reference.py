@@ -175,6 +175,25 @@ class Stream:
         self.penalty_stamps, self.average_stamps = np.zeros(len(theta)), np.zeros(len(theta))
         self.table, self.norms = {}, {}  # by row
 
+    @classmethod
+    def empty(cls, n_features, n_classes, *, alpha, l1_ratio=0.0, fit_intercept=True, standardize=True, average_from=0.0):
+        """The stream before its first row, the coordinates of which follow from its rows."""
+        zeros = np.zeros(n_features)
+        return cls(
+            np.zeros((n_features, n_classes)),
+            np.zeros(n_classes),
+            [zeros] * 4,
+            (zeros, zeros, zeros),
+            eta0=1.0,
+            alpha=alpha,
+            l2_ratio=1 - l1_ratio,
+            l1_ratio=l1_ratio,
+            fit_intercept=fit_intercept,
+            centre=fit_intercept,
+            standardize=standardize,
+            average_from=average_from,
+        )
+
     def dense(self, X, y, sample_weight, order, settle):
         """Visit rows of X in blocks, the length of which depends on the number of the row with which they begin.
 
@@ -279,6 +298,35 @@ class Stream:
         self.penalise(features, self.penalty_step - self.penalty_stamps)
         self.average_stamps = np.where(features, self.average_weight, self.average_stamps)
         self.penalty_stamps = np.where(features, self.penalty_step, self.penalty_stamps)
+
+    def original(self, averages, is_sparse):
+        """(coef of shape (n_classes, n_features), intercept) in the units of X: of the iterate, or of its average."""
+        theta, beta, coordinates = self.theta, self.beta, self.coordinates
+        if is_sparse:  # those of a row are for the moment only
+            coordinates = stream_coordinates(self.moments, self.weight, False, self.standardize)
+        if averages and self.average_weight > 0:
+            # which waits: of a feature until it is touched, of dense rows until their block ends
+            since = self.average_stamps if is_sparse else np.full(len(theta), self.block_average_weight)
+            theta = self.theta_average + self.share_since(since)[:, None] * (theta - self.theta_average)
+            share = 0 if is_sparse else self.share_since(self.block_average_weight)
+            beta = self.beta_average + share * (beta - self.beta_average)
+        offset, inverse_scale, _, _ = coordinates
+        coef = (theta * inverse_scale[:, None]).T
+        return coef, beta - coef @ offset
+
+    def enter(self, averages, was_sparse, is_sparse):
+        """Go on from what predicts, in the coordinates of another container; iterate and average are one there."""
+        self.centre = self.fit_intercept and not is_sparse
+        if self.n_rows == 0:
+            return
+        coef, intercept = self.original(averages, was_sparse)
+        self.coordinates = list(stream_coordinates(self.moments, self.weight, self.centre, self.standardize))
+        offset, inverse_scale, _, _ = self.coordinates
+        scale = np.divide(1, inverse_scale, out=np.zeros_like(inverse_scale), where=inverse_scale > 0)
+        self.theta, self.beta = (coef * scale).T, intercept + coef @ offset
+        self.theta_average, self.beta_average = self.theta, self.beta
+        self.block_end, self.block_penalty_step, self.block_average_weight = self.n_rows, self.penalty_step, self.average_weight
+        self.penalty_stamps[:], self.average_stamps[:] = self.penalty_step, self.average_weight
 
 
 # Point-SAGA -----------------------------------------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """Laws, on data that hypothesis makes up."""
 
-import pickle
-
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -124,30 +122,6 @@ def test_a_model_of_any_finite_rows_is_finite(problem):
 
 
 @law
-@given(problems(), st.data())
-def test_rows_of_weight_zero_are_absent(problem, data):
-    X, y, params = problem
-    weight = data.draw(arrays(np.float64, len(y), elements=st.sampled_from([0.0, 0.5, 1.0, 3.0])))
-    weight[: y.max() + 1] = 1
-    kept = weight > 0
-    one, other = model(params).fit(X, y, weight), model(params).fit(X[kept], y[kept], weight[kept])
-    assert np.array_equal(one.coef_, other.coef_) and np.array_equal(one.intercept_, other.intercept_)
-    assert one.t_ == other.t_
-
-
-@law
-@given(problems(), st.sets(st.integers(0, 20)))
-def test_any_cutting_of_a_stream_gives_the_same_model(problem, cuts):
-    X, y, params = problem
-    whole, pieces = model(params).partial_fit(X, y, np.unique(y)), model(params)
-    bounds = [0, *sorted(cut for cut in cuts if 0 < cut < len(y)), len(y)]
-    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
-        pieces.partial_fit(X[begin:end], y[begin:end], np.unique(y))
-    assert_close(pieces.coef_, whole.coef_)
-    assert_close(pieces.intercept_, whole.intercept_)
-
-
-@law
 @given(problems(), st.integers(1, 9))
 def test_columns_of_zeros_change_nothing(problem, n_more):
     X, y, params = problem
@@ -238,20 +212,6 @@ def test_the_progressive_loss_is_that_of_predicting_and_then_learning(problem, c
         losses.append(-by_hand.predict_log_proba(X[i : i + 1])[0, y[i]])
         by_hand.partial_fit(X[i : i + 1], y[i : i + 1])
     np.testing.assert_allclose(streamed.progressive_loss_, np.mean(losses), rtol=1e-9)
-
-
-@law
-@given(problems(), st.integers(0, 20), st.booleans())
-def test_storing_a_stream_anywhere_changes_nothing(problem, cut, is_sparse):
-    X, y, params = problem
-    cut = max(1, min(cut, len(y) - 1))
-    rows = sp.csr_array(X) if is_sparse else X
-    one, other = (model(params).partial_fit(rows[:cut], y[:cut], np.unique(y)) for _ in range(2))
-    other = pickle.loads(pickle.dumps(other))
-    one.partial_fit(rows[cut:], y[cut:])
-    other.partial_fit(rows[cut:], y[cut:])
-    assert np.array_equal(one.coef_, other.coef_) and np.array_equal(one.intercept_, other.intercept_)
-    assert one.t_ == other.t_ and one.progressive_loss_ == other.progressive_loss_
 
 
 @law
