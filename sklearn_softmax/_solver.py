@@ -14,6 +14,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _automatic, _classic
+from ._interrupt import held_interrupt
 from ._objective import Objective
 
 __all__ = ["Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
@@ -191,16 +192,17 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         while verdict is None and not is_stopped and solution.n_iter < settings.max_iter:
             score = ""
             watcher.begin_pass()
-            objective = method.run()
-            monitored = objective
-            if validation is not None:
-                monitored = held_out.loss(method.model())
-                solution.validation_scores.append(-monitored)
-                score = f", validation log loss {monitored:.6g}"
-            end_of_pass(objective)
-            is_best = progress.add(monitored)
-            if validation is not None and is_best:
-                best_model = method.snapshot()
+            with held_interrupt():  # an epoch that has begun ends, and counts
+                objective = method.run()
+                monitored = objective
+                if validation is not None:
+                    monitored = held_out.loss(method.model())
+                    solution.validation_scores.append(-monitored)
+                    score = f", validation log loss {monitored:.6g}"
+                end_of_pass(objective)
+                is_best = progress.add(monitored)
+                if validation is not None and is_best:
+                    best_model = method.snapshot()
             if is_stopped:
                 break
             score = ""

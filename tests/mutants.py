@@ -76,7 +76,7 @@ PYTHON = [
     Mutant("_objective.py", "np.square(self.scale, dtype=np.float64)", "np.square(self.scale)", "tests/test_torture.py"),
     Mutant("_objective.py", "LARGEST_LOSS = 0.9", "LARGEST_LOSS = 1e9", "tests/test_objective.py"),
     Mutant("_objective.py", "* min(1.0, 0.5 / (1 - largest_loss))", "", "tests/test_objective.py"),
-    Mutant("_classic.py", "with held_interrupt():  # not", "if True:  # not", "tests/test_faults.py"),
+    Mutant("_solver.py", "with held_interrupt():  # an", "if True:  # an", "tests/test_faults.py"),
     Mutant("_classic.py", "record[:] = record_before", "pass", "tests/test_progressive.py"),
     Mutant("_classic.py", "self.eta0 /= ADAPTIVE_FACTOR", "self.eta0 *= ADAPTIVE_FACTOR", "tests/test_solver.py"),
     Mutant("_classic.py", "t = 1 + seen - weight", "t = seen", "tests/test_schedule.py"),

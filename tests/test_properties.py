@@ -1,5 +1,7 @@
 """Laws, on data that hypothesis makes up."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -101,15 +103,27 @@ def test_permuting_the_columns_permutes_the_coefficients(problem, random):
 
 @law
 @given(problems(), arrays(np.float64, (4, 9), elements=st.floats(allow_nan=False, allow_infinity=False)))
-def test_probabilities_of_any_finite_rows_are_finite_and_sum_to_one(problem, rows):
+def test_scores_of_any_finite_rows_are_those_of_exact_arithmetic(problem, rows):
     X, y, params = problem
     fitted_model = model(params).fit(X, y)
-    rows = rows[:, : X.shape[1]]
+    rows, coef = rows[:, : X.shape[1]], fitted_model.coef_
+    exact = np.vectorize(Fraction, otypes=[object])
+    limit = Fraction(np.finfo(np.float64).max)
+    expected = exact(rows) @ exact(coef).T + exact(fitted_model.intercept_)
+    size = exact(np.abs(rows)) @ exact(np.abs(coef)).T + exact(np.abs(fitted_model.intercept_))
     for container in (rows, sp.csr_array(rows)):
-        proba = fitted_model.predict_proba(container)
-        assert np.isfinite(proba).all() and (proba >= 0).all()
-        assert_close(proba.sum(axis=1), 1)
-        assert np.isfinite(fitted_model.predict_log_proba(container)).all()
+        scores = fitted_model.decision_function(container).reshape(len(rows), -1)
+        for score, true, terms in zip(scores.flat, expected.flat, size.flat):
+            # of several terms that overflow, to either side, one may be cut off
+            assert abs(Fraction(score) - max(-limit, min(true, limit))) <= Fraction(1, 10**14) * terms + Fraction(1, 10**300)
+        if scores.shape[1] == 1:
+            scores = np.column_stack([0 * scores, scores])
+        with np.errstate(over="ignore"):
+            proba = np.exp(scores - scores.max(axis=1, keepdims=True))
+        np.testing.assert_allclose(fitted_model.predict_proba(container), proba / proba.sum(axis=1, keepdims=True), rtol=1e-12)
+        log_proba = fitted_model.predict_log_proba(container)
+        assert np.isfinite(log_proba).all()
+        np.testing.assert_allclose(np.exp(log_proba), fitted_model.predict_proba(container), rtol=1e-9, atol=1e-300)
 
 
 @law
