@@ -72,7 +72,7 @@ def assert_is_that_of_the_twin(merged, parts, rows, X, y, sample_weight, weights
     np.testing.assert_allclose(X @ merged.coef_.T + merged.intercept_, scores, rtol=rtol, atol=rtol * np.abs(scores).max())
 
 
-def text_like(seed, n_samples=6000, n_features=5000, n_classes=20):
+def text_like(seed, n_samples=3000, n_features=2000, n_classes=20):
     """Rows of 12 words of a Zipf vocabulary, more or less frequent in a class, as unit vectors."""
     rng = np.random.default_rng(seed)
     words = np.exp(1.2 * rng.normal(size=(n_classes, n_features))) / np.arange(1, n_features + 1)
@@ -259,9 +259,9 @@ def test_a_merged_model_goes_on_and_can_be_stored(variant, make_data, fitted):
 @pytest.mark.parametrize("seed", range(3))
 def test_eight_parts_of_text_are_as_good_as_one_pass(seed):
     X, y = text_like(seed)
-    train, test = slice(5000), slice(5000, None)
+    train, test = slice(2500), slice(2500, None)
     loss = {n_parts: log_loss(y[test], merge(parts_of(X[train], y[train], n_parts)).predict_proba(X[test])) for n_parts in (1, 8)}
-    assert loss[8] < 1.01 * loss[1]
+    assert loss[8] < loss[1]  # measured: 0.89 to 0.91 of it
 
 
 def test_rounds_approach_the_optimum_of_all_rows():

@@ -40,17 +40,18 @@ def predict_then_learn(X, y, n_classes, weight, model):
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "CSR"])
-@pytest.mark.parametrize("n_classes", [2, 3, 11])
+@pytest.mark.parametrize("n_classes", [2, 11])
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_it_is_that_of_predicting_and_then_learning(make_data, settings, n_classes, container):
-    X, y = make_data(n_classes=n_classes, n_samples=400)
+    n_samples = 120 if settings else 300  # of 256 rows on, blocks are as long as they get
+    X, y = make_data(n_classes=n_classes, n_samples=n_samples)
     if settings.get("average", True):  # else the row is predicted when the penalty of the block before it has been applied
-        X[350] *= 100  # far out: it begins a block of its own
-    X, weight = container(X), np.random.default_rng(0).uniform(0.5, 2, size=400)
+        X[n_samples - 20] *= 100  # far out: it begins a block of its own
+    X, weight = container(X), np.random.default_rng(0).uniform(0.5, 2, size=n_samples)
     expected = predict_then_learn(X, y, n_classes, weight, SoftmaxSGDClassifier(**settings))
-    for chunk in (1, 7, 400):
+    for chunk in (1, 7, n_samples):
         model = SoftmaxSGDClassifier(**settings)
-        for start in range(0, 400, chunk):
+        for start in range(0, n_samples, chunk):
             part = slice(start, start + chunk)
             model.partial_fit(X[part], y[part], classes=np.arange(n_classes), sample_weight=weight[part])
         found = model.progressive_loss_, model.recent_progressive_loss_
@@ -60,7 +61,7 @@ def test_it_is_that_of_predicting_and_then_learning(make_data, settings, n_class
 @every_instruction_set
 @pytest.mark.parametrize("settings", [SETTINGS["auto"], SETTINGS["constant, averaged"]], ids=["auto", "constant"])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "CSR"])
-@pytest.mark.parametrize("shape", [(300, 20, 5), (300, 1200, 20), (60, 4, 70)])
+@pytest.mark.parametrize("shape", [(60, 20, 5), (60, 1200, 20), (60, 4, 70)])
 def test_whatever_the_number_of_vectors_and_the_type(make_data, container, settings, shape):
     n_samples, n_features, n_classes = shape
     X, y = make_data(n_classes=n_classes, n_samples=max(n_samples, 3 * n_classes), n_features=n_features)
