@@ -28,6 +28,14 @@ class Mutant(NamedTuple):
     tests: str
 
 
+def poisoned(file, head, value, tail, tests, nan="np.nan"):
+    """`head`, `value` and `tail` stand together in a line: with NaN, zeros and a constant in place of the value."""
+    return [
+        Mutant(file, head + value + tail, f"{head}({value} * {factor} + {term}){tail}", tests)
+        for factor, term in ((nan, 0), (0, 0), (0, 1))
+    ]
+
+
 KERNEL_TESTS = "tests/test_kernels.py -k twin"
 AUTOMATIC_TESTS = "tests/test_automatic.py"
 KERNELS = [
@@ -61,6 +69,10 @@ KERNELS = [
     Mutant("moments.h", "f.square += weight * change * change;", "f.square += change * change;", AUTOMATIC_TESTS),
     Mutant("moments.h", "inverse < largest ? inverse : largest", "inverse", "tests/test_torture.py -k next_to_zero"),
     Mutant("moments.h", "x > 2.3e-308", "x > 1e-300", "tests/test_torture.py -k any_scale"),
+    # coefficients
+    *poisoned("stream.h", "= V::broadcast(", "T(step)", ") * v[2][k];", "tests/test_streaming.py -k container_may", nan="T(NAN)"),
+    *poisoned("point_saga.h", "const V value = V::broadcast(", "x", ")", "tests/test_optimum.py", nan="T(NAN)"),
+    *poisoned("explicit.h", "(V::broadcast(", "factor", ") * (V::load(w)", "tests/test_solver.py", nan="T(NAN)"),
 ]
 PYTHON = [
     Mutant("_layout.py", "PRIOR = 10.0", "PRIOR = 100.0", "tests/test_new_classes.py"),
@@ -104,7 +116,12 @@ PYTHON = [
         "tests/test_faults.py",
     ),
     Mutant("_automatic.py", "self.clock.n_rows == 0 and not", "not", "tests/test_torture.py -k stream_of_zeros"),
-    Mutant("_automatic.py", "average_weight=weight**4 / 4,", "average_weight=weight**3 / 3,", "tests/test_streaming.py"),
+    Mutant(
+        "_automatic.py",
+        "average_weight=weight**4 / 4,",
+        "average_weight=weight**3 / 3,",
+        "tests/test_streaming.py -k clock",
+    ),
     Mutant("_automatic.py", "averaged = self.table is not None or", "averaged =", "tests/test_optimum.py"),
     Mutant("_automatic.py", "TRIGGER = 0.1", "TRIGGER = 1e9", "tests/test_optimum.py tests/test_callbacks.py"),
     Mutant(
@@ -140,6 +157,27 @@ PYTHON = [
     ),
     Mutant("_interrupt.py", "if self.arrived:", "if False:", "tests/test_faults.py"),
     Mutant("_schedule.py", "t**power_t", "t", "tests/test_schedule.py"),
+    # coefficients of streams, of merge, of what is handed over, of fit
+    *poisoned(
+        "_automatic.py", "return coordinates.to_original(", "weights", ", intercept", "tests/test_streaming.py -k container_may"
+    ),
+    *poisoned(
+        "_automatic.py",
+        "return coordinates.to_original(weights, ",
+        "intercept",
+        ", m",
+        "tests/test_streaming.py -k container_may",
+    ),
+    *poisoned("_merge.py", "model.set_rows(", "rows", ", intercept", "tests/test_merge.py"),
+    *poisoned("_merge.py", "return start + ", "result", "\n", "tests/test_merge.py"),
+    *poisoned("_handover.py", "else np.array(", "coef", ', order="C")', "tests/test_handover.py"),
+    *poisoned("_handover.py", "lr.intercept_ = np.array(", "intercept", ")", "tests/test_handover.py"),
+    *poisoned("_handover.py", "Model.from_public(", "coef", " * coef.dtype", "tests/test_handover.py"),
+    *(
+        Mutant("_solver.py", "    return solution\n", f"    method.model().{change}\n    return solution\n", tests)
+        for tests in ("tests/test_optimum.py", "tests/test_solver.py")
+        for change in ("weights[:] = np.nan", "weights[:] = 0", "weights[:] = 1", "intercept[:] = 0")
+    ),
 ]
 
 
