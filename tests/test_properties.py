@@ -114,7 +114,7 @@ def test_scores_of_any_finite_rows_are_those_of_exact_arithmetic(problem, rows):
     for container in (rows, sp.csr_array(rows)):
         scores = fitted_model.decision_function(container).reshape(len(rows), -1)
         for score, true, terms in zip(scores.flat, expected.flat, size.flat):
-            # of several terms that overflow, to either side, one may be cut off
+            # what leaves the range is cut off, whatever overflows on the way
             assert abs(Fraction(score) - max(-limit, min(true, limit))) <= Fraction(1, 10**14) * terms + Fraction(1, 10**300)
         if scores.shape[1] == 1:
             scores = np.column_stack([0 * scores, scores])
