@@ -71,7 +71,7 @@ KERNELS = [
     Mutant("moments.h", "x > 2.3e-308", "x > 1e-300", "tests/test_torture.py -k any_scale"),
     # coefficients
     *poisoned("stream.h", "= V::broadcast(", "T(step)", ") * v[2][k];", "tests/test_streaming.py -k container_may", nan="T(NAN)"),
-    *poisoned("point_saga.h", "const V value = V::broadcast(", "x", ")", "tests/test_optimum.py", nan="T(NAN)"),
+    *poisoned("point_saga.h", "const V value = V::broadcast(", "x", ")", AUTOMATIC_TESTS, nan="T(NAN)"),
     *poisoned("explicit.h", "(V::broadcast(", "factor", ") * (V::load(w)", "tests/test_solver.py", nan="T(NAN)"),
 ]
 PYTHON = [
