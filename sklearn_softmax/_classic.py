@@ -11,7 +11,6 @@ from sklearn.utils.extmath import row_norms
 from . import kernels
 from ._columns import scattered_model
 from ._features import weighted_sum
-from ._interrupt import held_interrupt
 from ._layout import Model, not_finite
 from ._matrix import kernel_rows, raw_prediction
 from ._objective import Penalty
@@ -330,8 +329,7 @@ class Epochs:
         weight = self.normalised.sample_weight[order]
         t = 1 + self.n_epochs * n_samples + np.cumsum(weight) - weight
         eta = step_sizes(settings.learning_rate, t, eta0=self.eta0, power_t=settings.power_t, alpha=self.alpha)
-        with held_interrupt():  # not between an overflow and its repair
-            loss = self.sweeper.run(order, t, eta, self.alpha) / n_samples
+        loss = self.sweeper.run(order, t, eta, self.alpha) / n_samples
         self.n_epochs += 1
         return loss + self.penalty(self.sweeper.model.rows()[0].T)
 

@@ -16,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from . import _automatic, _classic
 from ._certificate import optimality_gap
 from ._columns import columns_in_use, gathered, gathered_model
-from ._interrupt import is_called_by_a_tool
+from ._interrupt import held_interrupt, is_called_by_a_tool
 from ._objective import Objective
 
 __all__ = ["NoProgress", "Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
@@ -231,16 +231,17 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         while verdict is None and not is_stopped and solution.n_iter < settings.max_iter:
             score = ""
             watcher.begin_pass()
-            objective = method.run()
-            monitored = objective
-            if validation is not None:
-                monitored = held_out.loss(method.model().point())
-                solution.validation_scores.append(-monitored)
-                score = f", validation log loss {monitored:.6g}"
-            end_of_pass(objective)
-            is_best = progress.add(monitored)
-            if validation is not None and is_best:
-                best_model = method.snapshot()
+            with held_interrupt():  # an epoch that has begun ends, and counts
+                objective = method.run()
+                monitored = objective
+                if validation is not None:
+                    monitored = held_out.loss(method.model().point())
+                    solution.validation_scores.append(-monitored)
+                    score = f", validation log loss {monitored:.6g}"
+                end_of_pass(objective)
+                is_best = progress.add(monitored)
+                if validation is not None and is_best:
+                    best_model = method.snapshot()
             if is_stopped:
                 break
             score = ""

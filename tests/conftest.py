@@ -1,6 +1,7 @@
 """Test the installed package, not the folder of its sources; no network, no global state."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -23,6 +24,14 @@ hypothesis.settings.register_profile("ci", parent=SHORT, derandomize=True)
 every_check = list(hypothesis.HealthCheck)
 hypothesis.settings.register_profile("nightly", parent=SHORT, max_examples=6000, suppress_health_check=every_check)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "short")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def default_interrupts():
+    """A shell starts what it runs in the background with Ctrl-C ignored, and processes inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def _exact(value):

@@ -28,6 +28,14 @@ class Mutant(NamedTuple):
     tests: str
 
 
+def poisoned(file, head, value, tail, tests, nan="np.nan"):
+    """`head`, `value` and `tail` stand together in a line: with NaN, zeros and a constant in place of the value."""
+    return [
+        Mutant(file, head + value + tail, f"{head}({value} * {factor} + {term}){tail}", tests)
+        for factor, term in ((nan, 0), (0, 0), (0, 1))
+    ]
+
+
 KERNEL_TESTS = "tests/test_kernels.py -k twin"
 AUTOMATIC_TESTS = "tests/test_automatic.py"
 SMALL_WEIGHTS = "tests/test_torture.py -k next_to_zero"
@@ -66,6 +74,10 @@ KERNELS = [
     Mutant("moments.h", "return sum > 0 ? x / sum : 0;", "return sum > 0 ? x * (1 / sum) : 0;", SMALL_WEIGHTS),
     Mutant("moments.h", "inverse < largest ? inverse : largest", "inverse", "tests/test_torture.py -k next_to_zero"),
     Mutant("moments.h", "x > 2.3e-308", "x > 1e-300", "tests/test_torture.py -k any_scale"),
+    # coefficients
+    *poisoned("stream.h", "= V::broadcast(", "T(step)", ") * v[2][k];", "tests/test_streaming.py -k container_may", nan="T(NAN)"),
+    *poisoned("point_saga.h", "const V value = V::broadcast(", "x", ")", AUTOMATIC_TESTS, nan="T(NAN)"),
+    *poisoned("explicit.h", "(V::broadcast(", "factor", ") * (V::load(w)", "tests/test_solver.py", nan="T(NAN)"),
 ]
 PYTHON = [
     Mutant("_layout.py", "PRIOR = 10.0", "PRIOR = 100.0", "tests/test_new_classes.py"),
@@ -82,7 +94,7 @@ PYTHON = [
     Mutant("_certificate.py", "SHARE_OF_STEP = 1e-3", "SHARE_OF_STEP = 1.0", "tests/test_objective.py -k inexact"),
     Mutant("_certificate.py", "LARGEST_LOSS = 0.9", "LARGEST_LOSS = 1e9", "tests/test_objective.py"),
     Mutant("_certificate.py", "* min(1.0, 0.5 / (1 - largest_loss))", "", "tests/test_objective.py"),
-    Mutant("_classic.py", "with held_interrupt():  # not", "if True:  # not", "tests/test_faults.py"),
+    Mutant("_solver.py", "with held_interrupt():  # an", "if True:  # an", "tests/test_faults.py"),
     Mutant("_classic.py", "record[:] = record_before", "pass", "tests/test_progressive.py"),
     Mutant("_classic.py", "self.eta0 /= ADAPTIVE_FACTOR", "self.eta0 *= ADAPTIVE_FACTOR", "tests/test_solver.py"),
     Mutant("_classic.py", "t = 1 + seen - weight", "t = seen", "tests/test_schedule.py"),
@@ -110,7 +122,12 @@ PYTHON = [
         "tests/test_faults.py",
     ),
     Mutant("_automatic.py", "self.clock.n_rows == 0 and not", "not", "tests/test_torture.py -k stream_of_zeros"),
-    Mutant("_automatic.py", "average_weight=weight**4 / 4,", "average_weight=weight**3 / 3,", "tests/test_streaming.py"),
+    Mutant(
+        "_automatic.py",
+        "average_weight=weight**4 / 4,",
+        "average_weight=weight**3 / 3,",
+        "tests/test_streaming.py -k clock",
+    ),
     Mutant("_automatic.py", "averaged = self.table is not None or", "averaged =", "tests/test_optimum.py"),
     Mutant("_automatic.py", "TRIGGER = 0.1", "TRIGGER = 1e9", "tests/test_optimum.py tests/test_callbacks.py"),
     Mutant(
@@ -174,6 +191,27 @@ PYTHON = [
     Mutant("onnx.py", "np.array([0.5 if", "np.array([1.0 if", "tests/test_handover.py -k onnx"),
     Mutant("_interrupt.py", "if self.arrived:", "if False:", "tests/test_faults.py"),
     Mutant("_schedule.py", "t**power_t", "t", "tests/test_schedule.py"),
+    # coefficients of streams, of merge, of what is handed over, of fit
+    *poisoned(
+        "_automatic.py", "return coordinates.to_original(", "weights", ", intercept", "tests/test_streaming.py -k container_may"
+    ),
+    *poisoned(
+        "_automatic.py",
+        "return coordinates.to_original(weights, ",
+        "intercept",
+        ", m",
+        "tests/test_streaming.py -k container_may",
+    ),
+    *poisoned("_merge.py", "model.set_rows(", "rows", ", intercept", "tests/test_merge.py"),
+    *poisoned("_merge.py", "return start + ", "result", "\n", "tests/test_merge.py"),
+    *poisoned("_handover.py", "else np.array(", "coef", ', order="C")', "tests/test_handover.py"),
+    *poisoned("_handover.py", "lr.intercept_ = np.array(", "intercept", ")", "tests/test_handover.py"),
+    *poisoned("_handover.py", "Model.from_public(", "coef", " * coef.dtype", "tests/test_handover.py"),
+    *(
+        Mutant("_solver.py", "    return solution\n", f"    method.model().{change}\n    return solution\n", tests)
+        for tests in ("tests/test_optimum.py", "tests/test_solver.py")
+        for change in ("weights[:] = np.nan", "weights[:] = 0", "weights[:] = 1", "intercept[:] = 0")
+    ),
 ]
 
 

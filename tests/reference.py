@@ -183,6 +183,25 @@ class Stream:
         self.penalty_stamps, self.average_stamps = np.zeros(len(theta)), np.zeros(len(theta))
         self.table, self.norms = {}, {}  # by row
 
+    @classmethod
+    def empty(cls, n_features, n_classes, *, alpha, l1_ratio=0.0, fit_intercept=True, standardize=True, average_from=0.0):
+        """The stream before its first row, the coordinates of which follow from its rows."""
+        zeros = np.zeros(n_features)
+        return cls(
+            np.zeros((n_features, n_classes)),
+            np.zeros(n_classes),
+            [zeros] * 4,
+            (zeros, zeros, zeros),
+            eta0=1.0,
+            alpha=alpha,
+            l2_ratio=1 - l1_ratio,
+            l1_ratio=l1_ratio,
+            fit_intercept=fit_intercept,
+            centre=fit_intercept,
+            standardize=standardize,
+            average_from=average_from,
+        )
+
     def dense(self, X, y, sample_weight, order, settle):
         """Visit rows of X in blocks, the length of which depends on the number of the row with which they begin.
 
@@ -288,6 +307,35 @@ class Stream:
         self.average_stamps = np.where(features, self.average_weight, self.average_stamps)
         self.penalty_stamps = np.where(features, self.penalty_step, self.penalty_stamps)
 
+    def original(self, averages, is_sparse):
+        """(coef of shape (n_classes, n_features), intercept) in the units of X: of the iterate, or of its average."""
+        theta, beta, coordinates = self.theta, self.beta, self.coordinates
+        if is_sparse:  # those of a row are for the moment only
+            coordinates = stream_coordinates(self.moments, self.weight, False, self.standardize)
+        if averages and self.average_weight > 0:
+            # which waits: of a feature until it is touched, of dense rows until their block ends
+            since = self.average_stamps if is_sparse else np.full(len(theta), self.block_average_weight)
+            theta = self.theta_average + self.share_since(since)[:, None] * (theta - self.theta_average)
+            share = 0 if is_sparse else self.share_since(self.block_average_weight)
+            beta = self.beta_average + share * (beta - self.beta_average)
+        offset, inverse_scale, _, _ = coordinates
+        coef = (theta * inverse_scale[:, None]).T
+        return coef, beta - coef @ offset
+
+    def enter(self, averages, was_sparse, is_sparse):
+        """Go on from what predicts, in the coordinates of another container; iterate and average are one there."""
+        self.centre = self.fit_intercept and not is_sparse
+        if self.n_rows == 0:
+            return
+        coef, intercept = self.original(averages, was_sparse)
+        self.coordinates = list(stream_coordinates(self.moments, self.weight, self.centre, self.standardize))
+        offset, inverse_scale, _, _ = self.coordinates
+        scale = np.divide(1, inverse_scale, out=np.zeros_like(inverse_scale), where=inverse_scale > 0)
+        self.theta, self.beta = (coef * scale).T, intercept + coef @ offset
+        self.theta_average, self.beta_average = self.theta, self.beta
+        self.block_end, self.block_penalty_step, self.block_average_weight = self.n_rows, self.penalty_step, self.average_weight
+        self.penalty_stamps[:], self.average_stamps[:] = self.penalty_step, self.average_weight
+
 
 # Point-SAGA -----------------------------------------------------------------------------------------------------------------
 
@@ -374,3 +422,29 @@ class PointSaga:
         self.beta = self.beta - self.step * w * change * self.fit_intercept
         self.gradient = self.gradient + w * np.outer(seen, change) / n_visits
         self.intercept_gradient = self.intercept_gradient + w * change / n_visits * self.fit_intercept
+
+
+# Merging --------------------------------------------------------------------------------------------------------------------
+
+
+def merged(thetas, betas, counts, squares, weights, centre, firmness):
+    """Coefficients of several models, weighted by what their rows say about each, from a common start at zero.
+
+    Of model i: thetas[i] of shape (n_classes, n_features), betas[i] and counts[i] of shape (n_classes,), and squares[i] of shape
+    (n_features,), the sum of squares about the mean; `weights` multiply the rows of each. Returns theta and beta.
+    """
+    precisions = [np.outer(n / n.sum(), square) for n, square in zip(counts, squares)]
+    n_rows = [w * n.sum() for w, n in zip(weights, counts)]
+    theta, beta = np.zeros_like(thetas[0]), np.zeros_like(betas[0])
+    for k, j in np.ndindex(theta.shape):
+        total = sum(w * precision[k, j] for w, precision in zip(weights, precisions))
+        for i, w in enumerate(weights):
+            if total == 0:
+                theta[k, j] += n_rows[i] / sum(n_rows) * thetas[i][k, j]
+            elif precisions[i][k, j] > 0:
+                theta[k, j] += w * (firmness[j] + precisions[i][k, j]) / (firmness[j] + total) * thetas[i][k, j]
+    for k in range(len(beta)):
+        shares = [w * n[k] for w, n in zip(weights, counts)]
+        shares = shares if sum(shares) > 0 else n_rows
+        beta[k] = sum(share * (b + W @ centre)[k] for share, W, b in zip(shares, thetas, betas)) / sum(shares)
+    return theta, beta - theta @ centre

@@ -427,7 +427,7 @@ def test_stream_equals_its_twin_in_long_blocks(moves, average_from, dtype):
 @every_instruction_set
 @every_container
 @pytest.mark.parametrize("moves", both)
-@pytest.mark.parametrize("size", [1, 7, 16, 100])
+@pytest.mark.parametrize("size", [1, 23])
 def test_calls_may_cut_a_stream_anywhere(size, moves, container):
     task = Task(3, moves=moves, average_from=20.0, n_samples=200, n_visits=650)
     whole, whole_moments, whole_table, whole_norms = task.stream(np.float64, container)

@@ -1,12 +1,14 @@
 """fit_batches: a loop over partial_fit, in which every row has its turn once per epoch."""
 
 import itertools
+import time
 
 import numpy as np
 import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.base import clone
 from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn.linear_model import SGDClassifier
 from sklearn.neural_network import MLPClassifier
@@ -87,8 +89,12 @@ def test_a_fitted_model_goes_on(make_data):
 @pytest.mark.parametrize("estimator", [SGDClassifier(loss="log_loss", random_state=0), MLPClassifier(random_state=0)])
 def test_other_estimators_can_be_trained_as_well(estimator, make_data):
     X, y = make_data()
-    fit_batches(estimator, cut(X, y, [40]), classes=[0, 1, 2], shuffle_buffer=60, random_state=0)
-    assert estimator.predict(X).shape == y.shape
+    how = dict(classes=[0, 1, 2], shuffle_buffer=60, random_state=0)
+    expected = clone(estimator)
+    for rows, labels, _ in fit_batches(Recorder(), cut(X, y, [40]), **how).calls:
+        expected.partial_fit(rows, labels, classes=[0, 1, 2])
+    estimator = fit_batches(clone(estimator), cut(X, y, [40]), **how)
+    np.testing.assert_array_equal(estimator.predict_proba(X), expected.predict_proba(X))
 
 
 def test_batches_without_rows_are_passed_over(make_data, fitted):
@@ -288,10 +294,14 @@ def test_progress_prints_a_line_per_epoch(make_data, capsys, monkeypatch):
 def test_progress_may_be_a_function(make_data):
     X, y = make_data()
     states = []
+    begun = time.perf_counter()
     model = SoftmaxSGDClassifier()
     fit_batches(model, cut(X, y, [50]), classes=[0, 1, 2], epochs=2, progress=states.append)
     assert [(state.epoch, state.n_rows) for state in states] == [(1, 50), (1, 100), (1, 120), (2, 50), (2, 100), (2, 120)]
-    assert all(state.seconds >= 0 for state in states)
+    elapsed = time.perf_counter() - begun
+    for epoch in (1, 2):  # the time since it began
+        seconds = [state.seconds for state in states if state.epoch == epoch]
+        assert 0 < seconds[0] < seconds[1] < seconds[2] < elapsed
     assert states[-1].progressive_loss == getattr(model, "progressive_loss_", None)
 
 

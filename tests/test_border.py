@@ -237,7 +237,10 @@ def test_anything_is_learnt_from_or_refused(X, y, sample_weight, method):
     except (ValueError, TypeError):
         assert pickle.dumps(model) == before
     else:
-        assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()
+        twin = pickle.loads(before)
+        getattr(twin, method)(np.array(X, dtype=np.float64), y, sample_weight=sample_weight)
+        assert np.isfinite(model.coef_).all()
+        assert np.array_equal(model.coef_, twin.coef_) and np.array_equal(model.intercept_, twin.intercept_)
 
 
 # Labels --------------------------------------------------------------------------------------------------------------------

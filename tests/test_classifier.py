@@ -264,15 +264,25 @@ def test_at_any_scale_of_rows_nothing_is_nan_and_predict_maximises_the_probabili
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("factor", [1e-300, 1e-30, 1e30, 1e150, 1e300])
 @pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "optimal", "adaptive"])
 @pytest.mark.parametrize("sparse", [False, True])
-def test_training_at_any_scale_of_rows_gives_a_finite_model(factor, learning_rate, sparse, make_data):
+def test_training_at_any_scale_of_rows_gives_the_model_of_that_scale(learning_rate, sparse, make_data):
     X, y = make_data()
-    X = (sp.csr_array if sparse else np.asarray)(X * factor)
-    classifier = quick(learning_rate=learning_rate, alpha=1e-3).fit(X, y)
-    assert np.isfinite(classifier.coef_).all() and np.isfinite(classifier.intercept_).all()
-    assert np.isfinite(classifier.predict_proba(X)).all()
+
+    def trained(exponent):
+        scaled = np.ldexp(X, exponent)
+        return quick(learning_rate=learning_rate, alpha=1e-3).fit(sp.csr_array(scaled) if sparse else scaled, y)
+
+    # rows next to nothing leave the intercepts alone, and their own coefficients are as small
+    one, other = trained(-100), trained(-990)
+    np.testing.assert_allclose(np.ldexp(other.coef_, 890), one.coef_, rtol=1e-10)
+    np.testing.assert_allclose(other.intercept_, one.intercept_, rtol=1e-10)
+    # intercepts are next to nothing beside large rows, for which default steps are as short as their squares are long
+    one, other = trained(60), trained(200)
+    np.testing.assert_allclose(np.ldexp(other.coef_, -140 if learning_rate == "optimal" else 140), one.coef_, rtol=1e-10)
+    for exponent in (498, 990):  # squares overflow
+        model = trained(exponent)
+        assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all() and model.coef_.all()
 
 
 def test_steps_that_diverge_give_a_finite_model_and_a_warning_that_names_the_cause(make_data):
@@ -430,29 +440,6 @@ def test_the_optimality_gap_bounds_the_distance_from_the_optimum(n_classes, make
     assert distances[1] < distances[0]
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_fit_stops_when_epochs_bring_no_progress(make_data):
-    X, y = make_data()
-    patient = SoftmaxSGDClassifier(tol=1e-6, max_iter=500, random_state=0).fit(X, y)
-    hasty = SoftmaxSGDClassifier(tol=1e-2, max_iter=500, random_state=0, n_iter_no_change=2).fit(X, y)
-    assert hasty.n_iter_ < patient.n_iter_
-    curve = hasty.loss_curve_
-    assert (curve[-2:] > curve[:-2].min() - 1e-2).all()
-
-
-def test_early_stopping_watches_the_log_loss_of_the_validation_rows_and_restores_the_best_epoch(make_data):
-    X, y = make_data()
-    X_val, y_val = make_data(seed=1)
-    classifier = quick(early_stopping=True, max_iter=20, learning_rate="constant", eta0=1.0)
-    classifier.fit(X, y, X_val=X_val, y_val=y_val)
-    scores = classifier.validation_scores_
-    assert scores.shape == (classifier.n_iter_,)
-    assert classifier.best_validation_score_ == scores.max() > scores[-1]
-    np.testing.assert_allclose(-log_loss(y_val, classifier.predict_proba(X_val)), scores.max(), rtol=1e-10)
-    until_best = quick(max_iter=int(scores.argmax()) + 1, learning_rate="constant", eta0=1.0).fit(X, y)
-    assert np.array_equal(until_best.coef_, classifier.coef_)
-
-
 def test_validation_weights_weigh_the_validation_score(make_data):
     X, y = make_data()
     X_val, y_val = make_data(seed=1)
@@ -584,7 +571,10 @@ def test_labels_of_any_kind_come_back_as_they_were(labels, method, make_data):
     assert classifier.classes_.dtype == labels.dtype and classifier.classes_.tolist() == sorted(labels.tolist())
     predicted = classifier.predict(X)
     assert predicted.dtype == labels.dtype and set(predicted.tolist()) <= set(labels.tolist())
-    assert classifier.score(X, labels[y]) > 1 / len(labels)
+    order = np.argsort(labels)  # of the classes, by the numbers that stand for them in y
+    of_numbers = getattr(quick(), method)(X, np.argsort(order)[y], **(more and {"classes": range(len(labels))}))
+    assert np.array_equal(predicted, labels[order][of_numbers.predict(X)])
+    assert np.array_equal(classifier.coef_, of_numbers.coef_)
     assert classifier.coef_.shape == ((1, 5) if len(labels) == 2 else (3, 5))
 
 
@@ -596,52 +586,19 @@ def test_labels_may_be_pandas_series(dtype, make_data):
     series = pandas.Series(labels).astype(dtype)
     classifier = quick().fit(X, series).partial_fit(X, series)
     assert classifier.classes_.tolist() == sorted(set(labels.tolist()))
-    assert classifier.score(X, series) > 1 / 3
-
-
-@pytest.mark.parametrize("average", [False, True])
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_read_only_model_predicts_and_trains(n_classes, average, make_data, tmp_path, fitted):
-    X, y = make_data(n_classes)
-    expected = quick(average=average).fit(X, y)
-    joblib.dump(expected, tmp_path / "model")
-    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
-    assert fitted(mapped) == fitted(expected)
-    assert not mapped.coef_.flags.writeable  # else the test would show nothing
-    assert np.array_equal(mapped.predict_proba(X), expected.predict_proba(X))
-    assert fitted(mapped.partial_fit(X, y)) == fitted(expected.partial_fit(X, y))
-    assert np.array_equal(mapped.predict_proba(X), expected.predict_proba(X))
+    expected = quick().fit(X, labels).partial_fit(X, labels)
+    assert np.array_equal(classifier.coef_, expected.coef_)
+    assert np.array_equal(classifier.predict(X).astype(labels.dtype), expected.predict(X))
 
 
 def test_training_a_read_only_model_leaves_the_file_as_it_was(make_data, tmp_path):
     X, y = make_data()
     joblib.dump(quick().fit(X, y), tmp_path / "model")
     before = (tmp_path / "model").read_bytes()
-    joblib.load(tmp_path / "model", mmap_mode="r").partial_fit(X, y)
+    mapped = joblib.load(tmp_path / "model", mmap_mode="r")
+    assert not mapped.coef_.flags.writeable  # else the test would show nothing
+    mapped.partial_fit(X, y)
     assert (tmp_path / "model").read_bytes() == before
-
-
-COPIES = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "pickle 5": lambda model: pickle.loads(pickle.dumps(model, protocol=5)),
-    "deepcopy": copy.deepcopy,
-    "twice": lambda model: copy.deepcopy(pickle.loads(pickle.dumps(model))),
-}
-
-
-@pytest.mark.parametrize("how", COPIES)
-@pytest.mark.parametrize("params", [{}, {"average": True}, {"early_stopping": True}])
-@pytest.mark.parametrize("n_classes", [2, 3])
-def test_a_copy_keeps_everything_bit_for_bit_and_is_independent(how, params, n_classes, make_data, fitted):
-    X, y = make_data(n_classes)
-    original = quick(**params).fit(X, y)
-    before = fitted(original)
-    duplicate = COPIES[how](original)
-    assert fitted(duplicate) == before and duplicate.get_params() == original.get_params()
-    assert np.array_equal(duplicate.predict_proba(X), original.predict_proba(X))
-    duplicate.partial_fit(X, y)
-    assert fitted(original) == before
-    assert fitted(original.partial_fit(X, y)) == fitted(duplicate)
 
 
 def test_a_shallow_copy_and_a_clone_are_what_scikit_learn_means_by_them(make_data):
@@ -656,7 +613,7 @@ def test_coefficients_that_a_user_replaces_are_used(make_data):
     classifier.coef_ = np.zeros((3, 5))
     classifier.intercept_ = np.array([0.0, 5.0, 0.0])
     assert (classifier.predict(X) == 1).all()
-    assert (COPIES["pickle"](classifier).predict(X) == 1).all()
+    assert (pickle.loads(pickle.dumps(classifier)).predict(X) == 1).all()
     assert np.abs(classifier.partial_fit(X[:1], y[:1]).intercept_ - [0, 5, 0]).max() < 2
 
 

@@ -51,16 +51,28 @@ EXPECTED_FAILURES["no intercept"]["check_class_weight_classifiers"] = (
 )
 
 
+# those that differ in the way of a step; the others are slow
+QUICK = ("default", "no table", "constant", "L1", "averaged", "early stopping")
+
+
+def name_of(estimator):
+    return next(name for name, instance in INSTANCES.items() if instance.get_params() == estimator.get_params())
+
+
 def expected_failures(estimator):
-    name = next(name for name, instance in INSTANCES.items() if instance.get_params() == estimator.get_params())
-    return EXPECTED_FAILURES[name]
+    return EXPECTED_FAILURES[name_of(estimator)]
 
 
 # scikit-learn 1.6 hands pytest a generator, which pytest >= 9 does not like
 CHECKS = parametrize_with_checks(list(INSTANCES.values()), expected_failed_checks=expected_failures)
 
 
-@pytest.mark.parametrize(CHECKS.args[0], list(CHECKS.args[1]), **CHECKS.kwargs)
+def as_slow_as_it_is(case):
+    values, marks = (case.values, case.marks) if hasattr(case, "marks") else (case, ())
+    return pytest.param(*values, marks=[*marks, pytest.mark.slow] if name_of(values[0]) not in QUICK else marks)
+
+
+@pytest.mark.parametrize(CHECKS.args[0], list(map(as_slow_as_it_is, CHECKS.args[1])), **CHECKS.kwargs)
 def test_scikit_learn_accepts_the_estimator(estimator, check):
     check(estimator)
 

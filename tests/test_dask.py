@@ -25,6 +25,7 @@ from sklearn_softmax.dask import DaskSoftmaxSGDClassifier  # noqa: E402
 
 # what a cluster of Dask leaves to the garbage collector, in threads of its own
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import reference
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -44,7 +45,34 @@ def assert_close(one, other, rtol=1e-9, atol=1e-11):
     np.testing.assert_allclose(one.intercept_, other.intercept_, rtol=rtol, atol=atol)
 
 
-def text_like(seed, n_samples=6000, n_features=5000, n_classes=20):
+def assert_is_that_of_the_twin(merged, parts, rows, X, y, sample_weight, weights=None, rtol=1e-10):
+    """`rows` says from which rows each part learnt, with which `weights` multiplies their weights."""
+    X = X.toarray() if sp.issparse(X) else X.astype(np.float64)
+    weights = np.ones(len(parts)) if weights is None else weights
+    n_classes, knows_features = len(merged.classes_), merged.learning_rate == "auto"
+    total = np.concatenate([weight * sample_weight[part] for weight, part in zip(weights, rows)])
+    centre = np.average(np.concatenate([X[part] for part in rows]), axis=0, weights=total)
+    counts = [np.bincount(y[part], sample_weight[part], n_classes) for part in rows]
+    if knows_features:
+        means = [np.average(X[part], axis=0, weights=sample_weight[part]) for part in rows]
+        squares = [sample_weight[part] @ np.square(X[part] - mean) for part, mean in zip(rows, means)]
+    else:  # as if all of them were 1
+        centre, squares = 0 * centre, [np.full(X.shape[1], sample_weight[part].sum()) for part in rows]
+    theta, beta = reference.merged(
+        [model.coef_.astype(np.float64) for model in parts],
+        [model.intercept_.astype(np.float64) for model in parts],
+        counts,
+        squares,
+        weights,
+        centre,
+        (4 if merged.alpha == "1/n_samples" else 1) * merged.scale_**2,
+    )
+    np.testing.assert_allclose(merged.coef_, theta, rtol=rtol, atol=rtol * np.abs(theta).max())
+    scores = X @ theta.T + beta
+    np.testing.assert_allclose(X @ merged.coef_.T + merged.intercept_, scores, rtol=rtol, atol=rtol * np.abs(scores).max())
+
+
+def text_like(seed, n_samples=3000, n_features=2000, n_classes=20):
     """Rows of 12 words of a Zipf vocabulary, more or less frequent in a class, as unit vectors."""
     rng = np.random.default_rng(seed)
     words = np.exp(1.2 * rng.normal(size=(n_classes, n_features))) / np.arange(1, n_features + 1)
@@ -68,7 +96,11 @@ def test_statistics_are_those_of_one_pass_over_all_rows(container, offset, dtype
     X = container(X.astype(dtype))
     weight = np.random.default_rng(0).uniform(0.1, 3, size=len(y))
     whole = parts_of(X, y, 1, weight)[0]
-    merged = merge(parts_of(X, y, 7, weight))
+    parts = parts_of(X, y, 7, weight)
+    merged = merge(parts)
+    if offset == 0 or dtype == np.float64:  # else the twin would start from intercepts of which rounding leaves nothing
+        rtol = 1e-10 if dtype == np.float64 else 3e-7  # measured: 4e-11, 1.1e-7
+        assert_is_that_of_the_twin(merged, parts, [slice(i, None, 7) for i in range(7)], X, y, weight, rtol=rtol)
     np.testing.assert_allclose(merged.scale_, whole.scale_, rtol=1e-7 if offset else 1e-12)
     assert merged.t_ == pytest.approx(whole.t_, rel=1e-12) and merged.alpha_ == pytest.approx(whole.alpha_, rel=1e-12)
     np.testing.assert_allclose(merged._stream.class_counts, whole._stream.class_counts, rtol=1e-12)
@@ -81,7 +113,9 @@ def test_statistics_are_those_of_one_pass_over_all_rows(container, offset, dtype
 def test_statistics_of_weights_are_those_of_weighted_rows(make_data):
     X, y = make_data()
     weights = np.array([2.0, 0.0, 0.5])
-    merged = merge(parts_of(X, y, 3), weights=weights)
+    parts = parts_of(X, y, 3)
+    merged = merge(parts, weights=weights)
+    assert_is_that_of_the_twin(merged, parts, [slice(i, None, 3) for i in range(3)], X, y, np.ones(len(y)), weights)
     rows = np.arange(len(y)) % 3
     whole = parts_of(X, y, 1, weights[rows])[0]
     np.testing.assert_allclose(merged.scale_, whole.scale_, rtol=1e-12)
@@ -102,7 +136,8 @@ def test_the_past_of_a_base_counts_once(variant, container, make_data):
     if params.get("class_weight") != "balanced":  # whose weights depend on the rows before
         np.testing.assert_allclose(merged.scale_, whole.scale_, rtol=1e-10)
         assert merged.t_ == pytest.approx(whole.t_, rel=1e-10)
-    assert merged.partial_fit(container(X), y).t_ > 300
+    if params.get("class_weight") != "balanced":
+        assert merged.partial_fit(container(X), y).t_ == pytest.approx(481, rel=1e-12)
 
 
 # ------------------------------------------------------------------------------------------------------------------- laws
@@ -151,7 +186,8 @@ def test_any_split_of_rows_has_the_same_statistics(parts, learning_rate, seed):
     ]
     merged = merge(models)
     np.testing.assert_allclose(merged.scale_, whole.scale_, rtol=1e-9, atol=1e-7)
-    assert merged.t_ == pytest.approx(whole.t_) and np.isfinite(merged.predict_proba(X)).all()
+    assert merged.t_ == pytest.approx(whole.t_)
+    assert_is_that_of_the_twin(merged, models, [parts == part for part in np.unique(parts)], X, y, np.ones(len(y)))
 
 
 def test_a_part_that_never_saw_a_feature_has_no_say_in_it(make_data):
@@ -223,37 +259,45 @@ def test_a_merged_model_goes_on_and_can_be_stored(variant, make_data, fitted):
 @pytest.mark.parametrize("seed", range(3))
 def test_eight_parts_of_text_are_as_good_as_one_pass(seed):
     X, y = text_like(seed)
-    train, test = slice(5000), slice(5000, None)
+    train, test = slice(2500), slice(2500, None)
     loss = {n_parts: log_loss(y[test], merge(parts_of(X[train], y[train], n_parts)).predict_proba(X[test])) for n_parts in (1, 8)}
-    assert loss[8] < 1.01 * loss[1]
+    assert loss[8] < loss[1]  # measured: 0.89 to 0.91 of it
 
 
 def test_rounds_approach_the_optimum_of_all_rows():
     X, y = load_digits(return_X_y=True)
-    test = slice(1200, None)
-    rows = [np.arange(1200)[i::4] for i in range(4)]
-    merged, losses = None, []
+    X, y = X[:1200], y[:1200]
+    rows, alpha = [np.arange(1200)[i::4] for i in range(4)], 0.01
+    optimum = SoftmaxSGDClassifier(alpha=alpha, tol=1e-8, max_iter=1000, random_state=0).fit(X, y)
+
+    def objective(model):
+        return log_loss(y, model.predict_proba(X)) + alpha / 2 * np.sum(np.square(model.coef_ * optimum.scale_))
+
+    merged, excesses = None, []
     rng = np.random.default_rng(0)
     for _ in range(8):
-        starts = [SoftmaxSGDClassifier() if merged is None else copy.deepcopy(merged) for _ in rows]
+        starts = [SoftmaxSGDClassifier(alpha=alpha) if merged is None else copy.deepcopy(merged) for _ in rows]
         shuffled = [rng.permutation(part) for part in rows]
         parts = [start.partial_fit(X[part], y[part], np.arange(10)) for start, part in zip(starts, shuffled)]
         merged = merge(parts, base=merged)
-        losses.append(log_loss(y[test], merged.predict_proba(X[test])))
+        excesses.append(objective(merged) - objective(optimum))
     assert merged.t_ == 1 + 8 * 1200
-    assert losses[-1] < 0.9 * losses[0] and max(losses[1:]) < losses[0]
+    assert (np.diff(excesses) < 0).all()
+    assert 0 < excesses[-1] < 0.015  # measured: 0.0071, after 0.044 in the first round
 
 
 @pytest.mark.parametrize("average", [True, False])
 def test_rounds_of_many_small_parts_do_not_overshoot(average):
     X, y = load_digits(return_X_y=True)
-    merged, losses = None, []
+    merged, losses, stream = None, [], SoftmaxSGDClassifier(average=average)
     for _ in range(15):
         starts = [SoftmaxSGDClassifier(average=average) if merged is None else copy.deepcopy(merged) for _ in range(30)]
         parts = [start.partial_fit(X[i:1200:30], y[i:1200:30], np.arange(10)) for i, start in enumerate(starts)]
         merged = merge(parts, base=merged)
         losses.append(log_loss(y[1200:], merged.predict_proba(X[1200:])))
-    assert (np.diff(losses) < 0.01).all() and losses[-1] < 0.8 * losses[0]
+        stream.partial_fit(X[:1200], y[:1200], np.arange(10))
+    assert (np.diff(losses) < 0).all()
+    assert losses[-1] < log_loss(y[1200:], stream.predict_proba(X[1200:]))  # as many passes in one piece; measured: 2 % less
 
 
 # ----------------------------------------------------------------------------------------------------------------- errors

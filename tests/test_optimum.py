@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import reference
 import scipy.sparse as sp
 import sklearn
 from scipy.special import logsumexp
@@ -101,12 +102,29 @@ def test_scale_is_the_active_standard_deviation(make_data):
 
 
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
-@pytest.mark.parametrize("name, n_classes", [("iris", 2), ("wine", 2), ("wine", None), ("breast_cancer", None), ("digits", 2)])
+@pytest.mark.parametrize("name, n_classes", [("iris", 2), ("wine", 2), ("wine", None)])
 def test_with_l1_the_model_is_that_of_logistic_regression(name, n_classes, l1_ratio):
     X, y = standardised(name, n_classes)
     ours, theirs = tight(standardize=False, l1_ratio=l1_ratio).fit(X, y), logistic_regression(X, y, l1_ratio=l1_ratio)
     assert_same_model(ours, theirs)
     np.testing.assert_array_equal(ours.coef_ == 0, theirs.coef_ == 0)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+@pytest.mark.parametrize("name, n_classes", [("breast_cancer", None), ("digits", 2), ("digits", 4)])
+def test_with_l1_zero_is_a_subgradient(name, n_classes, l1_ratio):
+    X, y = standardised(name, n_classes)
+    ours = tight(standardize=False, l1_ratio=l1_ratio).fit(X, y)
+    coef, proba = ours.coef_, ours.predict_proba(X)
+    residual = proba - (y[:, None] == ours.classes_)
+    if len(coef) == 1:  # the one row of two classes
+        residual = residual[:, 1:]
+    assert np.abs(residual.mean(axis=0)).max() < 1e-10
+    gradient = residual.T @ X / len(y) + ALPHA * (1 - l1_ratio) * coef
+    is_zero = coef == 0
+    assert 0 < is_zero.sum() < is_zero.size
+    assert np.abs(gradient[is_zero]).max() <= ALPHA * l1_ratio * (1 + 1e-7)
+    np.testing.assert_allclose(gradient[~is_zero], -ALPHA * l1_ratio * np.sign(coef[~is_zero]), rtol=0, atol=2e-10)
 
 
 @pytest.mark.parametrize("class_weight", ["balanced", {0: 0.2, 1: 3.0}])
@@ -151,8 +169,8 @@ def test_without_the_table_fit_comes_close():
     X, y = load_wine(return_X_y=True)
     optimum = tight().fit(X, y)
     near = tight(variance_reduction=False, max_iter=300).fit(X, y)
-    assert near.optimality_gap_ < 1e-3  # measured: 1e-4
-    assert np.abs(near.predict_proba(X) - optimum.predict_proba(X)).max() < 0.02
+    assert near.optimality_gap_ < 1.5e-4  # measured: 6.8e-5
+    assert np.abs(near.predict_proba(X) - optimum.predict_proba(X)).max() < 0.03  # measured: 0.014
 
 
 # -------------------------------------------------------------------------------------------------------------- certificate
@@ -303,23 +321,55 @@ def test_an_outlier_row_does_not_keep_fit_from_the_optimum():
     with pytest.warns(ConvergenceWarning, match="max_iter=2 was reached"):
         SoftmaxSGDClassifier(alpha=ALPHA, standardize=False, max_iter=2).fit(X, y)
     fitted = SoftmaxSGDClassifier(alpha=ALPHA, standardize=False, max_iter=1000, random_state=0).fit(X, y)
-    assert log_loss(y[1:], fitted.predict_proba(X[1:])) < 0.2
+    excess, of_optimum = (
+        log_loss(y, model.predict_proba(X)) + ALPHA / 2 * np.square(model.coef_).sum()
+        for model in (fitted, logistic_regression(X, y))
+    )
+    assert abs(excess - of_optimum) <= fitted.optimality_gap_ < 2e-9  # measured: 4e-14, 6e-10
 
 
-@ignore_max_iter
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-@pytest.mark.parametrize("standardize", [True, False])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("factor", [1e3, 1e6, 1e12])
-@pytest.mark.parametrize("at", ["first", "last", "ten"])
-def test_outlier_rows_leave_a_finite_model(at, factor, dtype, standardize, method):
+def with_outliers(at, factor, dtype):
     X, y = load_wine(return_X_y=True)
     rows = np.random.default_rng(0).permutation(len(y))
     X, y = X[rows].astype(dtype), y[rows]
     X[{"first": slice(1), "last": slice(-1, None), "ten": slice(50, 60)}[at]] *= dtype(factor)
-    model = trained(X, y, method, standardize=standardize)
-    assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()
-    assert np.isfinite(model.predict_proba(X)).all()
+    return X, y
+
+
+each_outlier = pytest.mark.parametrize("at", ["first", "last", "ten"])
+each_factor = pytest.mark.parametrize("factor", [1e3, 1e6, 1e12])
+each_dtype = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+@ignore_max_iter
+@each_outlier
+@each_factor
+@each_dtype
+def test_with_outlier_rows_fit_is_at_the_optimum_or_better_than_the_prior(dtype, factor, at):
+    X, y = with_outliers(at, factor, dtype)
+    fitted = trained(X, y, "fit")
+    assert fitted.optimality_gap_ < 2e-5  # measured: at most 9.3e-6
+    fitted = trained(X, y, "fit", standardize=False)  # an outlier may keep it from the optimum for more than max_iter
+    frequency = np.bincount(y) / len(y)
+    assert log_loss(y, fitted.predict_proba(X)) < -frequency @ np.log(frequency)
+
+
+@each_outlier
+@each_factor
+@each_dtype
+@pytest.mark.parametrize("standardize", [True, False])
+def test_with_outlier_rows_a_stream_is_that_of_the_twin(standardize, dtype, factor, at):
+    X, y = with_outliers(at, factor, dtype)
+    streamed = trained(X, y, "partial_fit", standardize=standardize)
+    twin = reference.Stream.empty(X.shape[1], 3, alpha=np.nan, standardize=standardize)
+    twin.dense(X.astype(np.float64), y, np.ones(len(y)), range(len(y)), settle=False)
+    coef, intercept = twin.original(averages=True, is_sparse=False)
+    others = np.abs(X).max(axis=1) < 1e4
+    expected = np.array([reference.softmax(scores) for scores in X[others].astype(np.float64) @ coef.T + intercept])
+    # measured: 6e-16, 5e-8
+    atol = 2e-15 if dtype == np.float64 else 1.5e-7
+    np.testing.assert_allclose(streamed.predict_proba(X[others]), expected, rtol=0, atol=atol)
+    np.testing.assert_allclose(streamed.coef_, coef, rtol=0, atol=(1e-13 if dtype == np.float64 else 1e-6) * np.abs(coef).max())
 
 
 @ignore_max_iter
@@ -329,7 +379,7 @@ def test_labels_that_are_noise_cost_little_more_than_the_prior(method):
     X, y = rng.normal(size=(2000, 10)), rng.integers(3, size=2000)
     model = trained(X, y, method)
     held_out = rng.normal(size=(2000, 10)), rng.integers(3, size=2000)
-    assert log_loss(held_out[1], model.predict_proba(held_out[0])) < 1.05 * np.log(3)
+    assert log_loss(held_out[1], model.predict_proba(held_out[0])) < 1.025 * np.log(3)  # measured: 1.012
 
 
 # Rows of which few hold all the curvature ---------------------------------------------------------------------------------

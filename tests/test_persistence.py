@@ -19,10 +19,17 @@ from sklearn_softmax import SoftmaxSGDClassifier
 VARIANTS = {
     "default": {},
     "last iterate": {"average": False},
+    "averaged from 50": {"average": 50, "l1_ratio": 0.5},
     "L1": {"l1_ratio": 1.0, "alpha": 1e-2},
     "balanced": {"class_weight": "balanced"},
+    "not standardised": {"standardize": False},
+    "no intercept": {"fit_intercept": False},
+    "adding": {"new_classes": "add"},
     "invscaling": {"learning_rate": "invscaling"},
     "invscaling, averaged": {"learning_rate": "invscaling", "average": True},
+    "invscaling, averaged from 50": {"learning_rate": "invscaling", "average": 50, "l1_ratio": 0.5},
+    "optimal, balanced": {"learning_rate": "optimal", "alpha": 1e-2, "class_weight": "balanced"},
+    "adaptive": {"learning_rate": "adaptive", "eta0": 0.1},
 }
 OUR_NAME = "sklearn_softmax.SoftmaxSGDClassifier"
 each_variant = pytest.mark.parametrize("variant", VARIANTS)
@@ -72,29 +79,36 @@ def stream(X, y, **params):
 
 @each_variant
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
-@pytest.mark.parametrize("dtype", [np.float64, np.float32])
-def test_a_stream_goes_on_bit_for_bit_from_what_was_stored(variant, way, container, dtype, make_data, fitted, tmp_path):
-    X, y = make_data()
-    X = X.astype(dtype)
-    first, second = (container(X[:70]), y[:70]), (container(X[70:]), y[70:])
-    model = stream(*first, **VARIANTS[variant])
-    before = fitted(model)
-    loaded = way(model, tmp_path)
-    assert fitted(loaded) == before and loaded.get_params() == model.get_params()
-    assert fitted(loaded.partial_fit(*second)) == fitted(stream(*first, **VARIANTS[variant]).partial_fit(*second)) != before
-    assert fitted(model) == before  # it shares no memory
+def test_a_stream_goes_on_bit_for_bit_from_what_was_stored(variant, way, make_data, fitted, tmp_path):
+    params = VARIANTS[variant]
+    for n_classes, container, dtype in [(2, np.asarray, np.float64), (3, sp.csr_array, np.float64), (3, np.asarray, np.float32)]:
+        X, y = make_data(n_classes)
+        X = container(X.astype(dtype))
+        if "new_classes" in params:
+            y = np.where(np.arange(len(y)) >= 90, 7, y)
+        model, unstored = (stream(X[:70], y[:70], **params) for _ in range(2))
+        before = fitted(model)
+        loaded = way(model, tmp_path)
+        assert fitted(loaded) == before and loaded.get_params() == model.get_params()
+        assert fitted(loaded.partial_fit(X[70:], y[70:])) == fitted(unstored.partial_fit(X[70:], y[70:])) != before
+        assert fitted(model) == before  # it shares no memory
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("learning_rate", ["auto", "invscaling"])
-def test_a_fitted_model_goes_on_bit_for_bit_from_what_was_stored(way, learning_rate, make_data, fitted, tmp_path):
-    X, y = make_data()
-    model = SoftmaxSGDClassifier(learning_rate=learning_rate, tol=None, max_iter=3, warm_start=True, random_state=0).fit(X, y)
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"average": False}, {"early_stopping": True}, {"learning_rate": "invscaling"}, VARIANTS["averaged from 50"]],
+)
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_a_fitted_model_goes_on_bit_for_bit_from_what_was_stored(way, params, n_classes, make_data, fitted, tmp_path):
+    X, y = make_data(n_classes)
+    model = SoftmaxSGDClassifier(tol=None, max_iter=3, warm_start=True, random_state=0, **params).fit(X, y)
+    before = fitted(model)
     loaded = way(model, tmp_path)
-    assert fitted(loaded) == fitted(model)
+    assert fitted(loaded) == before and np.array_equal(loaded.predict_proba(X), model.predict_proba(X))
     assert fitted(way(model, tmp_path).partial_fit(X, y)) == fitted(copy.deepcopy(model).partial_fit(X, y))
-    assert fitted(loaded.fit(X, y)) == fitted(copy.deepcopy(model).fit(X, y)) != fitted(model)
+    assert fitted(loaded.fit(X, y)) == fitted(copy.deepcopy(model).fit(X, y)) != before
+    assert fitted(model) == before
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,6 +1,5 @@
 """The progressive loss of a stream: that of an explicit loop which predicts each row, and then learns from it."""
 
-import pickle
 from copy import deepcopy
 
 import numpy as np
@@ -27,12 +26,11 @@ SETTINGS = {
 }
 
 
-def predict_then_learn(X, y, n_classes, weight, settings):
+def predict_then_learn(X, y, n_classes, weight, model):
     """(progressive loss, recent progressive loss), from predictions row by row."""
-    model = SoftmaxSGDClassifier(**settings)
     loss = recent_loss = recent_weight = 0.0
     for i in range(len(y)):
-        proba = model.predict_proba(X[i : i + 1])[0] if i else np.full(n_classes, 1 / n_classes)
+        proba = model.predict_proba(X[i : i + 1])[0] if hasattr(model, "classes_") else np.full(n_classes, 1 / n_classes)
         of_row = -weight[i] * np.log(proba[y[i]])
         loss += of_row
         remaining = WINDOW / (WINDOW + weight[i])
@@ -42,17 +40,20 @@ def predict_then_learn(X, y, n_classes, weight, settings):
 
 
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "CSR"])
-@pytest.mark.parametrize("n_classes", [2, 3, 11])
+@pytest.mark.parametrize("n_classes", [2, 11])
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_it_is_that_of_predicting_and_then_learning(make_data, settings, n_classes, container):
-    X, y = make_data(n_classes=n_classes, n_samples=400)
-    if settings.get("average", True):  # else the row is predicted when the penalty of the block before it has been applied
-        X[350] *= 100  # far out: it begins a block of its own
-    X, weight = container(X), np.random.default_rng(0).uniform(0.5, 2, size=400)
-    expected = predict_then_learn(X, y, n_classes, weight, settings)
-    for chunk in (1, 7, 400):
+    n_samples = 120 if settings else 300  # of 256 rows on, blocks are as long as they get
+    X, y = make_data(n_classes=n_classes, n_samples=n_samples)
+    if settings.get("average", True):
+        X[n_samples - 20] *= 100  # far out: it begins a block of its own
+    else:  # such a row is predicted when the penalty of the block before it has been applied
+        X = np.clip(X, -1, 1)
+    X, weight = container(X), np.random.default_rng(0).uniform(0.5, 2, size=n_samples)
+    expected = predict_then_learn(X, y, n_classes, weight, SoftmaxSGDClassifier(**settings))
+    for chunk in (1, 7, n_samples):
         model = SoftmaxSGDClassifier(**settings)
-        for start in range(0, 400, chunk):
+        for start in range(0, n_samples, chunk):
             part = slice(start, start + chunk)
             model.partial_fit(X[part], y[part], classes=np.arange(n_classes), sample_weight=weight[part])
         found = model.progressive_loss_, model.recent_progressive_loss_
@@ -62,7 +63,7 @@ def test_it_is_that_of_predicting_and_then_learning(make_data, settings, n_class
 @every_instruction_set
 @pytest.mark.parametrize("settings", [SETTINGS["auto"], SETTINGS["constant, averaged"]], ids=["auto", "constant"])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "CSR"])
-@pytest.mark.parametrize("shape", [(300, 20, 5), (300, 1200, 20), (60, 4, 70)])
+@pytest.mark.parametrize("shape", [(60, 20, 5), (60, 1200, 20), (60, 4, 70)])
 def test_whatever_the_number_of_vectors_and_the_type(make_data, container, settings, shape):
     n_samples, n_features, n_classes = shape
     X, y = make_data(n_classes=n_classes, n_samples=max(n_samples, 3 * n_classes), n_features=n_features)
@@ -71,7 +72,7 @@ def test_whatever_the_number_of_vectors_and_the_type(make_data, container, setti
     for dtype, tolerance in [(np.float64, 1e-11), (np.float32, 1e-4)]:
         rows = container(X.astype(dtype))
         model = SoftmaxSGDClassifier(**settings).partial_fit(rows, y, classes=np.arange(n_classes))
-        expected = predict_then_learn(rows, y, n_classes, weight, settings)
+        expected = predict_then_learn(rows, y, n_classes, weight, SoftmaxSGDClassifier(**settings))
         np.testing.assert_allclose((model.progressive_loss_, model.recent_progressive_loss_), expected, rtol=tolerance)
 
 
@@ -82,22 +83,18 @@ def test_it_is_there_after_partial_fit_only(make_data):
         _ = model.progressive_loss_
     with pytest.raises(AttributeError, match="before it is fitted"):
         _ = SoftmaxSGDClassifier().recent_progressive_loss_
-    before = -np.log(model.predict_proba(X)[np.arange(len(y)), y]).mean()
+    expected = predict_then_learn(X, y, 3, np.ones(len(y)), deepcopy(model))  # it goes on from what `fit` has learnt
     model.partial_fit(X, y)
-    assert model.progressive_loss_ == pytest.approx(before, rel=0.1)  # it goes on from what `fit` has learnt
+    np.testing.assert_allclose((model.progressive_loss_, model.recent_progressive_loss_), expected, rtol=1e-11)
     assert not hasattr(model.fit(X, y), "progressive_loss_")
 
 
-def test_it_goes_on_after_a_pickle_and_with_other_settings(make_data):
+def test_it_goes_on_with_other_settings(make_data):
     X, y = make_data()
-    whole = SoftmaxSGDClassifier().partial_fit(X, y, classes=[0, 1, 2])
-    half = SoftmaxSGDClassifier().partial_fit(X[:50], y[:50], classes=[0, 1, 2])
-    half = pickle.loads(pickle.dumps(half)).partial_fit(X[50:], y[50:])
-    assert half.progressive_loss_ == pytest.approx(whole.progressive_loss_, rel=1e-12)
-    before = half.progressive_loss_
-    half.set_params(learning_rate="constant", eta0=1e-6).partial_fit(X[:1], y[:1])
-    own = -np.log(whole.predict_proba(X[:1])[0, y[0]])
-    assert half.progressive_loss_ == pytest.approx((before * len(y) + own) / (len(y) + 1), rel=1e-9)
+    model = SoftmaxSGDClassifier().partial_fit(X, y, classes=[0, 1, 2])
+    before, own = model.progressive_loss_, -np.log(model.predict_proba(X[:1])[0, y[0]])
+    model.set_params(learning_rate="constant", eta0=1e-6).partial_fit(X[:1], y[:1])
+    assert model.progressive_loss_ == pytest.approx((before * len(y) + own) / (len(y) + 1), rel=1e-9)
 
 
 def test_rows_that_overflow_are_counted_once(make_data):

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pandas as pd
 import pytest
+import reference
 import scipy.sparse as sp
 import sklearn
 from sklearn.base import clone
@@ -416,9 +417,18 @@ def test_a_stream_that_is_sorted_by_class(container, average, make_data):
     for part in np.array_split(order, 7):
         model.partial_fit(container(X[part]), y[part], [0, 1, 2])
     assert_sound(model, X)
-    assert np.isfinite(model.progressive_loss_)
-    if not average:  # the average lags behind
-        assert model.progressive_loss_ < np.log(3)
+    twin, is_sparse = reference.Stream.empty(5, 3, alpha=np.nan), container is not np.asarray
+    twin.enter(average, False, is_sparse)
+    X, y = X[order], y[order]
+    if is_sparse:
+        twin.sparse(X, X != 0, y, np.ones(600), range(600), settle=False)
+    else:
+        twin.dense(X, y, np.ones(600), range(600), settle=False)
+    coef, intercept = twin.original(average, is_sparse)
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-10)
+    np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-10)
+    # measured: 0.16; 0.67 and 0.72 for the average, which lags behind
+    assert model.progressive_loss_ < (0.9 if average else 0.3)
 
 
 # Labels --------------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 import sklearn_softmax
 from sklearn_softmax import kernels
 
+another_process = pytest.mark.slow  # which imports scikit-learn
 VARIABLE = "SKLEARN_SOFTMAX_INSTRUCTION_SET"
 
 
@@ -30,6 +31,7 @@ def test_show_versions_names_the_instruction_set_in_use(capsys):
     assert lines[-1].startswith(f"kernels: {kernels.instruction_set_in_use()} (available: ")
 
 
+@another_process
 @pytest.mark.parametrize("name", kernels.available_instruction_sets())
 def test_the_environment_variable_forces_an_instruction_set(name):
     done = imported_with(name)
@@ -37,11 +39,13 @@ def test_the_environment_variable_forces_an_instruction_set(name):
     assert f"kernels: {name} " in done.stdout
 
 
+@another_process
 def test_an_instruction_set_that_is_not_there_is_refused_with_the_choices():
     done = imported_with("vax")
     assert done.returncode != 0
     assert f"{VARIABLE}='vax'" in done.stderr and "baseline" in done.stderr
 
 
+@another_process
 def test_an_empty_variable_is_none():
     assert f"kernels: {kernels.available_instruction_sets()[0]} " in imported_with("").stdout
