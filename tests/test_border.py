@@ -601,7 +601,7 @@ def decision(**changes):
         weights=model.weights,
         intercept=model.intercept,
         unit=1.0,
-        out=np.empty((2, 3)),
+        out=np.zeros((2, 3)),
     )
     arguments.update(changes)
     positional = [arguments.pop(name) for name in ("values", "columns", "starts")]
@@ -623,9 +623,9 @@ def decision(**changes):
         {"weights": np.zeros(20)},
         {"weights": np.zeros((4, 5)).T},
         {"intercept": np.zeros(4, dtype=np.float32)},
-        {"out": np.empty((2, 3), dtype=np.float32)},
-        {"out": read_only(np.empty((2, 3)))},
-        {"out": np.empty((3, 2)).T},
+        {"out": np.zeros((2, 3), dtype=np.float32)},
+        {"out": read_only(np.zeros((2, 3)))},
+        {"out": np.zeros((3, 2)).T},
         {"unit": "one"},
         {"unknown": 1},
     ],

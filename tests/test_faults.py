@@ -17,7 +17,6 @@ import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_softmax import SoftmaxSGDClassifier, _automatic, _classic, _layout, _solver, kernels
-from sklearn_softmax._objective import Objective
 
 VARIANTS = {
     "default": {},
@@ -299,7 +298,7 @@ def test_a_second_ctrl_c_ends_fit_at_once_and_leaves_the_model_as_it_was(params,
     before = everything(model) if was_fitted else vars(model).keys()
     kernel = "sweep" if params else "stream"
     monkeypatch.setattr(kernels, kernel, interrupting(getattr(kernels, kernel)))
-    monkeypatch.setattr(Objective, "optimality_gap", interrupting(Objective.optimality_gap))
+    monkeypatch.setattr(_solver, "optimality_gap", interrupting(_solver.optimality_gap))
     with pytest.warns(UserWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     assert (everything(model) if was_fitted else vars(model).keys()) == before

@@ -132,7 +132,7 @@ def test_classes_without_weight_have_what_the_objective_gives_them(fit_intercept
     ).fit(X, y, weight)
     kept = np.flatnonzero(weight)
     objective = Objective(X[kept], y[kept], weight[kept], Penalty(0.03, l1_ratio, 3), fit_intercept)
-    value = objective(model._predictor())
+    value = objective.value(model._predictor().point())
     # steps towards lower intercepts of the absent, which is where the objective falls without end, and anywhere else, do not help
     rng = np.random.default_rng(0)
     rows, intercept = model._predictor().rows()
@@ -141,7 +141,7 @@ def test_classes_without_weight_have_what_the_objective_gives_them(fit_intercept
             other = Model.zeros(5, 3, np.float64)
             step = size * rng.normal(size=3) * fit_intercept - 20 * np.isin(np.arange(3), absent) * fit_intercept
             other.set_rows(rows + size * rng.normal(size=rows.shape) * (rng.uniform(size=rows.shape) < 0.3), intercept + step)
-            assert objective(other) > value - model.optimality_gap_
+            assert objective.value(other.point()) > value - model.optimality_gap_
     assert model.optimality_gap_ < 1e-7
 
 
