@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 def sweep(
     values: NDArray[Any],  # IN  float32 or float64, of rows: dense in C order, or the data of CSR
     columns: NDArray[Any],  # IN  int32 or int64, the indices of CSR; empty if dense
-    starts: NDArray[Any],  # IN  as columns, the indptr of CSR; empty if dense
+    starts: NDArray[Any],  # IN  int32 or int64, the indptr of CSR; empty if dense
     *,
     y: NDArray[np.int32],  # IN  class numbers, by row
     sample_weight: NDArray[np.float64],  # IN  by row; a stride of 0 is allowed

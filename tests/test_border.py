@@ -266,7 +266,6 @@ def decision(**changes):
         {"values": [1.0] * 10},
         {"columns": np.zeros(10, np.int16)},
         {"columns": np.zeros(10)},
-        {"columns": np.zeros(10, np.int64)},  # of another type than the starts
         {"weights": np.zeros(20)},
         {"weights": np.zeros((4, 5)).T},
         {"intercept": np.zeros(4, dtype=np.float32)},

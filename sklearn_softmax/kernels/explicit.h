@@ -9,10 +9,10 @@
 
 namespace {
 
-template <class T, class I>
+template <class T>
 class ExplicitRule {
     using V = Vec<T>;
-    const softmax::Sweep<T, I>& s;
+    const softmax::Sweep<T>& s;
     ptrdiff_t t = 0;
     T factor = 1;  // of the weights of the block that has ended
 
@@ -22,7 +22,7 @@ class ExplicitRule {
     static constexpr const T* average() { return nullptr; }
     double scale, loss = 0;
 
-    explicit ExplicitRule(const softmax::Sweep<T, I>& sweep) : s(sweep), scale(sweep.unit) {}
+    explicit ExplicitRule(const softmax::Sweep<T>& sweep) : s(sweep), scale(sweep.unit) {}
 
     ptrdiff_t rows_ahead() const { return rows_per_block<T>(s.rows.n_features, s.n_padded); }
 
@@ -66,9 +66,9 @@ class ExplicitRule {
 constexpr size_t small_weights = SOFTMAX_VECTOR_BYTES < 64 ? 1 << 17 : 1 << 15;
 
 // Whether a sweep can go by blocks, and should.
-template <class T, class I>
-bool is_for_blocks(const softmax::Sweep<T, I>& s) {
-    if (s.rows.columns || s.l1_ratio > 0 || s.average || s.may_overflow) return false;
+template <class T>
+bool is_for_blocks(const softmax::Sweep<T>& s) {
+    if (s.rows.is_sparse() || s.l1_ratio > 0 || s.average || s.may_overflow) return false;
     if (size_t(s.rows.n_features * s.n_padded) * sizeof(T) < small_weights) return false;
     for (ptrdiff_t t = 0; t < s.n_visits; ++t) {
         const double weight = s.sample_weight.data[s.order[t] * s.sample_weight.stride];
@@ -77,9 +77,9 @@ bool is_for_blocks(const softmax::Sweep<T, I>& s) {
     return true;
 }
 
-template <class T, class I>
-softmax::SweepResult sweep_by_blocks(const softmax::Sweep<T, I>& s) {
-    softmax::Visits<T, I> visits = {};
+template <class T>
+softmax::SweepResult sweep_by_blocks(const softmax::Sweep<T>& s) {
+    softmax::Visits<T> visits = {};
     visits.rows = s.rows;
     visits.order = s.order;
     visits.n_visits = s.n_visits;
@@ -88,7 +88,7 @@ softmax::SweepResult sweep_by_blocks(const softmax::Sweep<T, I>& s) {
     visits.weights = s.weights;
     visits.intercept = s.intercept;
     visits.scratch = s.block;
-    ExplicitRule<T, I> rule(s);
+    ExplicitRule<T> rule(s);
     with_vectors<T>(s.n_padded, [&](auto number) { visit_dense<decltype(number)::value>(rule, visits); });
     return {rule.loss, s.n_visits, s.averaged_weight};
 }

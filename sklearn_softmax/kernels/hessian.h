@@ -9,18 +9,20 @@
 
 namespace {
 
-template <class T, class I>
-void hessian_product(const softmax::HessianProduct<T, I>& h) {
+template <class T>
+void hessian_product(const softmax::HessianProduct<T>& h) {
     using D = Vec<double>;
-    const CsrRows<T, I> rows{h.rows};
+    const CsrRows<T> rows{h.rows};
     const int n_vectors = int(h.n_padded / D::lanes);
     double *const proba = h.scratch, *const values = proba + 2 * h.n_padded;  // proba is zero beyond the classes
     D* const change = reinterpret_cast<D*>(proba + h.n_padded);
     const double* const of_intercept = h.step + h.rows.n_features * h.n_padded;
     double* const out_of_intercept = h.out + h.rows.n_features * h.n_padded;
 
+    CsrRow<T> next = rows.at(0, 0);
     for (ptrdiff_t i = 0; i < h.n_samples; ++i) {
-        const auto row = rows[i], next = rows[i + 1 < h.n_samples ? i + 1 : i];
+        const CsrRow<T> row = next;
+        next = rows.at(i + 1 < h.n_samples ? i + 1 : i, (i + 1) % 2);
         for (ptrdiff_t n = 0; n < next.size; ++n) {
             fetch_features(h.step, next.columns[n] * h.n_padded, h.n_padded);
             fetch_features(h.out, next.columns[n] * h.n_padded, h.n_padded);
@@ -28,7 +30,7 @@ void hessian_product(const softmax::HessianProduct<T, I>& h) {
         for (ptrdiff_t n = 0; n < row.size; ++n) values[n] = row.values[n] * h.inverse_scale[row.columns[n]];
         for (ptrdiff_t k = 0; k < h.n_classes; ++k) proba[k] = h.proba[i * h.n_classes + k];
 
-        const typename CsrRows<double, I>::Row scaled{values, row.size, row.columns};
+        const CsrRow<double> scaled{values, row.size, row.columns};
         forward<0>(scaled, h.step, h.n_padded, change, n_vectors);
         D mean = D::broadcast(0);
         for (int k = 0; k < n_vectors; ++k) {

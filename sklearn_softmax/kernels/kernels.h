@@ -6,13 +6,22 @@
 
 namespace softmax {
 
-// The rows of X, dense (columns and starts are null; row i is values[i * n_features ...]) or CSR.
-template <class T, class I>
+// The rows of X, dense (row i is values[i * n_features ...]) or CSR, whose columns and starts may be of either integer type.
+template <class T>
 struct Rows {
+    // IN
     const T* values;
-    const I* columns;
-    const I* starts;
+    const void *columns, *starts;  // int64_t if wide, else int32_t; null if dense
+    bool wide_columns, wide_starts;
     ptrdiff_t n_features;
+    ptrdiff_t longest_row;  // of CSR
+    // TEMP
+    int32_t* narrowed;  // (2, longest_row), if wide_columns
+
+    bool is_sparse() const { return starts != nullptr; }
+    int64_t start(ptrdiff_t i) const {
+        return wide_starts ? static_cast<const int64_t*>(starts)[i] : static_cast<const int32_t*>(starts)[i];
+    }
 };
 
 // numbers[i * stride]; a stride of 0 is one number for all.
@@ -28,10 +37,10 @@ struct Record {
 };
 
 // One pass over `order`. Visit t takes the row i = order[t] with the step eta[t] * sample_weight[i].
-template <class T, class I>
+template <class T>
 struct Sweep {
     // IN
-    Rows<T, I> rows;
+    Rows<T> rows;
     const int32_t* y;  // class numbers
     Numbers sample_weight;  // by row
     const ptrdiff_t* order;
@@ -89,10 +98,10 @@ struct Coordinates {
 };
 
 // The rows that a sweep of the automatic step visits, and the model in the coordinates above, that it changes.
-template <class T, class I>
+template <class T>
 struct Visits {
     // IN
-    Rows<T, I> rows;
+    Rows<T> rows;
     const int32_t* y;
     Numbers sample_weight;  // by row
     const ptrdiff_t* order;
@@ -100,7 +109,6 @@ struct Visits {
     double l2_ratio, l1_ratio;
     bool fit_intercept;
     ptrdiff_t n_classes, n_padded;
-    ptrdiff_t longest_row;  // of CSR
     // INOUT
     Coordinates<T> coordinates;  // the stream changes them
     T* weights;  // (n_features, n_padded)
@@ -126,9 +134,9 @@ struct Clock {
     double block_limit, block_penalty_step, block_average_weight;
 };
 
-template <class T, class I>
+template <class T>
 struct Stream {
-    Visits<T, I> visits;
+    Visits<T> visits;
     double eta0;
     double alpha;  // NaN: 1 / (weight seen)
     bool follows;  // whether coordinates follow from the moments of the rows; else both stay as they are
@@ -148,9 +156,9 @@ struct Stream {
     double* norms;  // (n_samples): 1 + |row|^2 of each row; null: not wanted
 };
 
-template <class T, class I>
+template <class T>
 struct PointSaga {
-    Visits<T, I> visits;
+    Visits<T> visits;
     double step;
     double alpha;
     Numbers repeats;  // how often `order` has a row
@@ -167,9 +175,9 @@ struct PointSaga {
 };
 
 // raw predictions of CSR rows: out = X (unit * weights) + intercept
-template <class T, class I>
+template <class T>
 struct Decision {
-    Rows<T, I> rows;  // IN
+    Rows<T> rows;  // IN
     ptrdiff_t n_samples, n_classes, n_padded;
     const T* weights;  // IN (n_features, n_padded)
     double unit;
@@ -179,10 +187,10 @@ struct Decision {
 };
 
 // The Hessian of the mean loss, at a point with these probabilities, times a step; see hessian.h.
-template <class T, class I>
+template <class T>
 struct HessianProduct {
     // IN
-    Rows<T, I> rows;  // CSR
+    Rows<T> rows;  // CSR
     ptrdiff_t n_samples, n_classes, n_padded;
     const double *inverse_scale, *shares;  // (n_features), (n_samples)
     const double* proba;  // (n_samples, n_classes)
@@ -194,9 +202,9 @@ struct HessianProduct {
 };
 
 // out += X^T residual, of CSR rows.
-template <class T, class I>
+template <class T>
 struct TransposedProduct {
-    Rows<T, I> rows;  // IN
+    Rows<T> rows;  // IN
     ptrdiff_t n_samples, n_classes;
     const double* residual;  // IN (n_samples, n_classes)
     double* out;  // INOUT (n_features, n_classes)
@@ -211,30 +219,23 @@ struct Softmax {
     double* scratch;  // TEMP (a vector)
 };
 
-template <class T, class I>
-struct ClassicKernels {
-    SweepResult (*sweep)(const Sweep<T, I>&);
-    void (*decision)(const Decision<T, I>&);
-};
-
-template <class T, class I>
-struct AutomaticKernels {
-    void (*accumulate)(const Rows<T, I>&, ptrdiff_t n_samples, Numbers sample_weight, Feature*, double* scratch);
+template <class T>
+struct Kernels {
+    SweepResult (*sweep)(const Sweep<T>&);
+    void (*decision)(const Decision<T>&);
+    void (*accumulate)(const Rows<T>&, ptrdiff_t n_samples, Numbers sample_weight, Feature*, double* scratch);
     Spread (*spread)(const Feature&, double total_weight);
     void (*set_coordinates)(const Coordinates<T>&, ptrdiff_t feature, const Spread&, bool centre, bool standardize);
-    size_t (*scratch_size)(const Visits<T, I>&);  // in numbers of T
-    void (*stream)(Stream<T, I>&);
-    void (*point_saga)(PointSaga<T, I>&);
-    void (*hessian_product)(const HessianProduct<T, I>&);
-    void (*transposed_product)(const TransposedProduct<T, I>&);
+    size_t (*scratch_size)(const Visits<T>&);  // in numbers of T
+    void (*stream)(Stream<T>&);
+    void (*point_saga)(PointSaga<T>&);
+    void (*hessian_product)(const HessianProduct<T>&);
+    void (*transposed_product)(const TransposedProduct<T>&);
 };
 
-template <template <class, class> class Kernels>
-struct PerType {
-    Kernels<float, int32_t> f32_i32;
-    Kernels<float, int64_t> f32_i64;
-    Kernels<double, int32_t> f64_i32;
-    Kernels<double, int64_t> f64_i64;
+struct AllKernels {
+    Kernels<float> of_float;
+    Kernels<double> of_double;
 };
 
 // Everything that is compiled once per instruction set.
@@ -242,8 +243,7 @@ struct InstructionSet {
     const char* name;
     ptrdiff_t vector_bytes;
     bool (*is_supported)();
-    const PerType<ClassicKernels>& classic;
-    const PerType<AutomaticKernels>& automatic;
+    const AllKernels& kernels;
     void (&softmax)(const Softmax&);
 };
 

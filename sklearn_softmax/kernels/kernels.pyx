@@ -18,11 +18,15 @@ ctypedef fused index:
 
 
 cdef extern from "dispatch.h" namespace "softmax" nogil:
-    cppclass Rows[T, I]:
+    cppclass Rows[T]:
         const T* values
-        const I* columns
-        const I* starts
+        const void* columns
+        const void* starts
+        bint wide_columns
+        bint wide_starts
         Py_ssize_t n_features
+        Py_ssize_t longest_row
+        int32_t* narrowed
 
     struct Numbers:
         const double* data
@@ -31,8 +35,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     struct Record:
         pass
 
-    cppclass Sweep[T, I]:
-        Rows[T, I] rows
+    cppclass Sweep[T]:
+        Rows[T] rows
         const int32_t* y
         Numbers sample_weight
         const Py_ssize_t* order
@@ -64,8 +68,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         Py_ssize_t n_visited
         double averaged_weight
 
-    cppclass Decision[T, I]:
-        Rows[T, I] rows
+    cppclass Decision[T]:
+        Rows[T] rows
         Py_ssize_t n_samples
         Py_ssize_t n_classes
         Py_ssize_t n_padded
@@ -84,8 +88,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         T* gain
         T* penalty_ratio
 
-    cppclass Visits[T, I]:
-        Rows[T, I] rows
+    cppclass Visits[T]:
+        Rows[T] rows
         const int32_t* y
         Numbers sample_weight
         const Py_ssize_t* order
@@ -95,7 +99,6 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         bint fit_intercept
         Py_ssize_t n_classes
         Py_ssize_t n_padded
-        Py_ssize_t longest_row
         Coordinates[T] coordinates
         T* weights
         double* intercept
@@ -116,8 +119,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double block_penalty_step
         double block_average_weight
 
-    cppclass Stream[T, I]:
-        Visits[T, I] visits
+    cppclass Stream[T]:
+        Visits[T] visits
         double eta0
         double alpha
         bint follows
@@ -134,8 +137,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double* moments
         double* norms
 
-    cppclass PointSaga[T, I]:
-        Visits[T, I] visits
+    cppclass PointSaga[T]:
+        Visits[T] visits
         double step
         double alpha
         Numbers repeats
@@ -148,8 +151,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double loss
         double curvature
 
-    cppclass HessianProduct[T, I]:
-        Rows[T, I] rows
+    cppclass HessianProduct[T]:
+        Rows[T] rows
         Py_ssize_t n_samples
         Py_ssize_t n_classes
         Py_ssize_t n_padded
@@ -160,8 +163,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double* out
         double* scratch
 
-    cppclass TransposedProduct[T, I]:
-        Rows[T, I] rows
+    cppclass TransposedProduct[T]:
+        Rows[T] rows
         Py_ssize_t n_samples
         Py_ssize_t n_classes
         const double* residual
@@ -190,20 +193,20 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double* scratch
 
     void run_softmax "softmax::softmax_rows"(const Softmax& task)
-    SweepResult run_sweep "softmax::sweep"[T, I](const Sweep[T, I]& task)
-    void run_decision "softmax::decision"[T, I](const Decision[T, I]& task)
-    void run_accumulate "softmax::accumulate"[T, I](
-        const Rows[T, I]& rows, Py_ssize_t n_samples, Numbers sample_weight, Feature* features, double* scratch
+    SweepResult run_sweep "softmax::sweep"[T](const Sweep[T]& task)
+    void run_decision "softmax::decision"[T](const Decision[T]& task)
+    void run_accumulate "softmax::accumulate"[T](
+        const Rows[T]& rows, Py_ssize_t n_samples, Numbers sample_weight, Feature* features, double* scratch
     )
     Spread spread_of "softmax::spread"(const Feature& feature, double total_weight)
     void set_feature "softmax::set_coordinates"[T](
         const Coordinates[T]& coordinates, Py_ssize_t feature, const Spread& spread, bint centre, bint standardize
     )
-    size_t scratch_size "softmax::scratch_size"[T, I](const Visits[T, I]& visits)
-    void run_stream "softmax::stream"[T, I](Stream[T, I]& task)
-    void run_point_saga "softmax::point_saga"[T, I](PointSaga[T, I]& task)
-    void run_hessian_product "softmax::hessian_product"[T, I](const HessianProduct[T, I]& task)
-    void run_transposed_product "softmax::transposed_product"[T, I](const TransposedProduct[T, I]& task)
+    size_t scratch_size "softmax::scratch_size"[T](const Visits[T]& visits)
+    void run_stream "softmax::stream"[T](Stream[T]& task)
+    void run_point_saga "softmax::point_saga"[T](PointSaga[T]& task)
+    void run_hessian_product "softmax::hessian_product"[T](const HessianProduct[T]& task)
+    void run_transposed_product "softmax::transposed_product"[T](const TransposedProduct[T]& task)
 
 
 cdef Numbers numbers(const double[:] values) noexcept:
@@ -229,10 +232,64 @@ cdef class Scratch:
         free(self.memory)
 
 
+cdef class Indices:
+    """Columns and starts of CSR rows, of either integer type; none of dense rows."""
+
+    cdef:
+        const int32_t[::1] columns, starts
+        const int64_t[::1] wide_columns, wide_starts
+        const void* first_column
+        const void* first_start
+        bint is_sparse, has_wide_columns, has_wide_starts
+        Py_ssize_t longest_row
+        Scratch narrowed
+
+    def __cinit__(self, columns, starts):
+        self.first_column = self.first_start = NULL
+        self.longest_row = 0
+        self.has_wide_columns, self.has_wide_starts = columns.itemsize == 8, starts.itemsize == 8
+        if self.has_wide_starts:
+            self.wide_starts = starts
+            self._set_starts(self.wide_starts)
+        else:
+            self.starts = starts
+            self._set_starts(self.starts)
+        self.is_sparse = self.first_start != NULL
+        self.first_column = self.first_start  # an array without elements has no address to take
+        if self.has_wide_columns:
+            self.wide_columns = columns
+            if self.wide_columns.shape[0]:
+                self.first_column = &self.wide_columns[0]
+        else:
+            self.columns = columns
+            if self.columns.shape[0]:
+                self.first_column = &self.columns[0]
+        self.narrowed = Scratch(2 * self.longest_row * sizeof(int32_t) if self.has_wide_columns else 0)
+
+    cdef void _set_starts(self, const index[::1] starts) noexcept:
+        cdef Py_ssize_t longest = 0, i
+        if starts.shape[0]:
+            self.first_start = &starts[0]
+        for i in range(starts.shape[0] - 1):
+            longest = max(longest, <Py_ssize_t> (starts[i + 1] - starts[i]))
+        self.longest_row = longest
+
+
+cdef void set_rows(Rows[floating]* rows, const floating[::1] values, Indices indices, Py_ssize_t n_features):
+    rows.values = &values[0] if values.shape[0] else NULL
+    rows.columns = indices.first_column
+    rows.starts = indices.first_start
+    rows.wide_columns = indices.has_wide_columns
+    rows.wide_starts = indices.has_wide_starts
+    rows.n_features = n_features
+    rows.longest_row = indices.longest_row
+    rows.narrowed = <int32_t*> indices.narrowed.start
+
+
 def sweep(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const int32_t[::1] y,
     const double[:] sample_weight,
@@ -252,7 +309,8 @@ def sweep(
         double[::1] intercept = model.intercept
         floating[:, ::1] average
         double[::1] intercept_average
-        bint is_sparse = starts.shape[0] > 0
+        Indices indices = Indices(columns, starts)
+        bint is_sparse = indices.is_sparse
         bint is_averaging = model.average is not None
         Py_ssize_t n_features = weights.shape[0]
         Py_ssize_t n_padded = weights.shape[1]
@@ -264,14 +322,14 @@ def sweep(
         Scratch history = Scratch(
             3 * (n_visits + 1) * sizeof(double) if is_sparse and l1_ratio > 0 and is_averaging else 0
         )
-        Sweep[floating, index] task
+        Sweep[floating] task
         SweepResult result
-        Visits[floating, index] size
+        Visits[floating] size
         Scratch block
 
     if n_visits == 0:
         return 0.0, 0
-    set_rows[floating, index](&task.rows, values, columns, starts, n_features)
+    set_rows[floating](&task.rows, values, indices, n_features)
     task.y = &y[0]
     task.sample_weight = numbers(sample_weight)
     task.order = &order[0]
@@ -305,27 +363,12 @@ def sweep(
     size.rows = task.rows
     size.n_padded = n_padded
     size.n_visits = 0 if is_sparse else n_visits
-    size.longest_row = 0
     block = Scratch(scratch_size(size) * sizeof(floating))
     task.block = <floating*> block.start
     with nogil:
         result = run_sweep(task)
     model.averaged_weight = result.averaged_weight
     return result.loss, result.n_visited
-
-
-cdef void set_rows(
-    Rows[floating, index]* rows,
-    const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
-    Py_ssize_t n_features,
-):
-    """Dense if there are no starts. (An array without elements has no address to take, whatever it is good for.)"""
-    rows.values = &values[0] if values.shape[0] else NULL
-    rows.starts = &starts[0] if starts.shape[0] else NULL
-    rows.columns = &columns[0] if columns.shape[0] else rows.starts
-    rows.n_features = n_features
 
 
 cdef void set_coordinates(Coordinates[floating]* task, coordinates, const floating[:, ::1] weights):
@@ -361,21 +404,22 @@ def flaw_of_csr(
 
 def accumulate(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const double[:] sample_weight,
     double[:, ::1] features,
 ):
     cdef:
-        Rows[floating, index] rows
+        Indices indices = Indices(columns, starts)
+        Rows[floating] rows
         Numbers weights = numbers(sample_weight)
         Py_ssize_t n_samples = sample_weight.shape[0]
         Feature* first = <Feature*> &features[0, 0]
-        Scratch scratch = Scratch(n_moments(starts.shape[0] > 0, features.shape[0], 0) * sizeof(double))
+        Scratch scratch = Scratch(n_moments(indices.is_sparse, features.shape[0], 0) * sizeof(double))
         double* moments = <double*> scratch.start
 
-    set_rows[floating, index](&rows, values, columns, starts, features.shape[0])
+    set_rows[floating](&rows, values, indices, features.shape[0])
     with nogil:
         run_accumulate(rows, n_samples, weights, first, moments)
 
@@ -415,18 +459,10 @@ cdef Py_ssize_t n_moments(bint is_sparse, Py_ssize_t n_features, Py_ssize_t long
     return 11 * longest if is_sparse else 5 * (n_features + 8)
 
 
-cdef Py_ssize_t longest_row(const index[::1] starts) noexcept:
-    cdef Py_ssize_t longest = 0, i
-    for i in range(starts.shape[0] - 1):
-        longest = max(longest, <Py_ssize_t> (starts[i + 1] - starts[i]))
-    return longest
-
-
 cdef void set_visits(
-    Visits[floating, index]* task,
+    Visits[floating]* task,
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    Indices indices,
     const int32_t[::1] y,
     const double[:] sample_weight,
     const Py_ssize_t[::1] order,
@@ -438,7 +474,7 @@ cdef void set_visits(
     double[::1] intercept,
 ):
     """All of `task` but the table and the scratch memory."""
-    set_rows[floating, index](&task.rows, values, columns, starts, weights.shape[0])
+    set_rows[floating](&task.rows, values, indices, weights.shape[0])
     set_coordinates[floating](&task.coordinates, coordinates, weights)
     task.y = &y[0]
     task.sample_weight = numbers(sample_weight)
@@ -449,7 +485,6 @@ cdef void set_visits(
     task.fit_intercept = fit_intercept
     task.n_classes = n_classes
     task.n_padded = weights.shape[1]
-    task.longest_row = longest_row(starts)
     task.weights = &weights[0, 0]
     task.intercept = &intercept[0]
     task.table = NULL
@@ -457,8 +492,8 @@ cdef void set_visits(
 
 def stream(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const int32_t[::1] y,
     const double[:] sample_weight,
@@ -484,11 +519,12 @@ def stream(
         double[::1] intercept_average = state.model.intercept_average
         double[:, ::1] features = state.features.numbers
         floating[:, ::1] residuals
-        Stream[floating, index] task
+        Indices indices = Indices(columns, starts)
+        Stream[floating] task
         Scratch scratch, moments
 
-    set_visits[floating, index](
-        &task.visits, values, columns, starts, y, sample_weight, order, penalty, fit_intercept, state.coordinates,
+    set_visits[floating](
+        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept, state.coordinates,
         state.model.n_classes, weights, intercept,
     )
     task.eta0 = eta0
@@ -503,7 +539,7 @@ def stream(
     task.follows = follows
     task.features = <Feature*> &features[0, 0]
     moments = Scratch(
-        n_moments(starts.shape[0] > 0, features.shape[0], task.visits.longest_row) * sizeof(double) if follows else 0
+        n_moments(indices.is_sparse, features.shape[0], indices.longest_row) * sizeof(double) if follows else 0
     )
     task.moments = <double*> moments.start
     if table is not None:
@@ -544,8 +580,8 @@ def stream(
 
 def point_saga(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const int32_t[::1] y,
     const double[:] sample_weight,
@@ -566,12 +602,13 @@ def point_saga(
         double[::1] intercept = model.intercept
         floating[:, ::1] average = model.average
         double[::1] intercept_average = model.intercept_average
-        PointSaga[floating, index] task
-        Scratch waiting = Scratch(3 * weights.shape[0] * sizeof(double) if starts.shape[0] else 0)
+        Indices indices = Indices(columns, starts)
+        PointSaga[floating] task
+        Scratch waiting = Scratch(3 * weights.shape[0] * sizeof(double) if indices.is_sparse else 0)
         Scratch scratch
 
-    set_visits[floating, index](
-        &task.visits, values, columns, starts, y, sample_weight, order, penalty, fit_intercept, coordinates,
+    set_visits[floating](
+        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept, coordinates,
         model.n_classes, weights, intercept,
     )
     task.visits.table = &table[0, 0]
@@ -595,8 +632,8 @@ def point_saga(
 
 def decision(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const floating[:, ::1] weights,
     const double[::1] intercept,
@@ -604,12 +641,13 @@ def decision(
     floating[:, ::1] out,
 ):
     cdef:
+        Indices indices = Indices(columns, starts)
         Scratch scores = Scratch(weights.shape[1] * sizeof(floating))
-        Decision[floating, index] task
+        Decision[floating] task
 
     if out.shape[0] == 0:
         return
-    set_rows[floating, index](&task.rows, values, columns, starts, weights.shape[0])
+    set_rows[floating](&task.rows, values, indices, weights.shape[0])
     task.n_samples = out.shape[0]
     task.n_classes = out.shape[1]
     task.n_padded = weights.shape[1]
@@ -624,8 +662,8 @@ def decision(
 
 def hessian_product(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const double[::1] inverse_scale,
     const double[::1] shares,
@@ -634,10 +672,11 @@ def hessian_product(
     double[:, ::1] out,
 ):
     cdef:
-        HessianProduct[floating, index] task
-        Scratch scratch = Scratch((2 * step.shape[1] + longest_row(starts)) * sizeof(double))
+        Indices indices = Indices(columns, starts)
+        HessianProduct[floating] task
+        Scratch scratch = Scratch((2 * step.shape[1] + indices.longest_row) * sizeof(double))
 
-    set_rows[floating, index](&task.rows, values, columns, starts, inverse_scale.shape[0])
+    set_rows[floating](&task.rows, values, indices, inverse_scale.shape[0])
     task.n_samples = shares.shape[0]
     task.n_classes = proba.shape[1]
     task.n_padded = step.shape[1]
@@ -653,17 +692,19 @@ def hessian_product(
 
 def add_transposed_product(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const double[:, ::1] residual,
     double[:, ::1] out,
 ):
-    cdef TransposedProduct[floating, index] task
+    cdef:
+        Indices indices = Indices(columns, starts)
+        TransposedProduct[floating] task
 
     if residual.shape[0] == 0:
         return
-    set_rows[floating, index](&task.rows, values, columns, starts, out.shape[0])
+    set_rows[floating](&task.rows, values, indices, out.shape[0])
     task.n_samples = residual.shape[0]
     task.n_classes = residual.shape[1]
     task.residual = &residual[0, 0]

@@ -54,8 +54,7 @@ class LazyModel {
     double scale;
     double coverage = 0;
 
-    template <class I>
-    explicit LazyModel(const softmax::Sweep<T, I>& s)
+        explicit LazyModel(const softmax::Sweep<T>& s)
         : n_features(s.rows.n_features),
           n_classes(s.n_classes),
           n_padded(s.n_padded),

@@ -3,8 +3,7 @@
 
 #include <math.h>
 
-#include "kernels.h"
-#include "simd.h"
+#include "rows.h"
 
 namespace {
 
@@ -173,14 +172,15 @@ class DenseMoments {
     }
 };
 
-template <class T, class I>
-void accumulate(const softmax::Rows<T, I>& rows, ptrdiff_t n_samples, softmax::Numbers sample_weight, Feature* features,
+template <class T>
+void accumulate(const softmax::Rows<T>& rows, ptrdiff_t n_samples, softmax::Numbers sample_weight, Feature* features,
                 double* scratch) {
-    if (rows.columns) {
+    if (rows.is_sparse()) {
+        const CsrRows<T> sparse{rows};
         for (ptrdiff_t i = 0; i < n_samples; ++i) {
             const double weight = sample_weight.data[i * sample_weight.stride];
-            for (I at = rows.starts[i]; at < rows.starts[i + 1]; ++at)
-                add(features[rows.columns[at]], rows.values[at], weight);
+            const CsrRow<T> row = sparse.at(i, 0);
+            for (ptrdiff_t n = 0; n < row.size; ++n) add(features[row.columns[n]], row.values[n], weight);
         }
         return;
     }

@@ -20,11 +20,11 @@ struct Waiting {
     T inverse_scale, penalty_ratio;
 };
 
-template <class T, class I>
+template <class T>
 class PointSagaRule {
     using V = Vec<T>;
-    softmax::PointSaga<T, I>& s;
-    const softmax::Visits<T, I>& visits;
+    softmax::PointSaga<T>& s;
+    const softmax::Visits<T>& visits;
     const softmax::Coordinates<T>& coordinates;
     const double to_gradient;  // from a change of the weights to one of the mean gradient
     double drift = 0;  // step * visits, of the block that comes next
@@ -40,14 +40,14 @@ class PointSagaRule {
     static constexpr const T* before() { return nullptr; }
     static constexpr double scale = 1;
 
-    explicit PointSagaRule(softmax::PointSaga<T, I>& saga)
+    explicit PointSagaRule(softmax::PointSaga<T>& saga)
         : s(saga),
           visits(saga.visits),
           coordinates(saga.visits.coordinates),
           to_gradient(1 / (saga.step * double(saga.visits.n_visits))),
           waiting(reinterpret_cast<Waiting<T>*>(saga.waiting)),
           shrinkage(memory_for_features(saga.visits)) {
-        if (visits.rows.columns)
+        if (visits.rows.is_sparse())
             for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
                 waiting[j] = {0, coordinates.inverse_scale[j], coordinates.penalty_ratio[j]};
     }
@@ -206,9 +206,9 @@ class PointSagaRule {
     }
 };
 
-template <class T, class I>
-void point_saga(softmax::PointSaga<T, I>& s) {
-    PointSagaRule<T, I> rule(s);
+template <class T>
+void point_saga(softmax::PointSaga<T>& s) {
+    PointSagaRule<T> rule(s);
     visit_all(rule, s.visits);
 }
 

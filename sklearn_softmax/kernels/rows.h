@@ -6,7 +6,14 @@
 
 namespace {
 
-template <class T, class I>
+// The beginning of a row; the rest of a long one comes by itself.
+template <class T>
+SOFTMAX_INLINE void prefetch_beginning(const T* numbers, ptrdiff_t size) {
+    constexpr ptrdiff_t per_line = 64 / sizeof(T), most_lines = 64;
+    for (ptrdiff_t j = 0; j < size && j < most_lines * per_line; j += per_line) prefetch_for_read(numbers + j);
+}
+
+template <class T>
 struct DenseRows {
     static constexpr bool touch_every_feature = true;
     struct Row {
@@ -14,23 +21,44 @@ struct DenseRows {
         ptrdiff_t size;
         SOFTMAX_INLINE ptrdiff_t column(ptrdiff_t j) const { return j; }
     };
-    softmax::Rows<T, I> rows;
-    SOFTMAX_INLINE Row operator[](ptrdiff_t i) const { return {rows.values + i * rows.n_features, rows.n_features}; }
+    softmax::Rows<T> rows;
+    SOFTMAX_INLINE Row at(ptrdiff_t i, int) const { return {rows.values + i * rows.n_features, rows.n_features}; }
 };
 
-template <class T, class I>
+template <class T>
+struct CsrRow {
+    const T* values;
+    ptrdiff_t size;
+    const int32_t* columns;
+    SOFTMAX_INLINE ptrdiff_t column(ptrdiff_t j) const { return columns[j]; }
+};
+
+template <class T>
 struct CsrRows {
     static constexpr bool touch_every_feature = false;
-    struct Row {
-        const T* values;
-        ptrdiff_t size;
-        const I* columns;
-        SOFTMAX_INLINE ptrdiff_t column(ptrdiff_t j) const { return columns[j]; }
-    };
-    softmax::Rows<T, I> rows;
-    SOFTMAX_INLINE Row operator[](ptrdiff_t i) const {
-        const I start = rows.starts[i];
-        return {rows.values + start, rows.starts[i + 1] - start, rows.columns + start};
+    softmax::Rows<T> rows;
+
+    // Row i. Wide columns are narrowed into one of two places, 0 or 1, and stay there until it is used again.
+    SOFTMAX_INLINE CsrRow<T> at(ptrdiff_t i, int place) const {
+        const int64_t start = rows.start(i);
+        const ptrdiff_t size = rows.start(i + 1) - start;
+        if (!rows.wide_columns) return {rows.values + start, size, static_cast<const int32_t*>(rows.columns) + start};
+        const int64_t* const wide = static_cast<const int64_t*>(rows.columns) + start;
+        int32_t* const columns = rows.narrowed + place * rows.longest_row;
+        for (ptrdiff_t j = 0; j < size; ++j) columns[j] = int32_t(wide[j]);
+        return {rows.values + start, size, columns};
+    }
+
+    // The beginning of row i, and where a later row begins, are fetched from memory.
+    SOFTMAX_INLINE void prefetch(ptrdiff_t i, ptrdiff_t later) const {
+        const int64_t start = rows.start(i);
+        const ptrdiff_t size = rows.start(i + 1) - start;
+        prefetch_beginning(rows.values + start, size);
+        if (rows.wide_columns)
+            prefetch_beginning(static_cast<const int64_t*>(rows.columns) + start, size);
+        else
+            prefetch_beginning(static_cast<const int32_t*>(rows.columns) + start, size);
+        prefetch_for_read(static_cast<const char*>(rows.starts) + later * ptrdiff_t(rows.wide_starts ? 8 : 4));
     }
 };
 

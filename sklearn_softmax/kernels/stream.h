@@ -24,11 +24,11 @@ inline ptrdiff_t block_length(ptrdiff_t n_rows_before) {
     return length < 1 ? 1 : length > usual_rows ? usual_rows : length;
 }
 
-template <class T, class I>
+template <class T>
 class StreamRule {
     using V = Vec<T>;
-    softmax::Stream<T, I>& s;
-    const softmax::Visits<T, I>& visits;
+    softmax::Stream<T>& s;
+    const softmax::Visits<T>& visits;
     softmax::Clock& clock;
     const softmax::Coordinates<T>& coordinates;
     double weight_of_row = 0;
@@ -49,14 +49,14 @@ class StreamRule {
     }
     static constexpr double scale = 1;
 
-    explicit StreamRule(softmax::Stream<T, I>& stream)
+    explicit StreamRule(softmax::Stream<T>& stream)
         : s(stream),
           visits(stream.visits),
           clock(stream.clock),
           coordinates(stream.visits.coordinates),
           shrinkage(memory_for_features(stream.visits)),
           moments(stream.features, stream.visits.rows.n_features,
-                  stream.follows && !stream.visits.rows.columns ? stream.moments : nullptr) {}
+                  stream.follows && !stream.visits.rows.is_sparse() ? stream.moments : nullptr) {}
 
     // ------------------------------------------------------------------------------------------------------------- dense
 
@@ -138,9 +138,9 @@ class StreamRule {
 
     void begin_visit(ptrdiff_t i) { weight_of_row = weight_of(i); }
 
-    double* gains() const { return s.moments + 8 * visits.longest_row; }
-    double* ratios() const { return s.moments + 9 * visits.longest_row; }
-    T* before() const { return reinterpret_cast<T*>(s.moments + 10 * visits.longest_row); }
+    double* gains() const { return s.moments + 8 * visits.rows.longest_row; }
+    double* ratios() const { return s.moments + 9 * visits.rows.longest_row; }
+    T* before() const { return reinterpret_cast<T*>(s.moments + 10 * visits.rows.longest_row); }
 
     template <class Row>
     SOFTMAX_INLINE void see(const Row& row, T* seen, T* stepped) {
@@ -211,7 +211,7 @@ class StreamRule {
         const double averaged = clock.weight > s.average_from ? clock.weight - s.average_from : 0;
         const double average_weight = weight * averaged * averaged * averaged;
         clock.average_weight += average_weight;
-        if (visits.rows.columns) average_the_intercept(inverse_or_zero(clock.average_weight) * average_weight);
+        if (visits.rows.is_sparse()) average_the_intercept(inverse_or_zero(clock.average_weight) * average_weight);
     }
 
    private:
@@ -223,9 +223,9 @@ class StreamRule {
     void finish_prediction(RowVectors<NV, T>& v) {
         const bool is_average = predictor() == Predictor::average;
         const double* const intercept = is_average ? s.intercept_average : visits.intercept;
-        const double waiting = visits.rows.columns ? 0 : clock.average_weight - clock.block_average_weight;
+        const double waiting = visits.rows.is_sparse() ? 0 : clock.average_weight - clock.block_average_weight;
         const T share =
-            T(is_average ? waiting * inverse_or_zero(clock.average_weight) : !(visits.rows.columns || was_predicted));
+            T(is_average ? waiting * inverse_or_zero(clock.average_weight) : !(visits.rows.is_sparse() || was_predicted));
         const V lowest = V::broadcast(sizeof(T) == 8 ? T(-1e300) : T(-1e37));  // below: a lane of no class
         for (int k = 0; k < v.n_vectors(); ++k) {
             const V then = plus_intercept(v[3][k], intercept + k * V::lanes), now = v[0][k];
@@ -256,8 +256,8 @@ class StreamRule {
         }
     };
     Scratch scratch(ptrdiff_t first) const {
-        double* const at = s.moments + first * visits.longest_row;
-        return {at, at + visits.longest_row, at + 2 * visits.longest_row, at + 3 * visits.longest_row};
+        double* const at = s.moments + first * visits.rows.longest_row;
+        return {at, at + visits.rows.longest_row, at + 2 * visits.rows.longest_row, at + 3 * visits.rows.longest_row};
     }
 
     // Of sparse rows, each row refreshes the coordinates of its features: in loops of which all but the first have no memory but
@@ -333,9 +333,9 @@ class StreamRule {
     }
 };
 
-template <class T, class I>
-void stream(softmax::Stream<T, I>& s) {
-    StreamRule<T, I> rule(s);
+template <class T>
+void stream(softmax::Stream<T>& s) {
+    StreamRule<T> rule(s);
     visit_all(rule, s.visits);
 }
 

@@ -18,7 +18,7 @@
 namespace {
 
 // NV: vectors per row of weights where that is known at compile time, else 0.
-template <class T, class I, class RowsOf, int NV, bool Threshold, bool Average>
+template <class T, class RowsOf, int NV, bool Threshold, bool Average>
 class Sweeper {
     using V = Vec<T>;
     static constexpr bool lazy_threshold = Threshold && !RowsOf::touch_every_feature;
@@ -26,14 +26,14 @@ class Sweeper {
     static constexpr bool scores_ahead = NV > 0 && RowsOf::touch_every_feature;
     static constexpr int chains = NV == 1 ? 4 : NV == 2 ? 2 : 1;  // independent sums, to hide an fma's latency
 
-    const softmax::Sweep<T, I>& s;
+    const softmax::Sweep<T>& s;
     const RowsOf rows;
     const ptrdiff_t stride;
     const int n_vectors;
     LazyModel<T, lazy_threshold, Average> lazy;
 
    public:
-    explicit Sweeper(const softmax::Sweep<T, I>& sweep)
+    explicit Sweeper(const softmax::Sweep<T>& sweep)
         : s(sweep),
           rows{sweep.rows},
           stride(sweep.n_padded),
@@ -48,11 +48,11 @@ class Sweeper {
         V* const products = NV ? products_in_registers : reinterpret_cast<V*>(s.scores + 2 * stride);
         double loss = 0;
         ptrdiff_t t = 0;
-        if constexpr (scores_ahead) forward<NV>(rows[s.order[0]], s.weights, stride, scores, n_vectors);
+        if constexpr (scores_ahead) forward<NV>(rows.at(s.order[0], 0), s.weights, stride, scores, n_vectors);
         for (; t < s.n_visits; ++t) {
             const ptrdiff_t i = s.order[t];
-            const auto row = rows[i];
-            const auto next = rows[s.order[t + 1 < s.n_visits ? t + 1 : t]];
+            const auto row = rows.at(i, t % 2);
+            const auto next = rows.at(s.order[t + 1 < s.n_visits ? t + 1 : t], (t + 1) % 2);
             if constexpr (!RowsOf::touch_every_feature) fetch(next);
             if constexpr (lazy_threshold)
                 for (ptrdiff_t j = 0; j < row.size; ++j) lazy.catch_up(row.column(j));
@@ -167,44 +167,26 @@ class Sweeper {
     }
 };
 
-template <class T, class I, class RowsOf, int NV>
-softmax::SweepResult sweep_with(const softmax::Sweep<T, I>& s) {
+template <class T, class RowsOf, int NV>
+softmax::SweepResult sweep_with(const softmax::Sweep<T>& s) {
     const bool threshold = s.l1_ratio > 0, average = s.average != nullptr;
-    if (threshold && average) return Sweeper<T, I, RowsOf, NV, true, true>(s).run();
-    if (threshold) return Sweeper<T, I, RowsOf, NV, true, false>(s).run();
-    if (average) return Sweeper<T, I, RowsOf, NV, false, true>(s).run();
-    return Sweeper<T, I, RowsOf, NV, false, false>(s).run();
+    if (threshold && average) return Sweeper<T, RowsOf, 0, true, true>(s).run();
+    if (threshold) return Sweeper<T, RowsOf, 0, true, false>(s).run();
+    if (average) return Sweeper<T, RowsOf, 0, false, true>(s).run();
+    return Sweeper<T, RowsOf, NV, false, false>(s).run();
 }
 
-template <class T, class I, class RowsOf>
-softmax::SweepResult sweep_rows(const softmax::Sweep<T, I>& s) {
-    switch (s.n_padded / Vec<T>::lanes) {
-        case 1:
-            return sweep_with<T, I, RowsOf, 1>(s);
-        case 2:
-            return sweep_with<T, I, RowsOf, 2>(s);
-        case 3:
-            return sweep_with<T, I, RowsOf, 3>(s);
-        case 4:
-            return sweep_with<T, I, RowsOf, 4>(s);
-        case 5:
-            return sweep_with<T, I, RowsOf, 5>(s);
-        case 6:
-            return sweep_with<T, I, RowsOf, 6>(s);
-        case 7:
-            return sweep_with<T, I, RowsOf, 7>(s);
-        case 8:
-            return sweep_with<T, I, RowsOf, 8>(s);
-        default:
-            return sweep_with<T, I, RowsOf, 0>(s);
-    }
+template <class T, class RowsOf>
+softmax::SweepResult sweep_rows(const softmax::Sweep<T>& s) {
+    softmax::SweepResult result;
+    with_vectors<T>(s.n_padded, [&](auto number) { result = sweep_with<T, RowsOf, decltype(number)::value>(s); });
+    return result;
 }
 
-template <class T, class I>
-softmax::SweepResult sweep(const softmax::Sweep<T, I>& s) {
-    if constexpr (sizeof(I) == sizeof(int32_t))  // dense rows have no columns: one index type is enough for them
-        if (!s.rows.columns) return is_for_blocks(s) ? sweep_by_blocks(s) : sweep_rows<T, I, DenseRows<T, I>>(s);
-    return sweep_rows<T, I, CsrRows<T, I>>(s);
+template <class T>
+softmax::SweepResult sweep(const softmax::Sweep<T>& s) {
+    if (s.rows.is_sparse()) return sweep_rows<T, CsrRows<T>>(s);
+    return is_for_blocks(s) ? sweep_by_blocks(s) : sweep_rows<T, DenseRows<T>>(s);
 }
 
 }  // namespace

@@ -47,20 +47,13 @@ struct Update {
 };
 
 // A visit's numbers beside the row.
-template <class T, class I>
-SOFTMAX_INLINE void fetch_visit(const softmax::Visits<T, I>& s, ptrdiff_t i) {
+template <class T>
+SOFTMAX_INLINE void fetch_visit(const softmax::Visits<T>& s, ptrdiff_t i) {
     constexpr ptrdiff_t per_line = 64 / sizeof(T);
     prefetch_for_read(s.y + i);
     prefetch_for_read(s.sample_weight.data + i * s.sample_weight.stride);
     if (s.table)
         for (ptrdiff_t k = 0; k < s.n_padded; k += per_line) prefetch_for_write(s.table + i * s.n_padded + k);
-}
-
-// The beginning of a row; the rest of a long one comes by itself.
-template <class T>
-SOFTMAX_INLINE void fetch_beginning(const T* numbers, ptrdiff_t size) {
-    constexpr ptrdiff_t per_line = 64 / sizeof(T), most_lines = 64;
-    for (ptrdiff_t j = 0; j < size && j < most_lines * per_line; j += per_line) prefetch_for_read(numbers + j);
 }
 
 // The scores of row r of the block, after the visits of the rows before it.
@@ -85,13 +78,13 @@ SOFTMAX_INLINE void score(Block<T>& block, int r, double scale, const double* in
 }
 
 // A number for each feature of dense rows, for the rule; the rest of the scratch memory comes behind it.
-template <class T, class I>
-T* memory_for_features(const softmax::Visits<T, I>& s) {
+template <class T>
+T* memory_for_features(const softmax::Visits<T>& s) {
     return s.scratch;
 }
 
-template <int NV, class T, class I, class Rule>
-void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
+template <int NV, class T, class Rule>
+void visit_dense(Rule& rule, const softmax::Visits<T>& s) {
     using V = Vec<T>;
     T* const scratch = memory_for_features(s) + Block<T>::padded(s.rows.n_features);
     Block<T> block(s.rows.n_features, s.n_padded, s.n_visits, Rule::has_gains, scratch);
@@ -113,7 +106,7 @@ void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
         for (int r = 0; r < block.n_rows; ++r) {
             const ptrdiff_t ahead = t + r + usual_rows;
             if (ahead < s.n_visits) {
-                fetch_beginning(s.rows.values + s.order[ahead] * s.rows.n_features, s.rows.n_features);
+                prefetch_beginning(s.rows.values + s.order[ahead] * s.rows.n_features, s.rows.n_features);
                 fetch_visit(s, s.order[ahead]);
             }
             score<NV>(block, r, rule.scale, s.intercept, v[0], v.n_vectors());
@@ -129,29 +122,28 @@ void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
     if (rule.end_block()) block.transposed_product(update);
 }
 
-template <int NV, class T, class I, class Rule>
-void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
+template <int NV, class T, class Rule>
+void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
     using V = Vec<T>;
-    const CsrRows<T, I> rows{s.rows};
-    T *const seen = s.scratch, *const stepped = seen + s.longest_row;
-    const ptrdiff_t used = Block<T>::padded(2 * s.longest_row);
+    const CsrRows<T> rows{s.rows};
+    T *const seen = s.scratch, *const stepped = seen + s.rows.longest_row;
+    const ptrdiff_t used = Block<T>::padded(2 * s.rows.longest_row);
     RowVectors<NV, T> v(s.scratch + used, int(s.n_padded / V::lanes));
+    CsrRow<T> next = rows.at(s.order[0], 0);
     for (ptrdiff_t t = 0; t < s.n_visits; ++t) {
         const ptrdiff_t i = s.order[t];
-        const auto row = rows[i];
+        const CsrRow<T> row = next;
         // features of the next row, which has come by now; the row after that; and where that of a later visit begins
         const auto visit_ahead = [&](ptrdiff_t n) { return s.order[t + n < s.n_visits ? t + n : t]; };
-        rule.fetch(rows[visit_ahead(1)]);
+        next = rows.at(visit_ahead(1), (t + 1) % 2);
+        rule.fetch(next);
         fetch_visit(s, visit_ahead(2));
-        const auto later = rows[visit_ahead(2)];
-        fetch_beginning(later.columns, later.size);
-        fetch_beginning(later.values, later.size);
-        prefetch_for_read(s.rows.starts + visit_ahead(4));
+        rows.prefetch(visit_ahead(2), visit_ahead(4));
         rule.begin_visit(i);
         double norm = 0, stepped_norm = 0;
         rule.see(row, seen, stepped);
         const auto predict = [&](const T* weights) {
-            const typename CsrRows<T, I>::Row before{rule.before(), row.size, row.columns};
+            const CsrRow<T> before{rule.before(), row.size, row.columns};
             forward<NV>(before, weights, s.n_padded, v[3], v.n_vectors());
         };
         if (rule.predictor() == Predictor::iterate) predict(s.weights);
@@ -161,7 +153,7 @@ void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
             norm += double(seen[n]) * seen[n];
             stepped_norm += double(seen[n]) * stepped[n];
         }
-        const typename CsrRows<T, I>::Row scaled{seen, row.size, row.columns};
+        const CsrRow<T> scaled{seen, row.size, row.columns};
         forward<NV>(scaled, s.weights, s.n_padded, v[0], v.n_vectors());
         for (int k = 0; k < v.n_vectors(); ++k) v[0][k] = plus_intercept(v[0][k], s.intercept + k * V::lanes);
         rule.visit(v, i, norm, stepped_norm);
@@ -177,9 +169,9 @@ SOFTMAX_INLINE void fetch_features(const T* weights, ptrdiff_t at, ptrdiff_t n_p
 }
 
 // Of the memory that one sweep needs, in numbers of T.
-template <class T, class I>
-size_t scratch_size(const softmax::Visits<T, I>& s) {
-    const size_t of_rows = s.rows.columns ? Block<T>::padded(2 * s.longest_row)
+template <class T>
+size_t scratch_size(const softmax::Visits<T>& s) {
+    const size_t of_rows = s.rows.is_sparse() ? Block<T>::padded(2 * s.rows.longest_row)
                                           : Block<T>::padded(s.rows.n_features) +
                                                 Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
     return of_rows + RowVectors<0, T>::count * s.n_padded;
@@ -187,7 +179,8 @@ size_t scratch_size(const softmax::Visits<T, I>& s) {
 
 // f(Number<NV>): with the number of vectors of a row of weights, if it is small, else 0.
 template <class T, class F>
-SOFTMAX_INLINE void with_vectors(ptrdiff_t n_padded, const F& f) {
+SOFTMAX_INLINE void with_vectors([[maybe_unused]] ptrdiff_t n_padded, const F& f) {
+#if !defined(SOFTMAX_ONE_LENGTH)
     switch (n_padded / Vec<T>::lanes) {
         case 1:
             return f(Number<1>{});
@@ -206,17 +199,17 @@ SOFTMAX_INLINE void with_vectors(ptrdiff_t n_padded, const F& f) {
         case 8:
             return f(Number<8>{});
         default:
-            return f(Number<0>{});
+            break;
     }
+#endif
+    f(Number<0>{});
 }
 
-template <class T, class I, class Rule>
-void visit_all(Rule& rule, const softmax::Visits<T, I>& s) {
+template <class T, class Rule>
+void visit_all(Rule& rule, const softmax::Visits<T>& s) {
     with_vectors<T>(s.n_padded, [&](auto number) {
         constexpr int NV = decltype(number)::value;
-        if constexpr (sizeof(I) == sizeof(int32_t))  // dense rows have no columns: one index type is enough for them
-            if (!s.rows.columns) return visit_dense<NV>(rule, s);
-        visit_sparse<NV>(rule, s);
+        s.rows.is_sparse() ? visit_sparse<NV>(rule, s) : visit_dense<NV>(rule, s);
     });
 }
 
