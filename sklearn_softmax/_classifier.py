@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import _handover, _solver, _validation
 from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
 from ._interrupt import held_interrupt
-from ._layout import FLOATS, Model
+from ._model import FLOATS, Model
 from ._objective import raw_prediction
 from ._schedule import SCHEDULES
 from ._versions import __version__, warn_of_other_version

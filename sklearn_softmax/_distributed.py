@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._features import inverse_or_zero
-from ._layout import Model
+from ._model import Model
 from ._newton import _newton_step, _Preconditioner, _Problem, point_of, rows_of
 from ._objective import Penalty, proba_and_losses
 from ._validation import Problem

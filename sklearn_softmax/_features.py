@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import kernels
-from ._layout import Model, aligned_zeros
+from ._model import Model, aligned_zeros
 from ._objective import kernel_rows
 
 __all__ = ["Coordinates", "Moments", "solver_coordinates", "stream_coordinates", "units_of_tol"]

@@ -22,7 +22,7 @@ from scipy.sparse import issparse
 
 from . import kernels
 from ._features import inverse_or_zero
-from ._layout import aligned_zeros
+from ._model import aligned_zeros
 from ._objective import add_transposed_product, kernel_rows, proba_and_losses, row_blocks, rows_in
 
 __all__ = ["NewtonSolution", "newton", "point_of", "rows_of"]

@@ -81,7 +81,7 @@ def raw_prediction(X, model):
     rows, intercept = model.rows()
     if issparse(X):
         scores = np.empty((X.shape[0], model.n_classes), dtype=X.dtype)
-        kernels.decision(*kernel_rows(X), weights=model.weights, intercept=model.intercept, unit=model.unit, out=scores)
+        kernels.decision(*kernel_rows(X), weights=model.weights, intercept=model.intercept, out=scores)
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             scores = X @ rows.T

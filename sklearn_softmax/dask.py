@@ -26,8 +26,8 @@ from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
 from ._distributed import Frame, Part
 from ._features import solver_coordinates, units_of_tol
-from ._layout import FLOATS
 from ._merge import merge
+from ._model import FLOATS
 from ._objective import Penalty
 
 try:

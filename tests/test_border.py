@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.utils.fixes import parse_version
 
 from sklearn_softmax import SoftmaxSGDClassifier, kernels
-from sklearn_softmax._layout import Model
+from sklearn_softmax._model import Model
 
 law = settings()  # of the profile in conftest.py
 SIXTEENTHS = st.integers(-64, 64).map(lambda number: number / 16)
@@ -247,7 +247,6 @@ def decision(**changes):
         starts=np.array([0, N_FEATURES, 2 * N_FEATURES], dtype=np.int32),
         weights=model.weights,
         intercept=model.intercept,
-        unit=1.0,
         out=np.empty((2, 3)),
     )
     arguments.update(changes)
@@ -272,7 +271,6 @@ def decision(**changes):
         {"out": np.empty((2, 3), dtype=np.float32)},
         {"out": read_only(np.empty((2, 3)))},
         {"out": np.empty((3, 2)).T},
-        {"unit": "one"},
         {"unknown": 1},
     ],
     ids=str,

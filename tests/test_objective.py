@@ -7,7 +7,7 @@ from scipy.sparse import csr_array
 from scipy.special import log_softmax
 from test_kernels import every_dtype, every_instruction_set, instruction_set  # noqa: F401
 
-from sklearn_softmax._layout import Model
+from sklearn_softmax._model import Model
 from sklearn_softmax._objective import Objective, Penalty, add_transposed_product, proba_and_losses, raw_prediction, rows_in
 
 every_number_of_classes = pytest.mark.parametrize("n_classes", [2, 3])

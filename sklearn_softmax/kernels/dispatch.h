@@ -60,8 +60,8 @@ inline const Kernels<double>& select(const AllKernels& all, double) { return all
 inline void softmax_rows(const Softmax& task) { active()->softmax(task); }
 
 template <class T>
-SweepResult sweep(const Sweep<T>& task) {
-    return select(suiting<T>(task.n_padded).kernels, T()).sweep(task);
+void explicit_sweep(Explicit<T>& task) {
+    select(suiting<T>(task.visits.n_padded).kernels, T()).explicit_sweep(task);
 }
 
 template <class T>

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, freethreading_compatible=True
 """The border of the compiled part: typed memoryviews in, in-place results out.
 
-What the kernels compute is said in sweep.h and kernels.h. Nothing is checked here: ``_validation``
+What the kernels compute is said in kernels.h. Nothing is checked here: ``_validation``
 has done it.
 """
 
@@ -27,46 +27,14 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         Py_ssize_t n_features
         Py_ssize_t longest_row
         int32_t* narrowed
+        T* gathered
 
     struct Numbers:
         const double* data
         Py_ssize_t stride
 
-    struct Record:
+    struct ProgressiveLoss:
         pass
-
-    cppclass Sweep[T]:
-        Rows[T] rows
-        const int32_t* y
-        Numbers sample_weight
-        const Py_ssize_t* order
-        Py_ssize_t n_visits
-        Numbers eta
-        Numbers alpha
-        double l2_ratio
-        double l1_ratio
-        bint fit_intercept
-        bint may_overflow
-        Py_ssize_t average_from
-        double unit
-        Py_ssize_t n_classes
-        Py_ssize_t n_padded
-        T* weights
-        double* intercept
-        T* average
-        double* intercept_average
-        double averaged_weight
-        Record* record
-        T* scores
-        T* correction
-        double* stamps
-        double* history
-        T* block
-
-    struct SweepResult:
-        double loss
-        Py_ssize_t n_visited
-        double averaged_weight
 
     cppclass Decision[T]:
         Rows[T] rows
@@ -74,7 +42,6 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         Py_ssize_t n_classes
         Py_ssize_t n_padded
         const T* weights
-        double unit
         const double* intercept
         T* scores
         T* out
@@ -85,8 +52,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     cppclass Coordinates[T]:
         T* offset
         T* inverse_scale
-        T* gain
-        T* penalty_ratio
+        T* step_scale
+        T* penalty_scale
 
     cppclass Visits[T]:
         Rows[T] rows
@@ -105,35 +72,42 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         T* table
         T* scratch
 
-    struct Clock:
-        double weight
-        double norm
-        double curvature
-        double penalty_step
-        double average_weight
+    struct StreamScalars:
+        pass
+
+    struct WaitingFeature:
+        pass
+
+    cppclass Explicit[T]:
+        Visits[T] visits
+        Numbers eta
+        Numbers alpha
+        bint may_overflow
+        Py_ssize_t average_from
+        T* average
+        double* intercept_average
+        double averaged_weight
+        double* pending
+        ProgressiveLoss* progressive_loss
+        WaitingFeature* waiting
         double loss
-        Py_ssize_t n_rows
-        Py_ssize_t refresh_at
-        Py_ssize_t block_end
-        double block_limit
-        double block_penalty_step
-        double block_average_weight
+        Py_ssize_t n_visited
 
     cppclass Stream[T]:
         Visits[T] visits
         double eta0
         double alpha
-        bint follows
-        bint centre
+        bint adaptive
+        bint with_mean
         bint standardize
         double average_from
         bint averages
-        bint settle
+        bint flush
         Feature* features
         T* average
         double* intercept_average
-        Clock clock
-        Record* record
+        StreamScalars* scalars
+        ProgressiveLoss* progressive_loss
         double* moments
         double* norms
 
@@ -193,7 +167,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double* scratch
 
     void run_softmax "softmax::softmax_rows"(const Softmax& task)
-    SweepResult run_sweep "softmax::sweep"[T](const Sweep[T]& task)
+    void run_explicit "softmax::explicit_sweep"[T](Explicit[T]& task)
     void run_decision "softmax::decision"[T](const Decision[T]& task)
     void run_accumulate "softmax::accumulate"[T](
         const Rows[T]& rows, Py_ssize_t n_samples, Numbers sample_weight, Feature* features, double* scratch
@@ -286,7 +260,7 @@ cdef void set_rows(Rows[floating]* rows, const floating[::1] values, Indices ind
     rows.narrowed = <int32_t*> indices.narrowed.start
 
 
-def sweep(
+def explicit(
     const floating[::1] values,
     columns,
     starts,
@@ -296,12 +270,11 @@ def sweep(
     const Py_ssize_t[::1] order,
     const double[:] eta,
     const double[:] alpha,
-    double l2_ratio,
-    double l1_ratio,
+    penalty,
     bint fit_intercept,
     bint may_overflow,
     Py_ssize_t average_from,
-    double[::1] record,
+    double[::1] progressive_loss,
     model,
 ):
     cdef:
@@ -309,79 +282,65 @@ def sweep(
         double[::1] intercept = model.intercept
         floating[:, ::1] average
         double[::1] intercept_average
+        double[::1] pending
         Indices indices = Indices(columns, starts)
-        bint is_sparse = indices.is_sparse
-        bint is_averaging = model.average is not None
         Py_ssize_t n_features = weights.shape[0]
-        Py_ssize_t n_padded = weights.shape[1]
-        Py_ssize_t n_visits = order.shape[0]
-        size_t n_bytes_of_weights = n_features * n_padded * sizeof(floating)
-        Scratch scores = Scratch(3 * n_padded * sizeof(floating))
-        Scratch correction = Scratch(n_bytes_of_weights if is_averaging else 0)
-        Scratch stamps = Scratch(n_features * sizeof(double) if is_sparse and l1_ratio > 0 else 0)
-        Scratch history = Scratch(
-            3 * (n_visits + 1) * sizeof(double) if is_sparse and l1_ratio > 0 and is_averaging else 0
-        )
-        Sweep[floating] task
-        SweepResult result
-        Visits[floating] size
-        Scratch block
+        Explicit[floating] task
+        bint waits
+        Scratch scratch, waiting, narrowed, gathered
 
-    if n_visits == 0:
+    if order.shape[0] == 0:
         return 0.0, 0
-    set_rows[floating](&task.rows, values, indices, n_features)
-    task.y = &y[0]
-    task.sample_weight = numbers(sample_weight)
-    task.order = &order[0]
-    task.n_visits = n_visits
+    set_visits[floating](
+        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept, model.n_classes, weights, intercept,
+    )
     task.eta = numbers(eta)
     task.alpha = numbers(alpha)
-    task.l2_ratio = l2_ratio
-    task.l1_ratio = l1_ratio
-    task.fit_intercept = fit_intercept
     task.may_overflow = may_overflow
     task.average_from = average_from
-    task.unit = model.unit
-    task.n_classes = model.n_classes
-    task.n_padded = n_padded
-    task.weights = &weights[0, 0]
-    task.intercept = &intercept[0]
     task.average = NULL
     task.intercept_average = NULL
-    task.averaged_weight = 0
-    if is_averaging:
+    task.averaged_weight = model.averaged_weight
+    if model.average is not None:
         average = model.average
         intercept_average = model.intercept_average
         task.average = &average[0, 0]
         task.intercept_average = &intercept_average[0]
-        task.averaged_weight = model.averaged_weight
-    task.record = <Record*> &record[0] if record is not None else NULL
-    task.scores = <floating*> scores.start
-    task.correction = <floating*> correction.start
-    task.stamps = <double*> stamps.start
-    task.history = <double*> history.start
-    size.rows = task.rows
-    size.n_padded = n_padded
-    size.n_visits = 0 if is_sparse else n_visits
-    block = Scratch(scratch_size(size) * sizeof(floating))
-    task.block = <floating*> block.start
+    task.pending = NULL
+    if model.pending is not None:
+        pending = model.pending
+        task.pending = &pending[0]
+    task.progressive_loss = <ProgressiveLoss*> &progressive_loss[0] if progressive_loss is not None else NULL
+    waits = model.average is not None or model.pending is not None or penalty.l1_ratio > 0
+    waiting = Scratch(3 * n_features * sizeof(double) if waits else 0)
+    task.waiting = <WaitingFeature*> waiting.start
+    task.loss = 0
+    task.n_visited = 0
+    if not indices.is_sparse:  # rows that do not go by blocks are visited as sparse ones
+        narrowed = Scratch(2 * n_features * sizeof(int32_t))
+        gathered = Scratch(2 * n_features * sizeof(floating))
+        task.visits.rows.narrowed = <int32_t*> narrowed.start
+        task.visits.rows.gathered = <floating*> gathered.start
+        task.visits.rows.longest_row = n_features
+    scratch = Scratch(scratch_size(task.visits) * sizeof(floating))
+    task.visits.scratch = <floating*> scratch.start
     with nogil:
-        result = run_sweep(task)
-    model.averaged_weight = result.averaged_weight
-    return result.loss, result.n_visited
+        run_explicit(task)
+    model.averaged_weight = task.averaged_weight
+    return task.loss, task.n_visited
 
 
 cdef void set_coordinates(Coordinates[floating]* task, coordinates, const floating[:, ::1] weights):
     cdef:
         floating[::1] offset = coordinates.offset
         floating[::1] inverse_scale = coordinates.inverse_scale
-        floating[::1] gain = coordinates.gain
-        floating[::1] penalty_ratio = coordinates.penalty_ratio
+        floating[::1] step_scale = coordinates.gain
+        floating[::1] penalty_scale = coordinates.penalty_ratio
 
     task.offset = &offset[0]
     task.inverse_scale = &inverse_scale[0]
-    task.gain = &gain[0]
-    task.penalty_ratio = &penalty_ratio[0]
+    task.step_scale = &step_scale[0]
+    task.penalty_scale = &penalty_scale[0]
 
 
 def flaw_of_csr(
@@ -468,14 +427,12 @@ cdef void set_visits(
     const Py_ssize_t[::1] order,
     penalty,
     bint fit_intercept,
-    coordinates,
     Py_ssize_t n_classes,
     floating[:, ::1] weights,
     double[::1] intercept,
 ):
-    """All of `task` but the table and the scratch memory."""
+    """All of `task` but the coordinates, the table and the scratch memory."""
     set_rows[floating](&task.rows, values, indices, weights.shape[0])
-    set_coordinates[floating](&task.coordinates, coordinates, weights)
     task.y = &y[0]
     task.sample_weight = numbers(sample_weight)
     task.order = &order[0]
@@ -501,15 +458,16 @@ def stream(
     double eta0,
     penalty,
     bint fit_intercept,
-    bint centre,
+    bint with_mean,
     bint standardize,
     double average_from,
     bint averages,
-    bint settle,
-    bint follows,
+    bint flush,
+    bint adaptive,
     table,
     double[::1] norms,
-    double[::1] record,
+    double[::1] progressive_loss,
+    double[::1] scalars,
     state,
 ):
     cdef:
@@ -524,22 +482,24 @@ def stream(
         Scratch scratch, moments
 
     set_visits[floating](
-        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept, state.coordinates,
+        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept,
         state.model.n_classes, weights, intercept,
     )
+    set_coordinates[floating](&task.visits.coordinates, state.coordinates, weights)
     task.eta0 = eta0
     task.alpha = penalty.alpha
-    task.centre = centre
+    task.with_mean = with_mean
     task.standardize = standardize
     task.average_from = average_from
     task.averages = averages
-    task.settle = settle
+    task.flush = flush
     task.norms = &norms[0] if norms is not None else NULL
-    task.record = <Record*> &record[0] if record is not None else NULL
-    task.follows = follows
+    task.progressive_loss = <ProgressiveLoss*> &progressive_loss[0] if progressive_loss is not None else NULL
+    task.adaptive = adaptive
+    task.scalars = <StreamScalars*> &scalars[0]
     task.features = <Feature*> &features[0, 0]
     moments = Scratch(
-        n_moments(indices.is_sparse, features.shape[0], indices.longest_row) * sizeof(double) if follows else 0
+        n_moments(indices.is_sparse, features.shape[0], indices.longest_row) * sizeof(double) if adaptive else 0
     )
     task.moments = <double*> moments.start
     if table is not None:
@@ -547,35 +507,10 @@ def stream(
         task.visits.table = &residuals[0, 0]
     task.average = &average[0, 0]
     task.intercept_average = &intercept_average[0]
-    clock = state.clock
-    task.clock.weight = clock.weight
-    task.clock.norm = clock.norm
-    task.clock.curvature = clock.curvature
-    task.clock.penalty_step = clock.penalty_step
-    task.clock.average_weight = clock.average_weight
-    task.clock.loss = clock.loss
-    task.clock.n_rows = clock.n_rows
-    task.clock.refresh_at = clock.refresh_at
-    task.clock.block_end = clock.block_end
-    task.clock.block_limit = clock.block_limit
-    task.clock.block_penalty_step = clock.block_penalty_step
-    task.clock.block_average_weight = clock.block_average_weight
     scratch = Scratch(scratch_size(task.visits) * sizeof(floating))
     task.visits.scratch = <floating*> scratch.start
     with nogil:
         run_stream(task)
-    clock.weight = task.clock.weight
-    clock.norm = task.clock.norm
-    clock.curvature = task.clock.curvature
-    clock.penalty_step = task.clock.penalty_step
-    clock.average_weight = task.clock.average_weight
-    clock.loss = task.clock.loss
-    clock.n_rows = task.clock.n_rows
-    clock.refresh_at = task.clock.refresh_at
-    clock.block_end = task.clock.block_end
-    clock.block_limit = task.clock.block_limit
-    clock.block_penalty_step = task.clock.block_penalty_step
-    clock.block_average_weight = task.clock.block_average_weight
 
 
 def point_saga(
@@ -608,9 +543,9 @@ def point_saga(
         Scratch scratch
 
     set_visits[floating](
-        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept, coordinates,
-        model.n_classes, weights, intercept,
+        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept, model.n_classes, weights, intercept,
     )
+    set_coordinates[floating](&task.visits.coordinates, coordinates, weights)
     task.visits.table = &table[0, 0]
     task.step = step
     task.repeats = numbers(repeats)
@@ -637,7 +572,6 @@ def decision(
     *,
     const floating[:, ::1] weights,
     const double[::1] intercept,
-    double unit,
     floating[:, ::1] out,
 ):
     cdef:
@@ -652,7 +586,6 @@ def decision(
     task.n_classes = out.shape[1]
     task.n_padded = weights.shape[1]
     task.weights = &weights[0, 0]
-    task.unit = unit
     task.intercept = &intercept[0]
     task.scores = <floating*> scores.start
     task.out = &out[0, 0]

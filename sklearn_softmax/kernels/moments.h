@@ -85,8 +85,8 @@ SOFTMAX_INLINE void set_coordinates(const softmax::Coordinates<T>& c, ptrdiff_t 
     const Place there = place<T>(s, centre, standardize);
     c.offset[j] = T(there.offset);
     c.inverse_scale[j] = T(there.inverse_scale);
-    c.gain[j] = T(there.gain);
-    c.penalty_ratio[j] = T(there.penalty_ratio);
+    c.step_scale[j] = T(there.gain);
+    c.penalty_scale[j] = T(there.penalty_ratio);
 }
 
 // The moments of all features, while dense rows are added to them: an array of each, so that vectors run over features.
@@ -176,7 +176,7 @@ template <class T>
 void accumulate(const softmax::Rows<T>& rows, ptrdiff_t n_samples, softmax::Numbers sample_weight, Feature* features,
                 double* scratch) {
     if (rows.is_sparse()) {
-        const CsrRows<T> sparse{rows};
+        const SparseRows<T> sparse{rows};
         for (ptrdiff_t i = 0; i < n_samples; ++i) {
             const double weight = sample_weight.data[i * sample_weight.stride];
             const CsrRow<T> row = sparse.at(i, 0);

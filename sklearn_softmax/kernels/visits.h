@@ -1,28 +1,51 @@
-// The two ways through the rows that all sweeps of the automatic step share: dense rows in blocks, sparse rows one by one.
+// The two ways through the rows that all sweeps share: dense rows in blocks, sparse rows one by one.
 //
-// A rule says what a visit is:
-//     rule.has_gains                whether a step along a feature may be longer than how the feature is seen
+// Changes nothing but the scratch memory; weights are changed by a rule, which says what a visit is.
+//
+// Of both ways:
 //     rule.scale                    what the weights are multiplied with for scores
-//     rule.rows_ahead()             how many rows the open block may take (dense)
+//     rule.predictor()              the model whose products with the row a visit wants in v.prediction(), if any
+//     rule.average()                the average, if that is the predictor
+//     rule.visit(v, i, ...)         from v.scores() of row i to v.change(), that of the weights per unit of x; false, before
+//                                   anything has changed, if the sweep ends here (sparse only)
+// Dense:
+//     rule.has_gains                whether a step along a feature may be longer than how the feature is seen
+//     rule.rows_ahead()             how many rows the open block may take
 //     rule.load(block, i)           put row i into the block, or say that it has to wait for the next one
 //     rule.close(n, n_next)         n rows have been visited and n_next will be next: whether and what `update` has to do
 //     rule.update(j, k, D)          apply the visits' product D to a vector of weights
-//     rule.end_block()              no rows will come: whether `update` has something left to do (dense)
-//     rule.see(row, seen, stepped)  what a visit sees of a row, and how steps scale it (sparse)
-//     rule.before()                 how it was seen before, for the predictor (sparse)
-//     rule.bring_up_to_date(row)    what is due to its features (sparse)
-//     rule.change(j, x, c)          apply one visit's product x c to the weights of a feature (sparse)
-//     rule.end_visit(is_last)       what is due to all features (sparse)
-//     rule.predictor()              the model whose products with the row a visit wants in v[3], if any
-//     rule.visit(v, i, ...)         from the scores v[0] of row i to the change of the scores' weights, in v[2]
+//     rule.averages_all_visits      whether there is
+//     rule.average_block(block)     which takes the iterates of all its visits into the average
+//     rule.end_block()              no rows will come: whether `update` has something left to do
+// Sparse:
+//     rule.has_coordinates          whether there is
+//     rule.see(row, seen, stepped)  what a visit sees of a row, and how steps scale it; else both are the row
+//     rule.before()                 how it was seen before, for the predictor
+//     rule.fetch(row)               prefetch what the next visit needs of its features
+//     rule.begin_visit(i)
+//     rule.bring_up_to_date(row)    what is due to its features
+//     rule.change(j, x, c)          apply one visit's product x c to the weights of a feature
+//     rule.end_visit(is_last)       what is due to all features
 #pragma once
 
 #include "block.h"
 #include "implicit.h"
+#include "prox.h"
 
 namespace {
 
 enum class Predictor { none, iterate, average };
+
+// A row counts about 1/e as much in the recent loss when rows of this total weight have come after it.
+constexpr double recent_weight = 1000;
+
+inline void add_loss(softmax::ProgressiveLoss& all, double weight, double loss) {
+    all.weight += weight;
+    all.loss += weight * loss;
+    const double remaining = recent_weight / (recent_weight + weight);
+    all.recent_weight = remaining * all.recent_weight + weight;
+    all.recent_loss = remaining * all.recent_loss + weight * loss;
+}
 
 // scores + intercept, in T
 template <class T>
@@ -37,6 +60,21 @@ SOFTMAX_INLINE void subtract(double* intercept, Vec<T> change) {
     change.store(lanes);
     for (int lane = 0; lane < Vec<T>::lanes; lane += D::lanes)
         (D::load(intercept + lane) - widened(lanes + lane)).store(intercept + lane);
+}
+
+template <class T>
+SOFTMAX_INLINE void prefetch_feature(const T* weights, ptrdiff_t n_padded) {
+    constexpr ptrdiff_t per_line = 64 / sizeof(T);
+    for (ptrdiff_t k = 0; k < n_padded; k += per_line) prefetch_for_write(weights + k);
+}
+
+// w - x changes
+template <int NV, class T>
+SOFTMAX_INLINE void subtract_product(T* w, T x, const Vec<T>* changes, int vectors) {
+    using V = Vec<T>;
+    const V value = V::broadcast(x);
+    const int n_vectors = NV ? NV : vectors;
+    for (int k = 0; k < n_vectors; ++k) (V::load(w + k * V::lanes) - value * changes[k]).store(w + k * V::lanes);
 }
 
 // Of a type that does not depend on NV, so that the products are compiled once.
@@ -109,14 +147,15 @@ void visit_dense(Rule& rule, const softmax::Visits<T>& s) {
                 prefetch_beginning(s.rows.values + s.order[ahead] * s.rows.n_features, s.rows.n_features);
                 fetch_visit(s, s.order[ahead]);
             }
-            score<NV>(block, r, rule.scale, s.intercept, v[0], v.n_vectors());
+            score<NV>(block, r, rule.scale, s.intercept, v.scores(), v.n_vectors());
             if (rule.predictor() != Predictor::none)
-                for (int k = 0; k < v.n_vectors(); ++k) v[3][k] = V::load(block.prediction_of(r) + k * V::lanes);
+                for (int k = 0; k < v.n_vectors(); ++k) v.prediction()[k] = V::load(block.prediction_of(r) + k * V::lanes);
             rule.visit(v, s.order[t + r], block.norm[r], block.stepped_norm[r]);
-            for (int k = 0; k < v.n_vectors(); ++k) v[2][k].store(block.change_of(r) + k * V::lanes);
+            for (int k = 0; k < v.n_vectors(); ++k) v.change()[k].store(block.change_of(r) + k * V::lanes);
         }
         t += block.n_rows;
         if (rule.close(block.n_rows, next_rows(t))) block.transposed_product(update);
+        if constexpr (Rule::averages_all_visits) rule.average_block(block);
     }
     block.clear();
     if (rule.end_block()) block.transposed_product(update);
@@ -125,8 +164,8 @@ void visit_dense(Rule& rule, const softmax::Visits<T>& s) {
 template <int NV, class T, class Rule>
 void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
     using V = Vec<T>;
-    const CsrRows<T> rows{s.rows};
-    T *const seen = s.scratch, *const stepped = seen + s.rows.longest_row;
+    if (s.n_visits == 0) return;
+    const SparseRows<T> rows{s.rows};
     const ptrdiff_t used = Block<T>::padded(2 * s.rows.longest_row);
     RowVectors<NV, T> v(s.scratch + used, int(s.n_padded / V::lanes));
     CsrRow<T> next = rows.at(s.order[0], 0);
@@ -140,40 +179,40 @@ void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
         fetch_visit(s, visit_ahead(2));
         rows.prefetch(visit_ahead(2), visit_ahead(4));
         rule.begin_visit(i);
-        double norm = 0, stepped_norm = 0;
-        rule.see(row, seen, stepped);
-        const auto predict = [&](const T* weights) {
-            const CsrRow<T> before{rule.before(), row.size, row.columns};
-            forward<NV>(before, weights, s.n_padded, v[3], v.n_vectors());
-        };
-        if (rule.predictor() == Predictor::iterate) predict(s.weights);
-        rule.bring_up_to_date(row);
-        if (rule.predictor() == Predictor::average) predict(rule.average());
-        for (ptrdiff_t n = 0; n < row.size; ++n) {
-            norm += double(seen[n]) * seen[n];
-            stepped_norm += double(seen[n]) * stepped[n];
+        const T *seen = row.values, *stepped = row.values, *before = row.values;
+        if constexpr (Rule::has_coordinates) {
+            rule.see(row, s.scratch, s.scratch + s.rows.longest_row);
+            seen = s.scratch, stepped = seen + s.rows.longest_row, before = rule.before();
         }
-        const CsrRow<T> scaled{seen, row.size, row.columns};
-        forward<NV>(scaled, s.weights, s.n_padded, v[0], v.n_vectors());
-        for (int k = 0; k < v.n_vectors(); ++k) v[0][k] = plus_intercept(v[0][k], s.intercept + k * V::lanes);
-        rule.visit(v, i, norm, stepped_norm);
-        for (ptrdiff_t n = 0; n < row.size; ++n) rule.template change<NV>(row.column(n), stepped[n], v[2], v.n_vectors());
+        const auto multiply = [&](const T* x, const T* weights, V* products) {
+            forward<NV>(CsrRow<T>{x, row.size, row.columns}, weights, s.n_padded, products, v.n_vectors());
+        };
+        if (rule.predictor() == Predictor::iterate) multiply(before, s.weights, v.prediction());
+        rule.bring_up_to_date(row);
+        if (rule.predictor() == Predictor::average) multiply(before, rule.average(), v.prediction());
+        double norm = 0, stepped_norm = 0;
+        if constexpr (Rule::has_coordinates)
+            for (ptrdiff_t n = 0; n < row.size; ++n) {
+                norm += double(seen[n]) * seen[n];
+                stepped_norm += double(seen[n]) * stepped[n];
+            }
+        multiply(seen, s.weights, v.scores());
+        const V scale = V::broadcast(T(rule.scale));
+        for (int k = 0; k < v.n_vectors(); ++k)
+            v.scores()[k] = plus_intercept(scale * v.scores()[k], s.intercept + k * V::lanes);
+        if (!rule.visit(v, i, norm, stepped_norm)) return;
+        for (ptrdiff_t n = 0; n < row.size; ++n)
+            rule.template change<NV>(row.columns[n], stepped[n], v.change(), v.n_vectors());
         rule.end_visit(t + 1 == s.n_visits);
     }
-}
-
-template <class T>
-SOFTMAX_INLINE void fetch_features(const T* weights, ptrdiff_t at, ptrdiff_t n_padded) {
-    constexpr ptrdiff_t per_line = 64 / sizeof(T);
-    for (ptrdiff_t k = 0; k < n_padded; k += per_line) prefetch_for_write(weights + at + k);
 }
 
 // Of the memory that one sweep needs, in numbers of T.
 template <class T>
 size_t scratch_size(const softmax::Visits<T>& s) {
     const size_t of_rows = s.rows.is_sparse() ? Block<T>::padded(2 * s.rows.longest_row)
-                                          : Block<T>::padded(s.rows.n_features) +
-                                                Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
+                                              : Block<T>::padded(s.rows.n_features) +
+                                                    Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
     return of_rows + RowVectors<0, T>::count * s.n_padded;
 }
 
