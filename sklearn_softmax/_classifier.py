@@ -110,8 +110,9 @@ class SoftmaxSGDClassifier(CallbackSupportMixin, ClassifierMixin, BaseEstimator)
     average : bool, int or "auto", default="auto"
         Whether `coef_` and `intercept_` are an average of the iterates; an int is the time t from which on they are averaged.
         With "auto" as `learning_rate` it acts in streams, and gives late iterates more weight (that of ``t^3``): less noise, but
-        it lags behind if a stream comes sorted by class. With the others it is their mean (Polyak-Ruppert averaging). "auto" is
-        True for "auto" and False for the others.
+        it lags behind if a stream comes sorted by class. With the others it is their mean (Polyak-Ruppert averaging), in which
+        the L1 penalty of a coefficient waits while rows do not have its feature. "auto" is True for "auto" and False for the
+        others.
 
     variance_reduction : bool, default=True
         Whether `fit` keeps the last residual of every row, ``n_samples * n_classes`` numbers, to compare the next one with.

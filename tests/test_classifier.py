@@ -659,8 +659,14 @@ def test_coefficients_that_a_user_replaces_are_used(make_data):
 
 
 def test_coefficients_that_a_user_changes_in_place_are_used(make_data):
-    X, y = make_data(2)
+    X, y = make_data(3)
     classifier = quick().fit(X, y)
     classifier.coef_[:] = 0
-    np.testing.assert_allclose(classifier.decision_function(X), classifier.intercept_[0], rtol=1e-12)
+    np.testing.assert_allclose(classifier.decision_function(X) - classifier.intercept_, 0, atol=1e-12)
     assert (COPIES["pickle"](classifier).coef_ == 0).all()
+
+
+def test_coefficients_of_two_classes_cannot_be_changed_in_place(make_data):
+    classifier = quick().fit(*make_data(2))
+    with pytest.raises(ValueError, match="read-only"):
+        classifier.coef_[:] = 0

@@ -1,14 +1,14 @@
-// The instruction sets of this build, best first, and the one in use.
+// The instruction sets of this build, best first, and the one in use. That choice is the only state of the compiled part.
 #pragma once
 
 #include "kernels.h"
 
 namespace softmax {
 
-#define SOFTMAX_DECLARE(set)           \
-    namespace set {                    \
-    extern const AllKernels kernels;   \
-    void softmax(const Softmax&);      \
+#define SOFTMAX_DECLARE(set)         \
+    namespace set {                  \
+    extern const AllKernels kernels; \
+    void softmax(const Softmax&);    \
     }
 
 SOFTMAX_DECLARE(baseline)

@@ -10,7 +10,8 @@
 //
 //     coverage = sum of weight * scale
 //
-// Dense rows go by blocks where that is the same up to rounding. Else they are visited as the sparse rows of their values that are not zero.
+// Dense rows go by blocks where that is the same up to rounding. Else they are visited as the sparse rows of their values that are
+// not zero. Reads the pass and writes what kernels.h calls INOUT, OUT and TEMP in Explicit.
 #pragma once
 
 #include "visits.h"
@@ -48,23 +49,23 @@ class ExplicitRule {
           averages(sweep.average != nullptr),
           has_threshold(sweep.visits.l1_ratio > 0 || sweep.pending),
           waits(averages || has_threshold),
-          block_weight(sweep.averaged_weight) {
+          block_weight(sweep.averaged_weight),
+          inverse_weight(sweep.averaged_weight > 0 ? 1 / sweep.averaged_weight : 0) {
         if (waits)
             for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
                 s.waiting[j] = {s.pending ? -s.pending[j] : 0, 0, s.averaged_weight};
     }
 
-    Predictor predictor() const {
-        return s.progressive_loss && averages && s.averaged_weight > 0 ? Predictor::average : Predictor::none;
-    }
+    Predictor predictor() const { return s.progressive_loss && averages ? Predictor::average : Predictor::none; }
     const T* average() const { return s.average; }
 
     // Whether blocks give the same iterates and whatever else is asked for.
     bool is_for_blocks() const {
-        if (visits.rows.is_sparse() || has_threshold || s.may_overflow || (s.progressive_loss && averages)) return false;
+        if (visits.rows.is_sparse() || has_threshold || s.may_overflow) return false;
         for (ptrdiff_t visit = 0; visit < visits.n_visits; ++visit) {
             const double step = s.eta.data[visit * s.eta.stride] * weight_of(visits.order[visit]);
-            if (!(s.alpha.data[visit * s.alpha.stride] * step * visits.l2_ratio < 1)) return false;  // the scale stays near 1
+            if (!(s.alpha.data[visit * s.alpha.stride] * step * visits.l2_ratio < 1))
+                return false;  // the scale stays near 1
         }
         return true;
     }
@@ -92,13 +93,30 @@ class ExplicitRule {
         (V::broadcast(T(block_scale)) * (V::load(w) - product)).store(w);
     }
 
+    // In: v.prediction(), the products of row r with the average as it was when the block began. Out: those with the average of
+    // all visits before that row.
+    template <int NV>
+    SOFTMAX_INLINE void predict(Block<T>& block, int r, RowVectors<NV, T>& v) const {
+        const V of_average = V::broadcast(T(block_weight * inverse_weight)),
+                of_start = V::broadcast(T(coverage * inverse_weight));
+        V* const products = v.prediction();
+        for (int k = 0; k < v.n_vectors(); ++k)
+            products[k] = of_average * products[k] + of_start * V::load(block.scores_of(r) + k * V::lanes);
+        for (int q = 0; q < r; ++q) {
+            const double since = (coverage - coverage_before[q]) * inverse_weight;
+            const V factor = V::broadcast(T(since * block.products[r][q]));
+            for (int k = 0; k < v.n_vectors(); ++k)
+                products[k] = products[k] - factor * V::load(block.change_of(q) + k * V::lanes);
+        }
+    }
+
     // After `update`. The weighted sum of the iterates is coverage * U + X^T (coverage before each change * change).
     void average_block(Block<T>& block) {
         const double weight = s.averaged_weight - block_weight;
         if (!(weight > 0)) return;
         block.scale_changes(coverage_before);
         const T of_weights = T(block_coverage / (block_scale * weight)), of_product = T(1 / weight);
-        const double share = weight / s.averaged_weight;
+        const double share = weight * inverse_weight;
         block.transposed_product([&](ptrdiff_t j, ptrdiff_t k, V product) {
             const ptrdiff_t at = j * visits.n_padded + k;
             const V mean = V::broadcast(of_weights) * V::load(visits.weights + at) + V::broadcast(of_product) * product;
@@ -122,15 +140,22 @@ class ExplicitRule {
 
     void begin_visit(ptrdiff_t) const {}
 
-    SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row) const {
-        if (waits)
-            for (ptrdiff_t n = 0; n < row.size; ++n) catch_up(row.columns[n], row.values[n] != 0);  // a zero that is stored is none
+    template <int NV>
+    SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row, int vectors) const {
+        if (!waits) return;
+        for (ptrdiff_t n = 0; n < row.size; ++n)
+            catch_up(row.columns[n], NV ? NV : vectors, row.values[n] != 0);  // a zero that is stored is none
     }
 
     template <int NV>
     SOFTMAX_INLINE void change(ptrdiff_t j, T x, const V* changes, int vectors) const {
-        subtract_product<NV>(visits.weights + j * visits.n_padded, x, changes, vectors);
-        if (has_threshold && x != 0) apply_threshold(j, last_threshold);
+        T* const w = visits.weights + j * visits.n_padded;
+        if (!has_threshold || x == 0) return subtract_product<NV>(w, x, changes, vectors);
+        const V value = V::broadcast(x), amount = V::broadcast(T(last_threshold));
+        const int n_vectors = NV ? NV : vectors;
+        for (int k = 0; k < n_vectors; ++k)
+            soft_threshold(V::load(w + k * V::lanes) - value * changes[k], amount).store(w + k * V::lanes);
+        s.waiting[j].threshold = threshold;
     }
 
     void end_visit(bool) {
@@ -142,7 +167,7 @@ class ExplicitRule {
         if (!waits && scale == 1) return;
         for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
             if (waits) {
-                catch_up(j, applies_thresholds);
+                catch_up(j, int(visits.n_padded / V::lanes), applies_thresholds);
                 s.waiting[j] = {(s.waiting[j].threshold - threshold) * scale, 0, s.averaged_weight};
                 if (s.pending) s.pending[j] = -s.waiting[j].threshold;
             }
@@ -178,8 +203,9 @@ class ExplicitRule {
             if (n_in_block < most_rows) coverage_before[n_in_block++] = coverage;
             if (t >= s.average_from) {
                 s.averaged_weight += weight;
+                inverse_weight = 1 / s.averaged_weight;
                 coverage += weight * scale;
-                add_to_average(s.intercept_average, visits.intercept, visits.n_classes, weight / s.averaged_weight);
+                add_to_average(s.intercept_average, visits.intercept, visits.n_classes, weight * inverse_weight);
             }
         }
         s.n_visited = ++t;
@@ -188,6 +214,7 @@ class ExplicitRule {
 
    private:
     int n_in_block = 0;  // visits; of dense rows
+    double inverse_weight;  // of the average; or 0
 
     double weight_of(ptrdiff_t i) const { return visits.sample_weight.data[i * visits.sample_weight.stride]; }
 
@@ -204,35 +231,32 @@ class ExplicitRule {
     // Of a row whose products with the average are in v.prediction().
     template <int NV>
     double loss_of_average(RowVectors<NV, T>& v, ptrdiff_t i, double loss) const {
-        if (predictor() != Predictor::average) return loss;
+        if (!(s.averaged_weight > 0)) return loss;
         V* const scores = v.prediction();
         for (int k = 0; k < v.n_vectors(); ++k) scores[k] = plus_intercept(scores[k], s.intercept_average + k * V::lanes);
         return residual<NV>(scores, v.n_vectors(), visits.y[i]);
     }
 
     // The average and, if wanted, the thresholds of the visits since feature j was up to date.
-    SOFTMAX_INLINE void catch_up(ptrdiff_t j, bool applies_thresholds) const {
+    SOFTMAX_INLINE void catch_up(ptrdiff_t j, int n_vectors, bool applies_thresholds) const {
         Waiting& f = s.waiting[j];
-        const double amount = applies_thresholds ? threshold - f.threshold : 0, weight = s.averaged_weight - f.weight;
-        if (amount == 0 && !(weight > 0)) return;
-        const ptrdiff_t first = j * visits.n_padded, last = first + visits.n_padded;
-        if (weight > 0) {
-            const V mean_scale = V::broadcast(T((coverage - f.coverage) / weight));
-            const double share = weight / s.averaged_weight;
-            for (ptrdiff_t at = first; at < last; at += V::lanes)
-                add_to_average(s.average + at, mean_scale * V::load(visits.weights + at), share);
+        const double amount = applies_thresholds ? threshold - f.threshold : 0;
+        T* const w = visits.weights + j * visits.n_padded;
+        if (s.averaged_weight > f.weight) {
+            T* const mean = s.average + j * visits.n_padded;
+            const V of_mean = V::broadcast(T(f.weight * inverse_weight));
+            const V of_weights = V::broadcast(T((coverage - f.coverage) * inverse_weight));
+            for (int k = 0; k < n_vectors; ++k) {
+                const ptrdiff_t at = k * V::lanes;
+                (of_mean * V::load(mean + at) + of_weights * V::load(w + at)).store(mean + at);
+            }
             f.coverage = coverage;
             f.weight = s.averaged_weight;
         }
-        if (amount != 0) apply_threshold(j, amount);
-    }
-
-    // What feature j has waited for, in all.
-    SOFTMAX_INLINE void apply_threshold(ptrdiff_t j, double amount) const {
-        T* const w = visits.weights + j * visits.n_padded;
+        if (amount == 0) return;
         const V amounts = V::broadcast(T(amount));
-        for (ptrdiff_t k = 0; k < visits.n_padded; k += V::lanes) soft_threshold(V::load(w + k), amounts).store(w + k);
-        s.waiting[j].threshold = threshold;
+        for (int k = 0; k < n_vectors; ++k) soft_threshold(V::load(w + k * V::lanes), amounts).store(w + k * V::lanes);
+        f.threshold = threshold;
     }
 };
 

@@ -1,4 +1,4 @@
-// The implicit residual of a row: the residual at the scores to which a step along it leads.
+// The implicit residual of a row: the residual at the scores to which a step along it leads. Writes to the vectors of one row only.
 //
 //     g = softmax(scores - q (g - start)) - e_y,       q = step * |row|^2
 //
@@ -123,7 +123,7 @@ SOFTMAX_SHARED void take_long_steps(RowVectors<NV, T>& v, int32_t y, T q, double
 // In: v.scores() at v.residual(), and their exponentials with these sums. Out: v.residual(). The rest is scratch.
 template <int NV, class T>
 SOFTMAX_INLINE void solve_implicit(RowVectors<NV, T>& v, const RowSums& sums, int32_t y, T q) {
-    Vec<T> *const g = v.residual(), *const step = v.step();
+    Vec<T>*const g = v.residual(), *const step = v.step();
     if (newton_step<NV>(v.exponentials(), sums, g, q, v.n_vectors(), y, step, v.trial()) > small_move)
         take_long_steps(v, y, q, sums.loss);
     else

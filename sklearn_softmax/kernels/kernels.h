@@ -1,4 +1,5 @@
-// The interface of the compiled part: what a sweep is given and gives back, for every instruction set.
+// The interface of the compiled part: what a sweep is given and gives back, for every instruction set. IN is read, OUT written, INOUT
+// both; TEMP is memory to work with. No function touches anything else, allocates or throws.
 #pragma once
 
 #include <stddef.h>

@@ -1,4 +1,5 @@
-// Point-SAGA: an epoch of implicit steps, each compared with the row's last one (Defazio 2016).
+// Point-SAGA: an epoch of implicit steps, each compared with the row's last one (Defazio 2016). Reads the pass and writes what
+// kernels.h calls INOUT, OUT and TEMP in PointSaga.
 //
 //     V <- prox(V - drift),            drift = step * (the mean gradient of the table)
 //     z  = V x_i + b + step_i |x_i|^2 g_i,     g = implicit residual from z,      step_i = step * weight_i
@@ -107,8 +108,8 @@ class PointSagaRule {
         for (ptrdiff_t n = 0; n < row.size; ++n) seen[n] = stepped[n] = row.values[n] * waiting[row.column(n)].inverse_scale;
     }
 
-    template <class Row>
-    SOFTMAX_INLINE void bring_up_to_date(const Row& row) const {
+    template <int>
+    SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row, int) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) catch_up(row.column(n));
     }
 

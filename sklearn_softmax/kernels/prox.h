@@ -1,6 +1,6 @@
 // The penalty and the average of a feature's weights: what every rule does with them, once.
 //
-// Reads nothing but its arguments. The penalty of a step is
+// Touches nothing but its arguments. The penalty of a step is
 //
 //     prox(w) = soft_threshold(w, step l1 scale) / (1 + step l2 scale^2)
 //

@@ -1,4 +1,5 @@
-// The stream rule: one implicit step per row, in coordinates that follow the stream.
+// The stream rule: one implicit step per row, in coordinates that follow the stream. Reads the pass and writes what kernels.h calls
+// INOUT, OUT and TEMP in Stream.
 //
 //     A = eta0 weight / (D/10 + sqrt(H)),   D = mean of 1 + |row|^2,   H = sum of weight * mean over the classes of p (1 - p)
 //     theta_j <- theta_j - A step_scale_j x_j g,   intercept <- intercept - A g,    g: the implicit residual, see implicit.h
@@ -154,8 +155,8 @@ class StreamRule {
         }
     }
 
-    template <class Row>
-    SOFTMAX_INLINE void bring_up_to_date(const Row& row) const {
+    template <int>
+    SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row, int) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             const ptrdiff_t j = row.column(n);
             if (s.adaptive)

@@ -14,7 +14,8 @@
 //     rule.load(block, i)           put row i into the block, or say that it has to wait for the next one
 //     rule.close(n, n_next)         n rows have been visited and n_next will be next: whether and what `update` has to do
 //     rule.update(j, k, D)          apply the visits' product D to a vector of weights
-//     rule.averages_all_visits      whether there is
+//     rule.averages_all_visits      whether there are
+//     rule.predict(block, r, v)     v.prediction() by the average as it is just before row r, not as the block began
 //     rule.average_block(block)     which takes the iterates of all its visits into the average
 //     rule.end_block()              no rows will come: whether `update` has something left to do
 // Sparse:
@@ -150,6 +151,8 @@ void visit_dense(Rule& rule, const softmax::Visits<T>& s) {
             score<NV>(block, r, rule.scale, s.intercept, v.scores(), v.n_vectors());
             if (rule.predictor() != Predictor::none)
                 for (int k = 0; k < v.n_vectors(); ++k) v.prediction()[k] = V::load(block.prediction_of(r) + k * V::lanes);
+            if constexpr (Rule::averages_all_visits)
+                if (rule.predictor() != Predictor::none) rule.template predict<NV>(block, r, v);
             rule.visit(v, s.order[t + r], block.norm[r], block.stepped_norm[r]);
             for (int k = 0; k < v.n_vectors(); ++k) v.change()[k].store(block.change_of(r) + k * V::lanes);
         }
@@ -175,7 +178,7 @@ void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
         // features of the next row, which has come by now; the row after that; and where that of a later visit begins
         const auto visit_ahead = [&](ptrdiff_t n) { return s.order[t + n < s.n_visits ? t + n : t]; };
         next = rows.at(visit_ahead(1), (t + 1) % 2);
-        rule.fetch(next);
+        if (s.rows.is_sparse()) rule.fetch(next);
         fetch_visit(s, visit_ahead(2));
         rows.prefetch(visit_ahead(2), visit_ahead(4));
         rule.begin_visit(i);
@@ -188,7 +191,7 @@ void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
             forward<NV>(CsrRow<T>{x, row.size, row.columns}, weights, s.n_padded, products, v.n_vectors());
         };
         if (rule.predictor() == Predictor::iterate) multiply(before, s.weights, v.prediction());
-        rule.bring_up_to_date(row);
+        rule.template bring_up_to_date<NV>(row, v.n_vectors());
         if (rule.predictor() == Predictor::average) multiply(before, rule.average(), v.prediction());
         double norm = 0, stepped_norm = 0;
         if constexpr (Rule::has_coordinates)
