@@ -241,7 +241,7 @@ class Stream:
     standardizes : bool
         Whether the penalty has a scale for each feature.
     record : ndarray of shape (4,)
-        The progressive loss; see Record in kernels/kernels.h.
+        The progressive loss; see ProgressiveLoss in kernels/kernels.h.
     n_asked_for : int
         Features of sparse rows predicted one by one since the model last changed.
     """

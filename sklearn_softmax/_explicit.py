@@ -49,7 +49,7 @@ class Stream:
         What all steps are divided by, because longer ones made the model overflow.
 
     record : ndarray of shape (4,)
-        The progressive loss; see Record in kernels/kernels.h.
+        The progressive loss; see ProgressiveLoss in kernels/kernels.h.
     """
 
     model: Model

@@ -221,6 +221,15 @@ def test_a_sweep_equals_its_twin_for_large_weights(n_classes, n_features, averag
 
 @every_dtype
 @every_penalty
+@pytest.mark.parametrize("factor", [1e-300, 1e-42, 1e30])
+def test_weights_of_any_size_average(factor, penalty, dtype):
+    task = Task(3, dtype, penalty=penalty, averaging="from start", weights="varied")
+    task.sample_weight, task.eta, task.averaged_weight = task.sample_weight * factor, task.eta / factor, 0.0
+    task.check()
+
+
+@every_dtype
+@every_penalty
 @every_averaging
 @pytest.mark.parametrize("n_classes", [2, 10])
 def test_any_cutting_of_a_sweep_gives_the_same_model(n_classes, averaging, penalty, dtype):

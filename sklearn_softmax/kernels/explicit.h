@@ -2,18 +2,19 @@
 //
 //     g = softmax(W^T x + b) - e_y,     step = eta_t * sample_weight,     W_j <- W_j - step x_j g,     b <- b - step g
 //
-// and then the penalty's prox with step * alpha_t: its soft threshold, then its division by 1 + step alpha_t l2_ratio, which cannot
-// overshoot. The division acts on all features at once, by a number: W = scale * U, where U are the numbers in memory. The threshold
-// acts on the features of the row. For the others it waits until a row has them: thresholds add up, and those of U are
-// 1 / scale as large. The average is that of these iterates, exactly: while U_j stays as it is, the sum of weight * W_j grows by
-// U_j times
+// and then the penalty's prox with step * alpha_t: its soft threshold, then its division by 1 + step alpha_t l2_ratio,
+// which cannot overshoot. The division acts on all features at once, by a number: W = scale * U, where U is what the
+// memory of the weights holds. The threshold acts on the features of the row. For the others it waits until a row has
+// them: thresholds add up, and those of U are 1 / scale as large. The average is that of these iterates, exactly. While
+// U_j stays as it is, the sum of weight * W_j grows by U_j times
 //
 //     coverage = sum of weight * scale
 //
-// Dense rows go by blocks where that is the same up to rounding. Else they are visited as the sparse rows of their values that are
-// not zero. Reads the pass and writes what kernels.h calls INOUT, OUT and TEMP in Explicit.
+// Dense rows go by blocks where that is the same up to rounding. Else they are visited as the sparse rows of their values
+// that are not zero. Reads the pass and writes what kernels.h calls INOUT, OUT and TEMP in Explicit.
 #pragma once
 
+#include "moments.h"
 #include "visits.h"
 
 namespace {
@@ -50,7 +51,7 @@ class ExplicitRule {
           has_threshold(sweep.visits.l1_ratio > 0 || sweep.pending),
           waits(averages || has_threshold),
           block_weight(sweep.averaged_weight),
-          inverse_weight(sweep.averaged_weight > 0 ? 1 / sweep.averaged_weight : 0) {
+          inverse_weight(inverse_or_zero(sweep.averaged_weight)) {
         if (waits)
             for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
                 s.waiting[j] = {s.pending ? -s.pending[j] : 0, 0, s.averaged_weight};
@@ -93,8 +94,8 @@ class ExplicitRule {
         (V::broadcast(T(block_scale)) * (V::load(w) - product)).store(w);
     }
 
-    // In: v.prediction(), the products of row r with the average as it was when the block began. Out: those with the average of
-    // all visits before that row.
+    // In: v.prediction(), the products of row r with the average as it was when the block began. Out: those with the
+    // average of all visits before that row.
     template <int NV>
     SOFTMAX_INLINE void predict(Block<T>& block, int r, RowVectors<NV, T>& v) const {
         const V of_average = V::broadcast(T(block_weight * inverse_weight)),
@@ -112,15 +113,15 @@ class ExplicitRule {
 
     // After `update`. The weighted sum of the iterates is coverage * U + X^T (coverage before each change * change).
     void average_block(Block<T>& block) {
-        const double weight = s.averaged_weight - block_weight;
-        if (!(weight > 0)) return;
+        if (!(s.averaged_weight > block_weight)) return;
+        for (int q = 0; q < block.n_rows; ++q) coverage_before[q] *= inverse_weight;
         block.scale_changes(coverage_before);
-        const T of_weights = T(block_coverage / (block_scale * weight)), of_product = T(1 / weight);
-        const double share = weight * inverse_weight;
+        const V of_mean = V::broadcast(T(block_weight * inverse_weight));
+        const V of_weights = V::broadcast(T(block_coverage * inverse_weight / block_scale));
         block.transposed_product([&](ptrdiff_t j, ptrdiff_t k, V product) {
             const ptrdiff_t at = j * visits.n_padded + k;
-            const V mean = V::broadcast(of_weights) * V::load(visits.weights + at) + V::broadcast(of_product) * product;
-            add_to_average(s.average + at, mean, share);
+            const V mean = of_mean * V::load(s.average + at) + of_weights * V::load(visits.weights + at) + product;
+            mean.store(s.average + at);
         });
         block_weight = s.averaged_weight;
     }
@@ -203,7 +204,7 @@ class ExplicitRule {
             if (n_in_block < most_rows) coverage_before[n_in_block++] = coverage;
             if (t >= s.average_from) {
                 s.averaged_weight += weight;
-                inverse_weight = 1 / s.averaged_weight;
+                inverse_weight = inverse_or_zero(s.averaged_weight);
                 coverage += weight * scale;
                 add_to_average(s.intercept_average, visits.intercept, visits.n_classes, weight * inverse_weight);
             }

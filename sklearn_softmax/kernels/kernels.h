@@ -1,5 +1,5 @@
-// The interface of the compiled part: what a sweep is given and gives back, for every instruction set. IN is read, OUT written, INOUT
-// both; TEMP is memory to work with. No function touches anything else, allocates or throws.
+// The interface of the compiled part: what a sweep is given and gives back, for every instruction set. IN is read, OUT
+// written, INOUT both; TEMP is memory to work with. No function touches anything else, allocates or throws.
 #pragma once
 
 #include <stddef.h>
@@ -54,8 +54,8 @@ struct Spread {
     double share;  // of the weight that is in the rows where it is not zero
 };
 
-// How the solver sees a feature: (x - offset) * inverse_scale. A step along it is step_scale times as long, and the penalty acts on
-// penalty_scale * weight.
+// How the solver sees a feature: (x - offset) * inverse_scale. A step along it is step_scale times as long, and the
+// penalty acts on penalty_scale * weight.
 template <class T>
 struct Coordinates {
     T *offset, *inverse_scale, *step_scale, *penalty_scale;  // (n_features) each
@@ -82,11 +82,12 @@ struct Visits {
     T* scratch;  // zero on entry
 };
 
-// Explicit steps of the size eta * sample_weight; see explicit.h.
-struct WaitingFeature {  // what explicit.h had counted when a feature was up to date
+// What explicit.h had counted when a feature was up to date.
+struct WaitingFeature {
     double threshold, coverage, weight;
 };
 
+// Explicit steps of the size eta * sample_weight; see explicit.h.
 template <class T>
 struct Explicit {
     // IN

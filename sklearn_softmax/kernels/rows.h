@@ -1,5 +1,5 @@
-// A sparse row meets weights: its values and columns, and their product with a matrix. Reads the rows and the weights, and writes to
-// the rows' TEMP memory.
+// A sparse row meets weights: its values and columns, and their product with a matrix. Reads the rows and the weights, and
+// writes to the rows' TEMP memory.
 #pragma once
 
 #include "kernels.h"
