@@ -222,7 +222,7 @@ def test_a_sweep_equals_its_twin_for_large_weights(n_classes, n_features, averag
 @every_dtype
 @every_penalty
 @pytest.mark.parametrize("factor", [1e-300, 1e-42, 1e30])
-def test_weights_of_any_size_average(factor, penalty, dtype):
+def test_rows_of_any_weight_are_averaged(factor, penalty, dtype):
     task = Task(3, dtype, penalty=penalty, averaging="from start", weights="varied")
     task.sample_weight, task.eta, task.averaged_weight = task.sample_weight * factor, task.eta / factor, 0.0
     task.check()
@@ -248,7 +248,7 @@ def test_any_cutting_of_a_sweep_gives_the_same_model(n_classes, averaging, penal
 
 @every_dtype
 @every_container
-@pytest.mark.parametrize("averaging", ["none", "from start", "from middle"])
+@pytest.mark.parametrize("averaging", ["none", "from middle"])
 @pytest.mark.parametrize("penalty", ["L2", "elastic net"])
 def test_the_progressive_loss_is_that_of_predicting_before_learning(penalty, averaging, container, dtype):
     task = Task(3, dtype, penalty=penalty, averaging=averaging, weights="varied", n_visits=20)
@@ -338,17 +338,16 @@ def test_csr_without_any_nonzero(dtype):
 
 
 @every_container
-@pytest.mark.parametrize("averaging", ["none", "from start"])
 @every_penalty
 @every_dtype
-def test_with_two_classes_the_rows_stay_each_others_negative(dtype, penalty, averaging, container):
-    task = Task(2, dtype, penalty=penalty, averaging=averaging, weights="varied", n_visits=200)
-    model = task.sweep(container)[0]
-    np.testing.assert_array_equal(model.weights[:, 0], -model.weights[:, 1])
-    assert model.intercept[0] == -model.intercept[1]
-    if task.averages:
-        np.testing.assert_array_equal(model.average[:, 0], -model.average[:, 1])
-        assert model.intercept_average[0] == -model.intercept_average[1]
+def test_with_two_classes_the_rows_stay_each_others_negative(dtype, penalty, container):
+    for averaging in ("none", "from start"):
+        task = Task(2, dtype, penalty=penalty, averaging=averaging, weights="varied", n_visits=200)
+        model = task.sweep(container)[0]
+        np.testing.assert_array_equal(model.weights[:, 0], -model.weights[:, 1])
+        assert model.intercept[0] == -model.intercept[1]
+    np.testing.assert_array_equal(model.average[:, 0], -model.average[:, 1])
+    assert model.intercept_average[0] == -model.intercept_average[1]
 
 
 # The border -----------------------------------------------------------------------------------------------------------------
@@ -406,8 +405,9 @@ def test_an_empty_order_changes_nothing(container):
 
 @every_dtype
 @every_container
-@every_penalty
-@pytest.mark.parametrize("n_classes, averaging", [(2, "from start"), (10, "none")])
+@pytest.mark.parametrize(
+    "n_classes, averaging, penalty", [(2, "from start", "elastic net"), (10, "none", "L2"), (3, "none", "none")]
+)
 def test_a_sweep_stops_before_scores_that_overflow(n_classes, averaging, penalty, container, dtype):
     task = Task(n_classes, dtype, penalty=penalty, averaging=averaging, n_visits=20)
     task.order[:] = np.arange(20)
@@ -442,15 +442,23 @@ def test_threads_do_not_disturb_each_other(container):
 
 @every_instruction_set
 @every_dtype
-@pytest.mark.parametrize("index", [np.int32, np.int64])
 @pytest.mark.parametrize("n_classes", [2, 10, 33, 130])
-def test_decision_is_the_product_with_the_weights(n_classes, index, dtype):
+def test_decision_is_the_product_with_the_weights(n_classes, dtype):
     task = Task(n_classes, dtype)
-    model, X = task.model(), contained(task.X, index)
+    model = task.model()
     W, b = model.rows()
-    out = np.full((X.shape[0], n_classes), np.nan, dtype=dtype)
-    kernels.decision(*kernel_rows(X), weights=model.weights, intercept=model.intercept, out=out)
-    assert_near(out, task.X.astype(np.float64) @ W.astype(np.float64).T + b, 1e-14 if dtype == np.float64 else 1e-6)
+    for of_columns, of_starts in [(np.int32, np.int32), (np.int64, np.int64), (np.int32, np.int64), (np.int64, np.int32)]:
+        values, columns, starts = kernel_rows(contained(task.X, np.int32))
+        out = np.full((len(task.X), n_classes), np.nan, dtype=dtype)
+        kernels.decision(
+            values,
+            columns.astype(of_columns),
+            starts.astype(of_starts),
+            weights=model.weights,
+            intercept=model.intercept,
+            out=out,
+        )
+        assert_near(out, task.X.astype(np.float64) @ W.astype(np.float64).T + b, 1e-14 if dtype == np.float64 else 1e-6)
 
 
 def test_an_unknown_instruction_set_is_refused():
@@ -572,7 +580,7 @@ def test_gradient_of_intercept_other_classes(example):
 
 @every_instruction_set
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-14), (np.float32, 1e-5)])
-@pytest.mark.parametrize("n_classes", [2, 3, 10, 130])
+@pytest.mark.parametrize("n_classes", [2, 10, 130])
 @pytest.mark.parametrize("distance", [0, 1e-3, 1, 20, 60])
 def test_loss_and_residual_keep_their_relative_accuracy_when_the_label_is_almost_certain(distance, n_classes, dtype, tolerance):
     scores = -distance * np.linspace(1, 1.3, n_classes)
