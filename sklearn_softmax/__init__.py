@@ -3,7 +3,7 @@
 try:
     from . import kernels as _kernels
 
-    _kernels.sweep  # noqa: B018  (the folder of the sources has the same name, and no such function)
+    _kernels.explicit  # noqa: B018  (the folder of the sources has the same name, and no such function)
 except (ImportError, AttributeError) as error:
     raise ImportError(
         f"the compiled part of sklearn_softmax is missing from {__path__[0]!r}. If this is a source tree, install it with "

@@ -8,7 +8,7 @@ intercept there is a minimum, and nothing to do.)
 
 import numpy as np
 
-from ._layout import PRIOR, Model
+from ._model import PRIOR, Model
 
 __all__ = ["cost_of_absent", "model_of_present", "settings_of_present", "stream_of_all"]
 

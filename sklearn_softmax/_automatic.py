@@ -7,7 +7,7 @@ takes the noise out of it; and Newton's method adds the last digits. See kernels
 """
 
 import warnings
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -24,8 +24,8 @@ from ._features import (
     units_of_tol,
     weighted_sum,
 )
-from ._layout import Model, aligned_zeros, intercept_with_class, not_finite
 from ._matrix import inverse_or_zero, kernel_rows
+from ._model import Model, aligned_zeros, intercept_with_class, not_finite
 from ._newton import Tolerance, newton
 from ._objective import Objective, Penalty
 
@@ -72,29 +72,60 @@ FEW_ROWS = 20
 FAR = 100.0
 
 
-@dataclass
-class Clock:
-    """What a stream remembers beside arrays; see Clock in kernels/kernels.h."""
+def _scalar(index):
+    """A property: number `index`."""
 
-    weight: float = 0.0
-    norm: float = 0.0
-    curvature: float = 0.0
-    penalty_step: float = 0.0
-    average_weight: float = 0.0
-    loss: float = 0.0
-    n_rows: int = 0
-    refresh_at: int = 0
-    block_end: int = 0
-    block_limit: float = 0.0
-    block_penalty_step: float = 0.0
-    block_average_weight: float = 0.0
+    def get(scalars):
+        return scalars.numbers[index].item()
+
+    def put(scalars, value):
+        scalars.numbers[index] = value
+
+    return property(get, put)
+
+
+@dataclass(eq=False)
+class StreamScalars:
+    """What a stream remembers beside arrays, in one array; see StreamScalars in kernels/kernels.h.
+
+    Attributes
+    ----------
+    numbers : ndarray of shape (12,), float64
+        The following, in this order.
+    """
+
+    numbers: np.ndarray = field(default_factory=lambda: np.zeros(12))
+
+    weight = _scalar(0)
+    norm = _scalar(1)
+    curvature = _scalar(2)
+    penalty_step = _scalar(3)
+    average_weight = _scalar(4)
+    loss = _scalar(5)
+    n_rows = _scalar(6)
+    refresh_at = _scalar(7)
+    block_end = _scalar(8)
+    block_limit = _scalar(9)
+    block_penalty_step = _scalar(10)
+    block_average_weight = _scalar(11)
 
     @classmethod
-    def combined(cls, clocks, factors):
-        """The clock of one stream of all rows, those of each clock with `factor` times their weights; its average begins anew."""
+    def of(cls, **values):
+        """Those that are given, and 0 for the others."""
+        scalars = cls()
+        for name, value in values.items():
+            setattr(scalars, name, value)
+        return scalars
+
+    @classmethod
+    def combined(cls, all_scalars, factors):
+        """Those of one stream of all rows, those of each with `factor` times their weights; its average begins anew."""
         names = "weight", "norm", "curvature", "loss", "n_rows"
-        sums = {name: float(weighted_sum([getattr(clock, name) for clock in clocks], factors)) for name in names}
-        return cls(**sums | {"n_rows": round(sums["n_rows"])})
+        sums = {name: float(weighted_sum([getattr(one, name) for one in all_scalars], factors)) for name in names}
+        return cls.of(**sums | {"n_rows": round(sums["n_rows"])})
+
+    def copy(self):
+        return StreamScalars(self.numbers.copy())
 
 
 @dataclass
@@ -104,13 +135,13 @@ class Iterates:
     Attributes
     ----------
     model : Model
-        The iterate and its average, with rows in the units of the softmax (of two classes, too).
+        The iterate and its average, in these coordinates.
     coordinates : Coordinates
     is_sparse, is_centred : bool
         Whether the rows are, and the coordinates.
     features : Moments
         Its stamps, and its moments if the coordinates follow from them.
-    clock : Clock
+    clock : StreamScalars
     is_own : bool
         Whether its memory is known to be such that kernels can write to it.
     lanes : ndarray of shape (n_classes,), int32, or None
@@ -128,7 +159,7 @@ class Iterates:
     is_sparse: bool
     is_centred: bool
     features: Moments
-    clock: Clock
+    clock: StreamScalars
     is_own: bool = True
     lanes: np.ndarray | None = None
     is_balanced: bool = False
@@ -156,7 +187,7 @@ class Iterates:
         arrays = [model.weights, model.average, model.intercept[: model.n_classes], model.intercept_average[: model.n_classes]]
         largest = np.max([np.abs(array).max() for array in arrays])
         self.is_moderate = bool(largest < LARGEST_COEFFICIENT)
-        return bool(np.isfinite(largest) and np.isfinite(astuple(self.clock)).all())
+        return bool(np.isfinite(largest) and np.isfinite(self.clock.numbers).all())
 
     def copy(self):
         """A copy that shares no memory."""
@@ -171,7 +202,7 @@ class Iterates:
             model=model,
             coordinates=self.coordinates.copy(),
             features=self.features.copy(),
-            clock=replace(self.clock),
+            clock=self.clock.copy(),
             is_own=True,
         )
 
@@ -236,7 +267,7 @@ class Iterates:
 
         model = reserved.model
         model = replace(model, intercept=model.intercept.copy(), intercept_average=model.intercept_average.copy())
-        coordinates, clock = self.coordinates.copy(), replace(self.clock)
+        coordinates, clock = self.coordinates.copy(), self.clock.copy()
         return replace(reserved, model=model, coordinates=coordinates, clock=clock), undo
 
     def is_writeable(self):
@@ -255,15 +286,16 @@ class Iterates:
             eta0=eta0,
             penalty=penalty,
             fit_intercept=settings.fit_intercept,
-            centre=self.is_centred,
+            with_mean=self.is_centred,
             standardize=settings.standardize,
             average_from=settings.average or 0.0,
             averages=settings.average is not None,
-            settle=settle,
-            follows=follows,
+            flush=settle,
+            adaptive=follows,
             table=table,
             norms=norms,
-            record=record,
+            progressive_loss=record,
+            scalars=self.clock.numbers,
             state=self,
         )
 
@@ -297,7 +329,7 @@ class Stream:
     class_counts : ndarray of shape (n_classes,)
         Weight of each class, without class weights.
     moments : Moments
-    clock : Clock
+    clock : StreamScalars
     iterates : Iterates or None
         None before the first row and after `fit`.
     original : Model or None
@@ -312,7 +344,7 @@ class Stream:
 
     class_counts: np.ndarray
     moments: Moments
-    clock: Clock
+    clock: StreamScalars
     iterates: Iterates | None = None
     original: Model | None = None
     averages: bool = True
@@ -322,7 +354,7 @@ class Stream:
     @classmethod
     def empty(cls, n_features, n_classes, dtype):
         original = Model.zeros(n_features, n_classes, dtype)
-        return cls(np.zeros(n_classes), Moments.zeros(n_features, dtype), Clock(), original=original)
+        return cls(np.zeros(n_classes), Moments.zeros(n_features, dtype), StreamScalars(), original=original)
 
     @classmethod
     def succeeding(cls, other):
@@ -330,7 +362,11 @@ class Stream:
         original = other.predictor()
         stream = cls.empty(len(original.weights), original.n_classes, original.weights.dtype)
         return replace(
-            stream, class_counts=other.class_counts, clock=Clock(weight=other.weight), original=original, record=other.record
+            stream,
+            class_counts=other.class_counts,
+            clock=StreamScalars.of(weight=other.weight),
+            original=original,
+            record=other.record,
         )
 
     @classmethod
@@ -339,7 +375,7 @@ class Stream:
         return cls(
             weighted_sum([stream.class_counts for stream in streams], factors),
             Moments.combined([stream.moments for stream in streams], factors),
-            Clock.combined([stream.clock for stream in streams], factors),
+            StreamScalars.combined([stream.clock for stream in streams], factors),
             averages=streams[0].averages,
             standardizes=streams[0].standardizes,
             record=weighted_sum([stream.record for stream in streams], factors),
@@ -419,7 +455,8 @@ class Stream:
     def with_class(self, at, fit_intercept, n_more=1):
         """This stream with a class more, number `at`, the first of `n_more`."""
         seen, n_classes = self.weight if fit_intercept else 0, len(self.class_counts)
-        clock = replace(self.clock, curvature=self.clock.curvature * n_classes / (n_classes + 1))
+        clock = self.clock.copy()
+        clock.curvature *= n_classes / (n_classes + 1)
         return replace(
             self,
             class_counts=np.insert(self.class_counts, at, 0),
@@ -447,21 +484,21 @@ class Stream:
         record = np.require(self.record, requirements="W")
         stream = replace(self, averages=averages, standardizes=settings.standardize, record=record)
         if self.iterates is None:
-            stream.clock = replace(self.clock)
+            stream.clock = self.clock.copy()
         elif not self.iterates.is_writeable():
             stream._go_on_with(self.iterates.copy())
         return stream
 
     def copy(self):
         """A copy that shares no memory that training changes."""
-        stream = replace(self, clock=replace(self.clock), record=self.record.copy())
+        stream = replace(self, clock=self.clock.copy(), record=self.record.copy())
         if self.iterates is not None:
             stream._go_on_with(self.iterates.copy())
         return stream
 
     def tentative(self, X, n_more):
         """This stream, to learn from X and meet so many classes, and a function that undoes what it changed of this one."""
-        stream = replace(self, clock=replace(self.clock), record=self.record.copy())
+        stream = replace(self, clock=self.clock.copy(), record=self.record.copy())
         if self.iterates is None:
             return stream, lambda: None
         iterates, undo = self.iterates.tentative(X, n_more)
@@ -517,7 +554,7 @@ class Stream:
         original = self.predictor()
         if self.clock.weight > 0 and self.clock.n_rows == 0 and not self.moments.weight.any():
             self.suppose_that_all_rows_were_like(problem)
-        moments, clock = self.moments.copy(), replace(self.clock)
+        moments, clock = self.moments.copy(), self.clock.copy()
         n_features = len(self.moments.weight)
         coordinates = Coordinates.empty(n_features, original.weights.dtype)
         if clock.weight > 0:
@@ -598,7 +635,14 @@ class Epochs:
         else:
             weights, intercept = self.coordinates.from_original(start)
         self.iterates = Iterates.starting(
-            weights, intercept, n_classes, self.coordinates, is_sparse, is_centred, Moments.zeros(n_features, dtype), Clock()
+            weights,
+            intercept,
+            n_classes,
+            self.coordinates,
+            is_sparse,
+            is_centred,
+            Moments.zeros(n_features, dtype),
+            StreamScalars(),
         )
         self.is_warm = start is not None
         self.table = aligned_zeros(n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
@@ -851,7 +895,7 @@ class Epochs:
     def stream(self, class_counts):
         """A stream that goes on as after one pass over the rows."""
         weight, n_samples = self.total_weight, self.problem.n_samples
-        clock = Clock(
+        clock = StreamScalars.of(
             weight=weight,
             norm=weight * (1 + self.share_of_nonzeros[self.scale > 0].sum()),  # of the stream's coordinates
             curvature=weight * self.curvature / self.penalty.n_classes,

@@ -16,8 +16,8 @@ from . import _absent, _handover, _solver, _state, _validation
 from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
 from ._containers import gives_namespace_of_X
 from ._interrupt import held_interrupt
-from ._layout import FLOATS, Model
 from ._matrix import raw_prediction
+from ._model import FLOATS, Model
 from ._schedule import SCHEDULES
 from ._versions import HasPage, __version__, warn_of_other_version
 
@@ -133,8 +133,9 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     average : bool, int or "auto", default="auto"
         Whether `coef_` and `intercept_` are an average of the iterates; an int is the time t from which on they are averaged.
         With "auto" as `learning_rate` it acts in streams, and gives late iterates more weight (that of ``t^3``): less noise, but
-        it lags behind if a stream comes sorted by class. With the others it is their mean (Polyak-Ruppert averaging). "auto" is
-        True for "auto" and False for the others.
+        it lags behind if a stream comes sorted by class. With the others it is their mean (Polyak-Ruppert averaging), in which
+        the L1 penalty of a coefficient waits while rows do not have its feature. "auto" is True for "auto" and False for the
+        others.
 
     variance_reduction : bool, default=True
         Whether `fit` keeps the last residual of every row, ``n_samples * n_classes`` numbers, to compare the next one with.

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import issparse
 
-from ._layout import aligned_zeros
+from ._model import aligned_zeros
 
 __all__ = ["columns_in_use", "gathered", "gathered_model", "scattered", "scattered_model"]
 

@@ -30,7 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ._features import Coordinates
-from ._layout import Model
+from ._model import Model
 from ._newton import SUFFICIENT, Preconditioner, newton_step
 from ._objective import Objective, Penalty
 from ._solver import NoProgress

@@ -15,8 +15,8 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import kernels
-from ._layout import Model, aligned_zeros
 from ._matrix import inverse_or_zero, kernel_rows
+from ._model import Model, aligned_zeros
 
 __all__ = ["Coordinates", "Moments", "scale_of_classes", "solver_coordinates", "stream_coordinates", "units_of_tol"]
 

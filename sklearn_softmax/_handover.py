@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.validation import check_is_fitted
 
 from ._compat import is_one_vs_rest, new_logistic_regression, penalty_of, units_of_log_odds
-from ._layout import FLOATS, Model
+from ._model import FLOATS, Model
 
 __all__ = ["check", "fitted_logistic_regression", "model_of", "params_of"]
 

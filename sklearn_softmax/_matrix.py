@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import kernels
-from ._layout import aligned_zeros
+from ._model import aligned_zeros
 
 __all__ = ["DesignMatrix", "inverse_or_zero", "kernel_rows", "raw_prediction", "row_blocks", "rows_in"]
 
@@ -197,7 +197,7 @@ def raw_prediction(X, model):
     rows, intercept = model.rows()
     if issparse(X):
         scores = np.empty((X.shape[0], model.n_classes), dtype=X.dtype)
-        kernels.decision(*kernel_rows(X), weights=model.weights, intercept=model.intercept, unit=model.unit, out=scores)
+        kernels.decision(*kernel_rows(X), weights=model.weights, intercept=model.intercept, out=scores)
     else:
         with np.errstate(over="ignore", invalid="ignore"):
             scores = X @ rows.T

@@ -1,7 +1,7 @@
 """The loop of `fit`: epochs until the stopping rule says stop, held-out rows, the best model, warnings.
 
 Python decides what is visited, with which steps, and when it is enough; the kernels do one sweep. What an epoch is, and when its
-own rule is content, is the business of the method: `_automatic` or `_classic`. The same files have the streams.
+own rule is content, is the business of the method: `_automatic` or `_explicit`. The same files have the streams.
 """
 
 import time
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from . import _automatic, _classic
+from . import _automatic, _explicit
 from ._certificate import optimality_gap
 from ._columns import columns_in_use, gathered, gathered_model
 from ._interrupt import held_interrupt, is_called_by_a_tool
@@ -90,7 +90,7 @@ class Solution:
 
 
 def _methods(settings):
-    return _automatic if settings.learning_rate == "auto" else _classic
+    return _automatic if settings.learning_rate == "auto" else _explicit
 
 
 def new_stream(settings, n_features, n_classes, dtype):
@@ -106,7 +106,7 @@ def stream_for(settings, stream):
 
 def stream_with(settings, model, weight):
     """A stream with a model that came from elsewhere, and the clock that it would have after rows of total weight `weight`."""
-    return stream_for(settings, _classic.Stream(model, np.zeros(model.n_classes), weight)).trainable(settings)
+    return stream_for(settings, _explicit.Stream(model, np.zeros(model.n_classes), weight)).trainable(settings)
 
 
 def advance(stream, problem, settings, is_known=None):

@@ -14,8 +14,8 @@ from sklearn.utils.validation import validate_data
 from . import kernels
 from ._compat import uses_sparse_arrays
 from ._containers import as_numpy, columns_of, in_one_type, in_type_of, labels, labels_of_iterable, values_of_frame
-from ._layout import FLOATS
 from ._matrix import kernel_rows
+from ._model import FLOATS
 
 __all__ = [
     "Problem",

@@ -27,9 +27,9 @@ from ._compat import Interval, fit_context
 from ._containers import as_array, labels_of_iterable
 from ._distributed import Part, Setting
 from ._features import scale_of_classes, solver_coordinates, units_of_tol
-from ._layout import FLOATS
 from ._matrix import inverse_or_zero
 from ._merge import merge
+from ._model import FLOATS
 from ._objective import Penalty
 from ._versions import HasPage
 

@@ -1,8 +1,10 @@
-"""The compiled part: one sweep of steps, in place; statistics of features; and the raw predictions of sparse rows.
+"""The compiled part: sweeps of steps, in place; statistics of features; products with sparse rows.
 
-Arguments are marked IN, OUT or INOUT. Nothing is checked: a wrong shape is undefined behaviour. What goes over rows releases the
-GIL and raises nothing but MemoryError, before anything has changed. The types named Model, Penalty, Coordinates and
-Iterates are those of `_layout`, `_objective`, `_features` and `_automatic`.
+Arguments are marked IN, OUT, INOUT or TEMP. (TEMP memory is made and freed inside.) Nothing
+is checked: a wrong shape is undefined behaviour. What goes over rows releases the GIL and
+raises nothing but MemoryError, before anything has changed. The types named Model, Penalty,
+Coordinates, StreamScalars and Iterates are those of `_model`, `_objective`, `_features` and
+`_automatic`.
 """
 
 from typing import Any
@@ -10,25 +12,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-def sweep(
+def explicit(
     values: NDArray[Any],  # IN  float32 or float64, of rows: dense in C order, or the data of CSR
     columns: NDArray[Any],  # IN  int32 or int64, the indices of CSR; empty if dense
-    starts: NDArray[Any],  # IN  as columns, the indptr of CSR; empty if dense
+    starts: NDArray[Any],  # IN  int32 or int64, the indptr of CSR; empty if dense
     *,
     y: NDArray[np.int32],  # IN  class numbers, by row
     sample_weight: NDArray[np.float64],  # IN  by row; a stride of 0 is allowed
     order: NDArray[np.intp],  # IN  the rows to visit
     eta: NDArray[np.float64],  # IN  step sizes, by visit; a stride of 0 is allowed
     alpha: NDArray[np.float64],  # IN  penalty strengths, by visit; a stride of 0 is allowed
-    l2_ratio: float,
-    l1_ratio: float,
-    fit_intercept: bool,
-    may_overflow: bool,  # look for scores that are not finite, and stop before them
-    average_from: int,  # the first visit whose model enters the average
-    record: NDArray[np.float64] | None,  # INOUT  as in stream
-    model: Any,  # INOUT  Model, in the dtype of values
+    penalty: Any,  # IN  Penalty, whose alpha is not read
+    fit_intercept: bool,  # IN
+    may_overflow: bool,  # IN  look for scores that are not finite, and stop before them
+    average_from: int,  # IN  the first visit whose model enters the average
+    progressive_loss: NDArray[np.float64] | None,  # INOUT  as in stream
+    model: Any,  # INOUT  Model, in the dtype of values; without `pending`, thresholds act at the end
 ) -> tuple[float, int]:
-    """Visit rows in order, one step each.
+    """Visit rows in order, one explicit step each; see explicit.h.
 
     Returns
     -------
@@ -39,31 +40,32 @@ def sweep(
     """
 
 def stream(
-    values: NDArray[Any],  # IN  as in sweep
+    values: NDArray[Any],  # IN  as in explicit
     columns: NDArray[Any],  # IN
     starts: NDArray[Any],  # IN
     *,
     y: NDArray[np.int32],  # IN  class numbers, by row
     sample_weight: NDArray[np.float64],  # IN  by row; a stride of 0 is allowed
     order: NDArray[np.intp],  # IN  the rows to visit
-    eta0: float,  # a factor of the automatic step
+    eta0: float,  # IN  a factor of the automatic step
     penalty: Any,  # IN  Penalty; an alpha of NaN is 1 / (weight seen)
-    fit_intercept: bool,
-    centre: bool,  # how coordinates follow from moments
-    standardize: bool,  # the same
-    average_from: float,  # the weight seen before averaging begins
-    averages: bool,  # whether the record is that of the average
-    settle: bool,  # at the end, bring the penalty and the average of all features up to date
-    follows: bool,  # whether the coordinates follow from the moments of the rows; else both stay as they are
+    fit_intercept: bool,  # IN
+    with_mean: bool,  # IN  how coordinates follow from moments
+    standardize: bool,  # IN  the same
+    average_from: float,  # IN  the weight seen before averaging begins
+    averages: bool,  # IN  whether the model to predict with is the average
+    flush: bool,  # IN  at the end, bring the penalty and the average of all features up to date
+    adaptive: bool,  # IN  whether the coordinates follow from the moments of the rows; else both stay as they are
     table: NDArray[Any] | None,  # OUT  (n_samples, n_padded): the implicit residual of each row that is visited
     norms: NDArray[np.float64] | None,  # OUT  (n_samples,): 1 + |row|^2 in the coordinates
-    record: NDArray[np.float64] | None,  # INOUT  (4,): the progressive loss, see Record in kernels.h
+    progressive_loss: NDArray[np.float64] | None,  # INOUT  (4,): see ProgressiveLoss in kernels.h
+    scalars: NDArray[np.float64],  # INOUT  (12,): the numbers of StreamScalars; the loss is added to that in them
     state: Any,  # INOUT  Iterates, in the dtype of values
 ) -> None:
-    """Visit rows in order by the stream rule of stream.h: one implicit step each. The loss is added to that of the clock."""
+    """Visit rows in order by the stream rule of stream.h, one implicit step each."""
 
 def point_saga(
-    values: NDArray[Any],  # IN  as in sweep
+    values: NDArray[Any],  # IN  as in explicit
     columns: NDArray[Any],  # IN
     starts: NDArray[Any],  # IN
     *,
@@ -71,10 +73,10 @@ def point_saga(
     sample_weight: NDArray[np.float64],  # IN  by row, of one visit; a stride of 0 is allowed
     order: NDArray[np.intp],  # IN  the rows to visit, each as often as `repeats` says
     repeats: NDArray[np.float64],  # IN  by row; a stride of 0 is allowed
-    average_every: int,  # visits of sparse rows from one iterate that enters the average to the next; of dense rows: a block
-    step: float,
+    average_every: int,  # IN  visits of sparse rows from one iterate that enters the average to the next; of dense rows: a block
+    step: float,  # IN
     penalty: Any,  # IN  Penalty
-    fit_intercept: bool,
+    fit_intercept: bool,  # IN
     coordinates: Any,  # IN  Coordinates
     model: Any,  # INOUT  Model in these coordinates; OUT  its average is that of the epoch
     table: NDArray[Any],  # INOUT  (n_samples, n_padded): the last residual of each row
@@ -92,11 +94,11 @@ def point_saga(
     """
 
 def flaw_of_csr(
-    values: NDArray[Any],  # IN  as in sweep
+    values: NDArray[Any],  # IN  as in explicit
     columns: NDArray[Any],  # IN
     starts: NDArray[Any],  # IN  between 0 and len(values), if they rise
     *,
-    n_features: int,
+    n_features: int,  # IN
 ) -> str | None:
     """What keeps kernels from reading a CSR matrix: its "starts" fall, its "columns" are out of range, or it has "entries" that
     are zero or not in order, each column once. This one may be given any numbers.
@@ -112,7 +114,7 @@ def are_moderate(
     """Whether the values that are not 0, and the weights, are between that and its inverse in size."""
 
 def accumulate(
-    values: NDArray[Any],  # IN  as in sweep
+    values: NDArray[Any],  # IN  as in explicit
     columns: NDArray[Any],  # IN
     starts: NDArray[Any],  # IN
     *,
@@ -123,17 +125,17 @@ def accumulate(
 
 def spreads(
     features: NDArray[np.float64],  # IN  (n_features, 8), the numbers of Moments
-    total_weight: float,
+    total_weight: float,  # IN
     out: NDArray[np.float64],  # OUT  (4, n_features)
 ) -> None:
     """Mean, active deviation, root mean square and share of each feature, see kernels.h."""
 
 def set_stream_coordinates(
     features: NDArray[np.float64],  # IN  as in spreads
-    total_weight: float,
+    total_weight: float,  # IN
     *,
-    centre: bool,
-    standardize: bool,
+    centre: bool,  # IN
+    standardize: bool,  # IN
     coordinates: Any,  # OUT  Coordinates, in the dtype of weights
     weights: NDArray[Any],  # IN  (n_features, n_padded)
 ) -> None:
@@ -146,13 +148,12 @@ def decision(
     *,
     weights: NDArray[Any],  # IN  (n_features, n_padded)
     intercept: NDArray[np.float64],  # IN  (n_padded,)
-    unit: float,
     out: NDArray[Any],  # OUT  (n_samples, n_classes)
 ) -> None:
-    """Write X (unit * weights) + intercept into `out`."""
+    """Write X weights + intercept into `out`."""
 
 def hessian_product(
-    values: NDArray[Any],  # IN  as in sweep, CSR
+    values: NDArray[Any],  # IN  as in explicit, CSR
     columns: NDArray[Any],  # IN
     starts: NDArray[Any],  # IN
     *,
@@ -162,7 +163,7 @@ def hessian_product(
     step: NDArray[np.float64],  # IN  (n_features + 1, n_padded), where n_padded is a multiple of 8; the intercepts come last
     out: NDArray[np.float64],  # INOUT  as step: the product is added
 ) -> None:
-    """The Hessian of the mean loss for the columns ``x_j * inverse_scale_j``, times a step; see hessian.h."""
+    """The Hessian of the mean loss for the columns ``x_j * inverse_scale_j``, times a step; see newton.h."""
 
 def add_transposed_product(
     values: NDArray[Any],  # IN  the data of CSR

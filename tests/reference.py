@@ -28,7 +28,8 @@ def soft_threshold(W, amount):
 
 
 def sweep(X, y, sample_weight, order, eta, alpha, W, b, *, l2_ratio, l1_ratio, fit_intercept, average_from=None, average=None):
-    """Visit the rows of the dense array X in order, one step each.
+    """Visit the rows of the dense array X in order, one step each. The L1 penalty of a feature waits
+    while rows do not have it.
 
     W has shape (n_classes, n_features) and b (n_classes,), for two classes too. `average` is the mean of the models so far,
     (W, b, total weight), or None; models enter it from visit number `average_from` on.
@@ -42,15 +43,20 @@ def sweep(X, y, sample_weight, order, eta, alpha, W, b, *, l2_ratio, l1_ratio, f
     X, W, b = np.array(X, dtype=np.float64), np.array(W, dtype=np.float64), np.array(b, dtype=np.float64)
     if average is not None:
         mean_W, mean_b, total = average
-    loss = 0.0
+    loss, waiting = 0.0, np.zeros(X.shape[1])  # soft thresholds
     for t, i in enumerate(order):
+        present = X[i] != 0
+        W = np.where(present, soft_threshold(W, waiting), W)
+        waiting = np.where(present, 0, waiting)
         scores = W @ X[i] + b
         loss += sample_weight[i] * log_loss(scores, y[i])
         g = residual(scores, y[i])
         step = eta[t] * sample_weight[i]
         W = W - step * np.outer(g, X[i])
-        W = soft_threshold(W, step * alpha[t] * l1_ratio)
-        W = W / (1 + step * alpha[t] * l2_ratio)
+        threshold = step * alpha[t] * l1_ratio
+        W = np.where(present, soft_threshold(W, threshold), W)
+        waiting = np.where(present, 0, waiting + threshold)
+        W, waiting = (array / (1 + step * alpha[t] * l2_ratio) for array in (W, waiting))
         if fit_intercept:
             b = b - step * g
         if average is not None and t >= average_from:
@@ -58,6 +64,7 @@ def sweep(X, y, sample_weight, order, eta, alpha, W, b, *, l2_ratio, l1_ratio, f
             mean_W = (total * mean_W + weight * W) / (total + weight)
             mean_b = (total * mean_b + weight * b) / (total + weight)
             total = total + weight
+    W = soft_threshold(W, waiting)
     return W, b, None if average is None else (mean_W, mean_b, total), loss
 
 

@@ -17,7 +17,7 @@ from sklearn.utils.fixes import parse_version
 
 from sklearn_softmax import SoftmaxSGDClassifier, _validation, kernels
 from sklearn_softmax._containers import joined_labels
-from sklearn_softmax._layout import Model
+from sklearn_softmax._model import Model
 
 law = settings()  # of the profile in conftest.py
 SIXTEENTHS = st.integers(-64, 64).map(lambda number: number / 16)
@@ -600,7 +600,6 @@ def decision(**changes):
         starts=np.array([0, N_FEATURES, 2 * N_FEATURES], dtype=np.int32),
         weights=model.weights,
         intercept=model.intercept,
-        unit=1.0,
         out=np.zeros((2, 3)),
     )
     arguments.update(changes)
@@ -619,14 +618,12 @@ def decision(**changes):
         {"values": [1.0] * 10},
         {"columns": np.zeros(10, np.int16)},
         {"columns": np.zeros(10)},
-        {"columns": np.zeros(10, np.int64)},  # of another type than the starts
         {"weights": np.zeros(20)},
         {"weights": np.zeros((4, 5)).T},
         {"intercept": np.zeros(4, dtype=np.float32)},
         {"out": np.zeros((2, 3), dtype=np.float32)},
         {"out": read_only(np.zeros((2, 3)))},
         {"out": np.zeros((3, 2)).T},
-        {"unit": "one"},
         {"unknown": 1},
     ],
     ids=str,

@@ -16,7 +16,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_softmax import SoftmaxSGDClassifier, _automatic, _classic, _layout, _solver, kernels
+from sklearn_softmax import SoftmaxSGDClassifier, _automatic, _explicit, _model, _solver, kernels
 
 VARIANTS = {
     "default": {},
@@ -32,7 +32,7 @@ CALLS = [(variant, kind) for variant in VARIANTS for kind in CHUNKS + ["new labe
 # Where something may fail: in and between passes, before and after what is there.
 PLACES = [
     (kernels, "stream"),
-    (kernels, "sweep"),
+    (kernels, "explicit"),
     (kernels, "set_stream_coordinates"),
     (_automatic, "stream_coordinates"),
     (_automatic, "aligned_zeros"),
@@ -44,14 +44,14 @@ PLACES = [
     (_automatic.Iterates, "run"),
     (_automatic.Stream, "with_class"),
     (_automatic.Stream, "advance"),
-    (_classic, "step_sizes"),
-    (_classic, "Penalty"),
-    (_classic, "kernel_rows"),
-    (_classic.Stream, "with_class"),
-    (_classic.Stream, "advance"),
-    (_classic._Sweeper, "run"),
-    (_layout, "with_class"),
-    (_layout, "aligned_zeros"),
+    (_explicit, "step_sizes"),
+    (_explicit, "Penalty"),
+    (_explicit, "kernel_rows"),
+    (_explicit.Stream, "with_class"),
+    (_explicit.Stream, "advance"),
+    (_explicit._Sweeper, "run"),
+    (_model, "with_class"),
+    (_model, "aligned_zeros"),
     (_solver, "stream_for"),
 ]
 
@@ -130,7 +130,7 @@ def test_whatever_fails_in_partial_fit_the_model_is_as_it_was(variant, kind, bef
             assert everything(victim) == twin, (name, at)
             assert fitted(victim) == as_it_was, (name, at)
     calls = calls_of_places(model, X, y, monkeypatch)
-    for owner in (_layout, _automatic):  # how often there is need of it depends on where copies lie
+    for owner in (_model, _automatic):  # how often there is need of it depends on where copies lie
         del failed[owner, "aligned_zeros"], calls[owner, "aligned_zeros"]
     assert failed == calls
     assert everything(model) == stored
@@ -204,14 +204,14 @@ def interrupting(function, at=0):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
-    "place", [(kernels, "stream"), (kernels, "sweep"), (_automatic, "kernel_rows"), (_classic, "kernel_rows")]
+    "place", [(kernels, "stream"), (kernels, "explicit"), (_automatic, "kernel_rows"), (_explicit, "kernel_rows")]
 )
 def test_ctrl_c_in_partial_fit_waits_until_the_rows_are_learnt_from(variant, place, make_data, monkeypatch):
     X, y = make_data()
     model, other = (SoftmaxSGDClassifier(**VARIANTS[variant]).partial_fit(X, y, [0, 1, 2]) for _ in range(2))
     owner, name = place
-    is_classic = "learning_rate" in VARIANTS[variant]
-    comes_by = is_classic == (name == "sweep" or owner is _classic)
+    is_explicit = "learning_rate" in VARIANTS[variant]
+    comes_by = is_explicit == (name == "explicit" or owner is _explicit)
     with monkeypatch.context() as patch:
         patch.setattr(owner, name, interrupting(getattr(owner, name)))
         with pytest.raises(KeyboardInterrupt) if comes_by else nullcontext():
@@ -261,9 +261,9 @@ def test_handlers_of_others_are_left_alone(make_data, monkeypatch):
         ({}, "point_saga", 0),
         ({"l1_ratio": 1.0, "alpha": 0.1}, "point_saga", 1),
         ({"tol": 1e-8}, "softmax", 3),
-        ({"learning_rate": "constant"}, "sweep", 0),
-        ({"learning_rate": "invscaling", "average": True}, "sweep", 2),
-        ({"learning_rate": "constant", "eta0": 1.7e308}, "sweep", 0),
+        ({"learning_rate": "constant"}, "explicit", 0),
+        ({"learning_rate": "invscaling", "average": True}, "explicit", 2),
+        ({"learning_rate": "constant", "eta0": 1.7e308}, "explicit", 0),
     ],
 )
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])

@@ -11,8 +11,8 @@ from test_kernels import every_dtype, every_instruction_set, instruction_set  # 
 
 from sklearn_softmax import _certificate
 from sklearn_softmax._certificate import optimality_gap
-from sklearn_softmax._layout import Model
 from sklearn_softmax._matrix import DesignMatrix, raw_prediction, rows_in
+from sklearn_softmax._model import Model
 from sklearn_softmax._objective import Objective, Penalty, proba_and_losses
 
 every_number_of_classes = pytest.mark.parametrize("n_classes", [2, 3])

@@ -16,8 +16,8 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from sklearn_softmax import SoftmaxSGDClassifier, _automatic, _classic, _solver
-from sklearn_softmax._layout import Model
+from sklearn_softmax import SoftmaxSGDClassifier, _automatic, _explicit, _solver
+from sklearn_softmax._model import Model
 from sklearn_softmax._objective import Objective, Penalty
 
 ignore_max_iter = pytest.mark.filterwarnings("ignore:max_iter:sklearn.exceptions.ConvergenceWarning")
@@ -113,13 +113,13 @@ def test_reaching_max_iter_warns_with_a_true_bound():
 
 
 def test_adaptive_divides_its_step_until_it_is_tiny(monkeypatch):
-    etas, sweep = [], _classic.kernels.sweep
+    etas, sweep = [], _explicit.kernels.explicit
 
     def recorded(*args, **kwargs):
         etas.append(kwargs["eta"][0])
         return sweep(*args, **kwargs)
 
-    monkeypatch.setattr(_classic.kernels, "sweep", recorded)
+    monkeypatch.setattr(_explicit.kernels, "explicit", recorded)
     SoftmaxSGDClassifier(learning_rate="adaptive", eta0=0.1, tol=1e-3, n_iter_no_change=2, max_iter=1000, random_state=0).fit(
         *data("iris")
     )
@@ -169,7 +169,7 @@ def test_a_huge_step_overflows_with_advice_and_no_nan():
 
 
 @pytest.mark.parametrize(
-    "learning_rate, module, kernel, n_calls", [("invscaling", _classic, "sweep", 4), ("auto", _automatic, "point_saga", 3)]
+    "learning_rate, module, kernel, n_calls", [("invscaling", _explicit, "explicit", 4), ("auto", _automatic, "point_saga", 3)]
 )
 def test_an_interrupted_fit_keeps_the_last_complete_epoch(learning_rate, module, kernel, n_calls, monkeypatch):
     X, y = data("iris")

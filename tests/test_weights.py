@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from sklearn_softmax import SoftmaxSGDClassifier
-from sklearn_softmax._layout import Model
+from sklearn_softmax._model import Model
 from sklearn_softmax._objective import Objective, Penalty
 
 VARIANTS = {

@@ -1,4 +1,4 @@
-// A block of dense rows, visited one by one at the cost of matrix products.
+// A block of dense rows, visited one by one at the cost of matrix products. Writes to its scratch memory only.
 //
 // With the scores Z = X V of all rows and their inner products M = X X^T known, a visit needs no weights: after the changes
 // c_0 ... c_{t-1} of the visits before it, row t has the scores Z_t - sum_{s<t} M_ts c_s. The weights are read once for Z, and read and
@@ -62,7 +62,7 @@ class Block {
             x[j] = value;
         }
         if (u != x)
-            for (ptrdiff_t j = 0; j < n_features; ++j) u[j] = x[j] * c.gain[j];
+            for (ptrdiff_t j = 0; j < n_features; ++j) u[j] = x[j] * c.step_scale[j];
         norm[n_rows++] = dot(x, x);
     }
 
@@ -113,6 +113,12 @@ class Block {
         for (; k + 3 * V::lanes <= n_padded; k += 3 * V::lanes) transposed_columns<3>(k, each);
         for (; k + 2 * V::lanes <= n_padded; k += 2 * V::lanes) transposed_columns<2>(k, each);
         for (; k < n_padded; k += V::lanes) transposed_columns<1>(k, each);
+    }
+
+    // Those of row r times numbers[r].
+    void scale_changes(const double* numbers) {
+        for (int r = 0; r < n_rows; ++r)
+            for (ptrdiff_t k = 0; k < n_padded; ++k) change_of(r)[k] *= T(numbers[r]);
     }
 
    private:

@@ -1,96 +1,275 @@
-// The explicit step of sweep.h by blocks of dense rows: the same iterates, up to rounding, at the cost of matrix products.
+// The explicit rule: plain stochastic gradient steps of given sizes, on the features as they are.
 //
-// With L2 the weights are W = scale * U. A visit changes U by -(step / scale) x g and then divides the scale by
-// 1 + step alpha l2_ratio; at the end of the block the scale goes back into the weights.
+//     g = softmax(W^T x + b) - e_y,     step = eta_t * sample_weight,     W_j <- W_j - step x_j g,     b <- b - step g
+//
+// and then the penalty's prox with step * alpha_t: its soft threshold, then its division by 1 + step alpha_t l2_ratio,
+// which cannot overshoot. The division acts on all features at once, by a number: W = scale * U, where U is what the
+// memory of the weights holds. The threshold acts on the features of the row. For the others it waits until a row has
+// them: thresholds add up, and those of U are 1 / scale as large. The average is that of these iterates, exactly. While
+// U_j stays as it is, the sum of weight * W_j grows by U_j times
+//
+//     coverage = sum of weight * scale
+//
+// Dense rows go by blocks where that is the same up to rounding. Else they are visited as the sparse rows of their values
+// that are not zero. Reads the pass and writes what kernels.h calls INOUT, OUT and TEMP in Explicit.
 #pragma once
 
-#include "record.h"
+#include "moments.h"
 #include "visits.h"
 
 namespace {
 
-template <class T, class I>
+// U grows as 1 / scale: it becomes W again long before it leaves the range of T. With an average much earlier, because the
+// coverage of late visits is a difference of numbers that are larger by 1 / scale.
+template <class T>
+double smallest_scale(bool averages) {
+    return averages ? 1e-3 : sizeof(T) == 8 ? 1e-100 : 1e-10;
+}
+
+template <class T>
 class ExplicitRule {
     using V = Vec<T>;
-    const softmax::Sweep<T, I>& s;
-    ptrdiff_t t = 0;
-    T factor = 1;  // of the weights of the block that has ended
+    using Waiting = softmax::WaitingFeature;
+    softmax::Explicit<T>& s;
+    const softmax::Visits<T>& visits;
+    const bool averages, has_threshold, waits;  // the last: whether something of a feature waits until a row has it
+    ptrdiff_t t = 0;  // visits so far
+    double threshold = 0, coverage = 0;  // sums since U was W
+    double last_threshold = 0;
+    // of the block that has ended
+    double block_scale = 1, block_coverage = 0, block_weight;  // the last: the weight of the average where the block began
+    double coverage_before[most_rows];  // each visit of the open block
 
    public:
-    static constexpr bool has_gains = false;
-    static constexpr Predictor predictor() { return Predictor::none; }
-    static constexpr const T* average() { return nullptr; }
-    double scale, loss = 0;
+    static constexpr bool has_gains = false, has_coordinates = false, averages_all_visits = true;
+    double scale = 1;
 
-    explicit ExplicitRule(const softmax::Sweep<T, I>& sweep) : s(sweep), scale(sweep.unit) {}
+    explicit ExplicitRule(softmax::Explicit<T>& sweep)
+        : s(sweep),
+          visits(sweep.visits),
+          averages(sweep.average != nullptr),
+          has_threshold(sweep.visits.l1_ratio > 0 || sweep.pending),
+          waits(averages || has_threshold),
+          block_weight(sweep.averaged_weight),
+          inverse_weight(inverse_or_zero(sweep.averaged_weight)) {
+        if (waits)
+            for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
+                s.waiting[j] = {s.pending ? -s.pending[j] : 0, 0, s.averaged_weight};
+    }
 
-    ptrdiff_t rows_ahead() const { return rows_per_block<T>(s.rows.n_features, s.n_padded); }
+    Predictor predictor() const { return s.progressive_loss && averages ? Predictor::average : Predictor::none; }
+    const T* average() const { return s.average; }
+
+    // Whether blocks give the same iterates and whatever else is asked for.
+    bool is_for_blocks() const {
+        if (visits.rows.is_sparse() || has_threshold || s.may_overflow) return false;
+        for (ptrdiff_t visit = 0; visit < visits.n_visits; ++visit) {
+            const double step = s.eta.data[visit * s.eta.stride] * weight_of(visits.order[visit]);
+            if (!(s.alpha.data[visit * s.alpha.stride] * step * visits.l2_ratio < 1))
+                return false;  // the scale stays near 1
+        }
+        return true;
+    }
+
+    // ------------------------------------------------------------------------------------------------------------- dense
+
+    ptrdiff_t rows_ahead() const { return rows_per_block<T>(visits.rows.n_features, visits.n_padded); }
 
     bool load(Block<T>& block, ptrdiff_t i) const {
-        block.load(s.rows.values + i * s.rows.n_features);
+        block.load(visits.rows.values + i * visits.rows.n_features);
         return true;
     }
 
     bool close(int n_visited, int) {
-        factor = T(scale / s.unit);
-        scale = s.unit;
+        n_in_block = 0;
+        block_scale = scale;
+        block_coverage = coverage;
+        scale = 1;
+        coverage = 0;
         return n_visited > 0;
+    }
+
+    SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) const {
+        T* const w = visits.weights + j * visits.n_padded + k;
+        (V::broadcast(T(block_scale)) * (V::load(w) - product)).store(w);
+    }
+
+    // In: v.prediction(), the products of row r with the average as it was when the block began. Out: those with the
+    // average of all visits before that row.
+    template <int NV>
+    SOFTMAX_INLINE void predict(Block<T>& block, int r, RowVectors<NV, T>& v) const {
+        const V of_average = V::broadcast(T(block_weight * inverse_weight)),
+                of_start = V::broadcast(T(coverage * inverse_weight));
+        V* const products = v.prediction();
+        for (int k = 0; k < v.n_vectors(); ++k)
+            products[k] = of_average * products[k] + of_start * V::load(block.scores_of(r) + k * V::lanes);
+        for (int q = 0; q < r; ++q) {
+            const double since = (coverage - coverage_before[q]) * inverse_weight;
+            const V factor = V::broadcast(T(since * block.products[r][q]));
+            for (int k = 0; k < v.n_vectors(); ++k)
+                products[k] = products[k] - factor * V::load(block.change_of(q) + k * V::lanes);
+        }
+    }
+
+    // After `update`. The weighted sum of the iterates is coverage * U + X^T (coverage before each change * change).
+    void average_block(Block<T>& block) {
+        if (!(s.averaged_weight > block_weight)) return;
+        for (int q = 0; q < block.n_rows; ++q) coverage_before[q] *= inverse_weight;
+        block.scale_changes(coverage_before);
+        const V of_mean = V::broadcast(T(block_weight * inverse_weight));
+        const V of_weights = V::broadcast(T(block_coverage * inverse_weight / block_scale));
+        block.transposed_product([&](ptrdiff_t j, ptrdiff_t k, V product) {
+            const ptrdiff_t at = j * visits.n_padded + k;
+            const V mean = of_mean * V::load(s.average + at) + of_weights * V::load(visits.weights + at) + product;
+            mean.store(s.average + at);
+        });
+        block_weight = s.averaged_weight;
     }
 
     bool end_block() const { return false; }
 
-    SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) const {
-        T* const w = s.weights + j * s.n_padded + k;
-        (V::broadcast(factor) * (V::load(w) - product)).store(w);
+    // ------------------------------------------------------------------------------------------------------------ sparse
+
+    SOFTMAX_INLINE void fetch(const CsrRow<T>& row) const {
+        for (ptrdiff_t n = 0; n < row.size; ++n) {
+            const ptrdiff_t at = row.columns[n] * visits.n_padded;
+            prefetch_feature(visits.weights + at, visits.n_padded);
+            if (waits) prefetch_for_write(s.waiting + row.columns[n]);
+            if (averages) prefetch_feature(s.average + at, visits.n_padded);
+        }
+    }
+
+    void begin_visit(ptrdiff_t) const {}
+
+    template <int NV>
+    SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row, int vectors) const {
+        if (!waits) return;
+        for (ptrdiff_t n = 0; n < row.size; ++n)
+            catch_up(row.columns[n], NV ? NV : vectors, row.values[n] != 0);  // a zero that is stored is none
     }
 
     template <int NV>
-    SOFTMAX_INLINE void visit(RowVectors<NV, T>& v, ptrdiff_t i, double, double) {
-        const double weight = s.sample_weight.data[i * s.sample_weight.stride];
-        const double step = s.eta.data[t * s.eta.stride] * weight;
-        const double loss_of_row = residual<NV>(v[0], v.n_vectors(), s.y[i]);
-        loss += weight * loss_of_row;
-        if (s.record) add_loss(*s.record, weight, loss_of_row);
-        const V length = V::broadcast(T(step / scale));
-        for (int k = 0; k < v.n_vectors(); ++k) {
-            v[2][k] = length * v[0][k];
-            if (s.fit_intercept)
-                for (int lane = 0; lane < V::lanes; ++lane) s.intercept[k * V::lanes + lane] -= step * v[0][k][lane];
+    SOFTMAX_INLINE void change(ptrdiff_t j, T x, const V* changes, int vectors) const {
+        T* const w = visits.weights + j * visits.n_padded;
+        if (!has_threshold || x == 0) return subtract_product<NV>(w, x, changes, vectors);
+        const V value = V::broadcast(x), amount = V::broadcast(T(last_threshold));
+        const int n_vectors = NV ? NV : vectors;
+        for (int k = 0; k < n_vectors; ++k)
+            soft_threshold(V::load(w + k * V::lanes) - value * changes[k], amount).store(w + k * V::lanes);
+        s.waiting[j].threshold = threshold;
+    }
+
+    void end_visit(bool) {
+        if (scale < smallest_scale<T>(averages)) flush(false);
+    }
+
+    // U becomes W, and the average that of all visits. The thresholds act, or go on waiting.
+    void flush(bool applies_thresholds) {
+        if (!waits && scale == 1) return;
+        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
+            if (waits) {
+                catch_up(j, int(visits.n_padded / V::lanes), applies_thresholds);
+                s.waiting[j] = {(s.waiting[j].threshold - threshold) * scale, 0, s.averaged_weight};
+                if (s.pending) s.pending[j] = -s.waiting[j].threshold;
+            }
+            if (scale != 1)
+                for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes)
+                    (V::broadcast(T(scale)) * V::load(visits.weights + at)).store(visits.weights + at);
         }
-        scale /= 1 + s.alpha.data[t * s.alpha.stride] * step * s.l2_ratio;
-        ++t;
+        scale = 1;
+        threshold = coverage = 0;
+    }
+
+    // -------------------------------------------------------------------------------------------------------------- both
+
+    template <int NV>
+    SOFTMAX_INLINE bool visit(RowVectors<NV, T>& v, ptrdiff_t i, double, double) {
+        const int n_vectors = v.n_vectors();
+        V *const scores = v.scores(), *const change = v.change();
+        if (s.may_overflow && !is_finite(scores)) return false;
+        const double weight = weight_of(i), step = s.eta.data[t * s.eta.stride] * weight;
+        const double penalty_step = s.alpha.data[t * s.alpha.stride] * step;
+        const double loss = residual<NV>(scores, n_vectors, visits.y[i]);
+        s.loss += weight * loss;
+        if (s.progressive_loss) add_loss(*s.progressive_loss, weight, averages ? loss_of_average(v, i, loss) : loss);
+        const V length = V::broadcast(T(step)), length_in_u = V::broadcast(T(step / scale));
+        for (int k = 0; k < n_vectors; ++k) {
+            change[k] = length_in_u * scores[k];
+            if (visits.fit_intercept) subtract(visits.intercept + k * V::lanes, length * scores[k]);
+        }
+        last_threshold = penalty_step * visits.l1_ratio / scale;
+        threshold += last_threshold;
+        scale /= 1 + penalty_step * visits.l2_ratio;
+        if (averages) {
+            if (n_in_block < most_rows) coverage_before[n_in_block++] = coverage;
+            if (t >= s.average_from) {
+                s.averaged_weight += weight;
+                inverse_weight = inverse_or_zero(s.averaged_weight);
+                coverage += weight * scale;
+                add_to_average(s.intercept_average, visits.intercept, visits.n_classes, weight * inverse_weight);
+            }
+        }
+        s.n_visited = ++t;
+        return true;
+    }
+
+   private:
+    int n_in_block = 0;  // visits; of dense rows
+    double inverse_weight;  // of the average; or 0
+
+    double weight_of(ptrdiff_t i) const { return visits.sample_weight.data[i * visits.sample_weight.stride]; }
+
+    // so that differences of two scores are finite, too
+    bool is_finite(const V* scores) const {
+        constexpr T limit = sizeof(T) == 8 ? T(1e307) : T(1e37);
+        for (ptrdiff_t k = 0; k < visits.n_classes; ++k) {
+            const T score = scores[k / V::lanes][int(k % V::lanes)];
+            if (!(score > -limit && score < limit)) return false;
+        }
+        return true;
+    }
+
+    // Of a row whose products with the average are in v.prediction().
+    template <int NV>
+    double loss_of_average(RowVectors<NV, T>& v, ptrdiff_t i, double loss) const {
+        if (!(s.averaged_weight > 0)) return loss;
+        V* const scores = v.prediction();
+        for (int k = 0; k < v.n_vectors(); ++k) scores[k] = plus_intercept(scores[k], s.intercept_average + k * V::lanes);
+        return residual<NV>(scores, v.n_vectors(), visits.y[i]);
+    }
+
+    // The average and, if wanted, the thresholds of the visits since feature j was up to date.
+    SOFTMAX_INLINE void catch_up(ptrdiff_t j, int n_vectors, bool applies_thresholds) const {
+        Waiting& f = s.waiting[j];
+        const double amount = applies_thresholds ? threshold - f.threshold : 0;
+        T* const w = visits.weights + j * visits.n_padded;
+        if (s.averaged_weight > f.weight) {
+            T* const mean = s.average + j * visits.n_padded;
+            const V of_mean = V::broadcast(T(f.weight * inverse_weight));
+            const V of_weights = V::broadcast(T((coverage - f.coverage) * inverse_weight));
+            for (int k = 0; k < n_vectors; ++k) {
+                const ptrdiff_t at = k * V::lanes;
+                (of_mean * V::load(mean + at) + of_weights * V::load(w + at)).store(mean + at);
+            }
+            f.coverage = coverage;
+            f.weight = s.averaged_weight;
+        }
+        if (amount == 0) return;
+        const V amounts = V::broadcast(T(amount));
+        for (int k = 0; k < n_vectors; ++k) soft_threshold(V::load(w + k * V::lanes), amounts).store(w + k * V::lanes);
+        f.threshold = threshold;
     }
 };
 
-// Bytes: below, one pass for the update and the next row's scores is faster. (Wide vectors gain more from blocks.)
-constexpr size_t small_weights = SOFTMAX_VECTOR_BYTES < 64 ? 1 << 17 : 1 << 15;
-
-// Whether a sweep can go by blocks, and should.
-template <class T, class I>
-bool is_for_blocks(const softmax::Sweep<T, I>& s) {
-    if (s.rows.columns || s.l1_ratio > 0 || s.average || s.may_overflow) return false;
-    if (size_t(s.rows.n_features * s.n_padded) * sizeof(T) < small_weights) return false;
-    for (ptrdiff_t t = 0; t < s.n_visits; ++t) {
-        const double weight = s.sample_weight.data[s.order[t] * s.sample_weight.stride];
-        if (!(s.alpha.data[t * s.alpha.stride] * s.eta.data[t * s.eta.stride] * weight * s.l2_ratio < 1)) return false;
-    }
-    return true;
-}
-
-template <class T, class I>
-softmax::SweepResult sweep_by_blocks(const softmax::Sweep<T, I>& s) {
-    softmax::Visits<T, I> visits = {};
-    visits.rows = s.rows;
-    visits.order = s.order;
-    visits.n_visits = s.n_visits;
-    visits.n_classes = s.n_classes;
-    visits.n_padded = s.n_padded;
-    visits.weights = s.weights;
-    visits.intercept = s.intercept;
-    visits.scratch = s.block;
-    ExplicitRule<T, I> rule(s);
-    with_vectors<T>(s.n_padded, [&](auto number) { visit_dense<decltype(number)::value>(rule, visits); });
-    return {rule.loss, s.n_visits, s.averaged_weight};
+template <class T>
+void explicit_sweep(softmax::Explicit<T>& s) {
+    ExplicitRule<T> rule(s);
+    const bool by_blocks = rule.is_for_blocks();
+    with_vectors<T>(s.visits.n_padded, [&](auto number) {
+        constexpr int NV = decltype(number)::value;
+        by_blocks ? visit_dense<NV>(rule, s.visits) : visit_sparse<NV>(rule, s.visits);
+    });
+    if (!by_blocks) rule.flush(!s.pending);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The implicit residual of a row: the residual at the scores to which a step along it leads.
+// The implicit residual of a row: the residual at the scores to which a step along it leads. Writes to the vectors of one row only.
 //
 //     g = softmax(scores - q (g - start)) - e_y,       q = step * |row|^2
 //
@@ -25,32 +25,40 @@ struct RowVectors {
     RowVectors(T* scratch, int vectors) : at(NV ? memory : reinterpret_cast<Vec<T>*>(scratch)), n_in_memory(vectors) {}
     RowVectors(const RowVectors&) = delete;
     int n_vectors() const { return NV ? NV : n_in_memory; }
-    Vec<T>* operator[](int i) { return at + i * n_vectors(); }
+    Vec<T>* scores() { return at; }
+    Vec<T>* exponentials() { return at + n_vectors(); }  // of the scores less the largest
+    Vec<T>* residual() { return at + 2 * n_vectors(); }
+    Vec<T>* step() { return at + 3 * n_vectors(); }  // of Newton's method
+    Vec<T>* trial() { return at + 4 * n_vectors(); }  // residual
+    Vec<T>* trial_exponentials() { return at + 5 * n_vectors(); }
+    // what a visit is given and gives back beside them, in the same places
+    Vec<T>* change() { return residual(); }
+    Vec<T>* prediction() { return step(); }
 };
 
 // One step of Newton's method from g, at scores whose exponentials are e; returns the largest move of a score. With p = e / sum all
 // is multiplied by the sum, so that one division is enough for residual and Hessian.
 template <int NV, class T>
 SOFTMAX_INLINE double newton_step(const Vec<T>* e, const RowSums& sums, const Vec<T>* g, T q, int vectors, int32_t y,
-                                  Vec<T>* step, Vec<T>* shares) {
+                                  Vec<T>* step, Vec<T>* p_scaled) {
     using V = Vec<T>;
     const int n_vectors = NV ? NV : vectors;
     const V zero = V::broadcast(0), one = V::broadcast(1), label = V::broadcast(T(y)), next = V::broadcast(T(V::lanes));
     const V factor = V::broadcast(q), sum = V::broadcast(T(sums.sum)), own = V::broadcast(T(-sums.others));
     V number = class_numbers<T>();
-    V spent = zero, room = zero;
+    V numerator = zero, denominator = zero;
     for (int k = 0; k < n_vectors; ++k) {
         const V inverse = one / (sum + factor * e[k]);
         step[k] = (where_equal(number, label, own, e[k]) - sum * g[k]) * inverse;
-        shares[k] = e[k] * inverse;
-        spent = spent + e[k] * step[k];
-        room = room + shares[k];
+        p_scaled[k] = e[k] * inverse;
+        numerator = numerator + e[k] * step[k];
+        denominator = denominator + p_scaled[k];
         number = number + next;
     }
-    const V common = V::broadcast(T(q * total(spent) / (sums.sum * total(room))));
+    const V common = V::broadcast(T(q * total(numerator) / (sums.sum * total(denominator))));
     V top = zero;
     for (int k = 0; k < n_vectors; ++k) {
-        step[k] = step[k] + shares[k] * common;
+        step[k] = step[k] + p_scaled[k] * common;
         top = max(top, max(step[k], zero - step[k]));
     }
     return double(q) * largest(top);
@@ -78,12 +86,13 @@ SOFTMAX_INLINE double curvature(const Vec<T>* e, const RowSums& sums, int vector
     return (rest > 0 ? rest : 0) / (sums.sum * sums.sum);
 }
 
-// Where the step in v[3] moves the scores much: no more of it than decreases the merit, and further steps.
+// Where v.step() moves the scores much: no more of it than decreases the merit, and further steps.
 template <int NV, class T>
 SOFTMAX_SHARED void take_long_steps(RowVectors<NV, T>& v, int32_t y, T q, double loss) {
     using V = Vec<T>;
     const int n_vectors = v.n_vectors();
-    V *const scores = v[0], *const e = v[1], *const g = v[2], *const step = v[3], *const trial = v[4], *const e_there = v[5];
+    V *const scores = v.scores(), *const e = v.exponentials(), *const g = v.residual(), *const step = v.step();
+    V *const trial = v.trial(), *const trial_e = v.trial_exponentials();
     for (int n_steps = 1;; ++n_steps) {
         const double merit = 0.5 * q * square<NV>(g, n_vectors) + loss;
         RowSums sums;
@@ -93,9 +102,9 @@ SOFTMAX_SHARED void take_long_steps(RowVectors<NV, T>& v, int32_t y, T q, double
             const V factor = V::broadcast(share), back = V::broadcast(share * q);
             for (int k = 0; k < n_vectors; ++k) {
                 trial[k] = g[k] + factor * step[k];
-                e_there[k] = scores[k] - back * step[k];
+                trial_e[k] = scores[k] - back * step[k];
             }
-            sums = exponentials<NV>(e_there, n_vectors, y, e_there);
+            sums = exponentials<NV>(trial_e, n_vectors, y, trial_e);
             if (!(0.5 * q * square<NV>(trial, n_vectors) + sums.loss > merit)) break;
         }
         loss = sums.loss;
@@ -103,7 +112,7 @@ SOFTMAX_SHARED void take_long_steps(RowVectors<NV, T>& v, int32_t y, T q, double
         for (int k = 0; k < n_vectors; ++k) {
             scores[k] = scores[k] - back * step[k];
             g[k] = trial[k];
-            e[k] = e_there[k];
+            e[k] = trial_e[k];
         }
         if (n_steps == most_newton_steps) return;
         if (!(newton_step<NV>(e, sums, g, q, n_vectors, y, step, trial) > small_move)) break;
@@ -111,13 +120,14 @@ SOFTMAX_SHARED void take_long_steps(RowVectors<NV, T>& v, int32_t y, T q, double
     for (int k = 0; k < n_vectors; ++k) g[k] = g[k] + step[k];
 }
 
-// In: v[0] the scores at g, v[1] their exponentials with these sums, v[2] g. Out: v[2]. The rest is scratch.
+// In: v.scores() at v.residual(), and their exponentials with these sums. Out: v.residual(). The rest is scratch.
 template <int NV, class T>
 SOFTMAX_INLINE void solve_implicit(RowVectors<NV, T>& v, const RowSums& sums, int32_t y, T q) {
-    if (newton_step<NV>(v[1], sums, v[2], q, v.n_vectors(), y, v[3], v[4]) > small_move)
+    Vec<T>*const g = v.residual(), *const step = v.step();
+    if (newton_step<NV>(v.exponentials(), sums, g, q, v.n_vectors(), y, step, v.trial()) > small_move)
         take_long_steps(v, y, q, sums.loss);
     else
-        for (int k = 0; k < v.n_vectors(); ++k) v[2][k] = v[2][k] + v[3][k];
+        for (int k = 0; k < v.n_vectors(); ++k) g[k] = g[k] + step[k];
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, freethreading_compatible=True
 """The border of the compiled part: typed memoryviews in, in-place results out.
 
-What the kernels compute is said in sweep.h and kernels.h. Nothing is checked here: ``_validation``
+What the kernels compute is said in kernels.h. Nothing is checked here: ``_validation``
 has done it.
 """
 
@@ -18,59 +18,30 @@ ctypedef fused index:
 
 
 cdef extern from "dispatch.h" namespace "softmax" nogil:
-    cppclass Rows[T, I]:
+    cppclass Rows[T]:
         const T* values
-        const I* columns
-        const I* starts
+        const void* columns
+        const void* starts
+        bint wide_columns
+        bint wide_starts
         Py_ssize_t n_features
+        Py_ssize_t longest_row
+        int32_t* narrowed
+        T* gathered
 
     struct Numbers:
         const double* data
         Py_ssize_t stride
 
-    struct Record:
+    struct ProgressiveLoss:
         pass
 
-    cppclass Sweep[T, I]:
-        Rows[T, I] rows
-        const int32_t* y
-        Numbers sample_weight
-        const Py_ssize_t* order
-        Py_ssize_t n_visits
-        Numbers eta
-        Numbers alpha
-        double l2_ratio
-        double l1_ratio
-        bint fit_intercept
-        bint may_overflow
-        Py_ssize_t average_from
-        double unit
-        Py_ssize_t n_classes
-        Py_ssize_t n_padded
-        T* weights
-        double* intercept
-        T* average
-        double* intercept_average
-        double averaged_weight
-        Record* record
-        T* scores
-        T* correction
-        double* stamps
-        double* history
-        T* block
-
-    struct SweepResult:
-        double loss
-        Py_ssize_t n_visited
-        double averaged_weight
-
-    cppclass Decision[T, I]:
-        Rows[T, I] rows
+    cppclass Decision[T]:
+        Rows[T] rows
         Py_ssize_t n_samples
         Py_ssize_t n_classes
         Py_ssize_t n_padded
         const T* weights
-        double unit
         const double* intercept
         T* scores
         T* out
@@ -81,11 +52,11 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     cppclass Coordinates[T]:
         T* offset
         T* inverse_scale
-        T* gain
-        T* penalty_ratio
+        T* step_scale
+        T* penalty_scale
 
-    cppclass Visits[T, I]:
-        Rows[T, I] rows
+    cppclass Visits[T]:
+        Rows[T] rows
         const int32_t* y
         Numbers sample_weight
         const Py_ssize_t* order
@@ -95,47 +66,53 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         bint fit_intercept
         Py_ssize_t n_classes
         Py_ssize_t n_padded
-        Py_ssize_t longest_row
         Coordinates[T] coordinates
         T* weights
         double* intercept
         T* table
         T* scratch
 
-    struct Clock:
-        double weight
-        double norm
-        double curvature
-        double penalty_step
-        double average_weight
-        double loss
-        Py_ssize_t n_rows
-        Py_ssize_t refresh_at
-        Py_ssize_t block_end
-        double block_limit
-        double block_penalty_step
-        double block_average_weight
+    struct StreamScalars:
+        pass
 
-    cppclass Stream[T, I]:
-        Visits[T, I] visits
+    struct WaitingFeature:
+        pass
+
+    cppclass Explicit[T]:
+        Visits[T] visits
+        Numbers eta
+        Numbers alpha
+        bint may_overflow
+        Py_ssize_t average_from
+        T* average
+        double* intercept_average
+        double averaged_weight
+        double* pending
+        ProgressiveLoss* progressive_loss
+        WaitingFeature* waiting
+        double loss
+        Py_ssize_t n_visited
+
+    cppclass Stream[T]:
+        Visits[T] visits
         double eta0
         double alpha
-        bint follows
-        bint centre
+        bint adaptive
+        bint with_mean
         bint standardize
         double average_from
         bint averages
-        bint settle
+        bint flush
         Feature* features
         T* average
         double* intercept_average
-        Clock clock
-        Record* record
+        StreamScalars* scalars
+        ProgressiveLoss* progressive_loss
         double* moments
         double* norms
 
-    cppclass PointSaga[T, I]:
-        Visits[T, I] visits
+    cppclass PointSaga[T]:
+        Visits[T] visits
         double step
         double alpha
         Numbers repeats
@@ -148,8 +125,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double loss
         double curvature
 
-    cppclass HessianProduct[T, I]:
-        Rows[T, I] rows
+    cppclass HessianProduct[T]:
+        Rows[T] rows
         Py_ssize_t n_samples
         Py_ssize_t n_classes
         Py_ssize_t n_padded
@@ -160,8 +137,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double* out
         double* scratch
 
-    cppclass TransposedProduct[T, I]:
-        Rows[T, I] rows
+    cppclass TransposedProduct[T]:
+        Rows[T] rows
         Py_ssize_t n_samples
         Py_ssize_t n_classes
         const double* residual
@@ -190,20 +167,20 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double* scratch
 
     void run_softmax "softmax::softmax_rows"(const Softmax& task)
-    SweepResult run_sweep "softmax::sweep"[T, I](const Sweep[T, I]& task)
-    void run_decision "softmax::decision"[T, I](const Decision[T, I]& task)
-    void run_accumulate "softmax::accumulate"[T, I](
-        const Rows[T, I]& rows, Py_ssize_t n_samples, Numbers sample_weight, Feature* features, double* scratch
+    void run_explicit "softmax::explicit_sweep"[T](Explicit[T]& task)
+    void run_decision "softmax::decision"[T](const Decision[T]& task)
+    void run_accumulate "softmax::accumulate"[T](
+        const Rows[T]& rows, Py_ssize_t n_samples, Numbers sample_weight, Feature* features, double* scratch
     )
     Spread spread_of "softmax::spread"(const Feature& feature, double total_weight)
     void set_feature "softmax::set_coordinates"[T](
         const Coordinates[T]& coordinates, Py_ssize_t feature, const Spread& spread, bint centre, bint standardize
     )
-    size_t scratch_size "softmax::scratch_size"[T, I](const Visits[T, I]& visits)
-    void run_stream "softmax::stream"[T, I](Stream[T, I]& task)
-    void run_point_saga "softmax::point_saga"[T, I](PointSaga[T, I]& task)
-    void run_hessian_product "softmax::hessian_product"[T, I](const HessianProduct[T, I]& task)
-    void run_transposed_product "softmax::transposed_product"[T, I](const TransposedProduct[T, I]& task)
+    size_t scratch_size "softmax::scratch_size"[T](const Visits[T]& visits)
+    void run_stream "softmax::stream"[T](Stream[T]& task)
+    void run_point_saga "softmax::point_saga"[T](PointSaga[T]& task)
+    void run_hessian_product "softmax::hessian_product"[T](const HessianProduct[T]& task)
+    void run_transposed_product "softmax::transposed_product"[T](const TransposedProduct[T]& task)
 
 
 cdef Numbers numbers(const double[:] values) noexcept:
@@ -229,22 +206,75 @@ cdef class Scratch:
         free(self.memory)
 
 
-def sweep(
+cdef class Indices:
+    """Columns and starts of CSR rows, of either integer type; none of dense rows."""
+
+    cdef:
+        const int32_t[::1] columns, starts
+        const int64_t[::1] wide_columns, wide_starts
+        const void* first_column
+        const void* first_start
+        bint is_sparse, has_wide_columns, has_wide_starts
+        Py_ssize_t longest_row
+        Scratch narrowed
+
+    def __cinit__(self, columns, starts):
+        self.first_column = self.first_start = NULL
+        self.longest_row = 0
+        self.has_wide_columns, self.has_wide_starts = columns.itemsize == 8, starts.itemsize == 8
+        if self.has_wide_starts:
+            self.wide_starts = starts
+            self._set_starts(self.wide_starts)
+        else:
+            self.starts = starts
+            self._set_starts(self.starts)
+        self.is_sparse = self.first_start != NULL
+        self.first_column = self.first_start  # an array without elements has no address to take
+        if self.has_wide_columns:
+            self.wide_columns = columns
+            if self.wide_columns.shape[0]:
+                self.first_column = &self.wide_columns[0]
+        else:
+            self.columns = columns
+            if self.columns.shape[0]:
+                self.first_column = &self.columns[0]
+        self.narrowed = Scratch(2 * self.longest_row * sizeof(int32_t) if self.has_wide_columns else 0)
+
+    cdef void _set_starts(self, const index[::1] starts) noexcept:
+        cdef Py_ssize_t longest = 0, i
+        if starts.shape[0]:
+            self.first_start = &starts[0]
+        for i in range(starts.shape[0] - 1):
+            longest = max(longest, <Py_ssize_t> (starts[i + 1] - starts[i]))
+        self.longest_row = longest
+
+
+cdef void set_rows(Rows[floating]* rows, const floating[::1] values, Indices indices, Py_ssize_t n_features):
+    rows.values = &values[0] if values.shape[0] else NULL
+    rows.columns = indices.first_column
+    rows.starts = indices.first_start
+    rows.wide_columns = indices.has_wide_columns
+    rows.wide_starts = indices.has_wide_starts
+    rows.n_features = n_features
+    rows.longest_row = indices.longest_row
+    rows.narrowed = <int32_t*> indices.narrowed.start
+
+
+def explicit(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const int32_t[::1] y,
     const double[:] sample_weight,
     const Py_ssize_t[::1] order,
     const double[:] eta,
     const double[:] alpha,
-    double l2_ratio,
-    double l1_ratio,
+    penalty,
     bint fit_intercept,
     bint may_overflow,
     Py_ssize_t average_from,
-    double[::1] record,
+    double[::1] progressive_loss,
     model,
 ):
     cdef:
@@ -252,93 +282,65 @@ def sweep(
         double[::1] intercept = model.intercept
         floating[:, ::1] average
         double[::1] intercept_average
-        bint is_sparse = starts.shape[0] > 0
-        bint is_averaging = model.average is not None
+        double[::1] pending
+        Indices indices = Indices(columns, starts)
         Py_ssize_t n_features = weights.shape[0]
-        Py_ssize_t n_padded = weights.shape[1]
-        Py_ssize_t n_visits = order.shape[0]
-        size_t n_bytes_of_weights = n_features * n_padded * sizeof(floating)
-        Scratch scores = Scratch(3 * n_padded * sizeof(floating))
-        Scratch correction = Scratch(n_bytes_of_weights if is_averaging else 0)
-        Scratch stamps = Scratch(n_features * sizeof(double) if is_sparse and l1_ratio > 0 else 0)
-        Scratch history = Scratch(
-            3 * (n_visits + 1) * sizeof(double) if is_sparse and l1_ratio > 0 and is_averaging else 0
-        )
-        Sweep[floating, index] task
-        SweepResult result
-        Visits[floating, index] size
-        Scratch block
+        Explicit[floating] task
+        bint waits
+        Scratch scratch, waiting, narrowed, gathered
 
-    if n_visits == 0:
+    if order.shape[0] == 0:
         return 0.0, 0
-    set_rows[floating, index](&task.rows, values, columns, starts, n_features)
-    task.y = &y[0]
-    task.sample_weight = numbers(sample_weight)
-    task.order = &order[0]
-    task.n_visits = n_visits
+    set_visits[floating](
+        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept, model.n_classes, weights, intercept,
+    )
     task.eta = numbers(eta)
     task.alpha = numbers(alpha)
-    task.l2_ratio = l2_ratio
-    task.l1_ratio = l1_ratio
-    task.fit_intercept = fit_intercept
     task.may_overflow = may_overflow
     task.average_from = average_from
-    task.unit = model.unit
-    task.n_classes = model.n_classes
-    task.n_padded = n_padded
-    task.weights = &weights[0, 0]
-    task.intercept = &intercept[0]
     task.average = NULL
     task.intercept_average = NULL
-    task.averaged_weight = 0
-    if is_averaging:
+    task.averaged_weight = model.averaged_weight
+    if model.average is not None:
         average = model.average
         intercept_average = model.intercept_average
         task.average = &average[0, 0]
         task.intercept_average = &intercept_average[0]
-        task.averaged_weight = model.averaged_weight
-    task.record = <Record*> &record[0] if record is not None else NULL
-    task.scores = <floating*> scores.start
-    task.correction = <floating*> correction.start
-    task.stamps = <double*> stamps.start
-    task.history = <double*> history.start
-    size.rows = task.rows
-    size.n_padded = n_padded
-    size.n_visits = 0 if is_sparse else n_visits
-    size.longest_row = 0
-    block = Scratch(scratch_size(size) * sizeof(floating))
-    task.block = <floating*> block.start
+    task.pending = NULL
+    if model.pending is not None:
+        pending = model.pending
+        task.pending = &pending[0]
+    task.progressive_loss = <ProgressiveLoss*> &progressive_loss[0] if progressive_loss is not None else NULL
+    waits = model.average is not None or model.pending is not None or penalty.l1_ratio > 0
+    waiting = Scratch(3 * n_features * sizeof(double) if waits else 0)
+    task.waiting = <WaitingFeature*> waiting.start
+    task.loss = 0
+    task.n_visited = 0
+    if not indices.is_sparse:  # rows that do not go by blocks are visited as sparse ones
+        narrowed = Scratch(2 * n_features * sizeof(int32_t))
+        gathered = Scratch(2 * n_features * sizeof(floating))
+        task.visits.rows.narrowed = <int32_t*> narrowed.start
+        task.visits.rows.gathered = <floating*> gathered.start
+        task.visits.rows.longest_row = n_features
+    scratch = Scratch(scratch_size(task.visits) * sizeof(floating))
+    task.visits.scratch = <floating*> scratch.start
     with nogil:
-        result = run_sweep(task)
-    model.averaged_weight = result.averaged_weight
-    return result.loss, result.n_visited
-
-
-cdef void set_rows(
-    Rows[floating, index]* rows,
-    const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
-    Py_ssize_t n_features,
-):
-    """Dense if there are no starts. (An array without elements has no address to take, whatever it is good for.)"""
-    rows.values = &values[0] if values.shape[0] else NULL
-    rows.starts = &starts[0] if starts.shape[0] else NULL
-    rows.columns = &columns[0] if columns.shape[0] else rows.starts
-    rows.n_features = n_features
+        run_explicit(task)
+    model.averaged_weight = task.averaged_weight
+    return task.loss, task.n_visited
 
 
 cdef void set_coordinates(Coordinates[floating]* task, coordinates, const floating[:, ::1] weights):
     cdef:
         floating[::1] offset = coordinates.offset
         floating[::1] inverse_scale = coordinates.inverse_scale
-        floating[::1] gain = coordinates.gain
-        floating[::1] penalty_ratio = coordinates.penalty_ratio
+        floating[::1] step_scale = coordinates.gain
+        floating[::1] penalty_scale = coordinates.penalty_ratio
 
     task.offset = &offset[0]
     task.inverse_scale = &inverse_scale[0]
-    task.gain = &gain[0]
-    task.penalty_ratio = &penalty_ratio[0]
+    task.step_scale = &step_scale[0]
+    task.penalty_scale = &penalty_scale[0]
 
 
 def flaw_of_csr(
@@ -375,21 +377,22 @@ def are_moderate(const floating[::1] values, const double[:] sample_weight, *, d
 
 def accumulate(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const double[:] sample_weight,
     double[:, ::1] features,
 ):
     cdef:
-        Rows[floating, index] rows
+        Indices indices = Indices(columns, starts)
+        Rows[floating] rows
         Numbers weights = numbers(sample_weight)
         Py_ssize_t n_samples = sample_weight.shape[0]
         Feature* first = <Feature*> &features[0, 0]
-        Scratch scratch = Scratch(n_moments(starts.shape[0] > 0, features.shape[0], 0) * sizeof(double))
+        Scratch scratch = Scratch(n_moments(indices.is_sparse, features.shape[0], 0) * sizeof(double))
         double* moments = <double*> scratch.start
 
-    set_rows[floating, index](&rows, values, columns, starts, features.shape[0])
+    set_rows[floating](&rows, values, indices, features.shape[0])
     with nogil:
         run_accumulate(rows, n_samples, weights, first, moments)
 
@@ -429,31 +432,21 @@ cdef Py_ssize_t n_moments(bint is_sparse, Py_ssize_t n_features, Py_ssize_t long
     return 11 * longest if is_sparse else 5 * (n_features + 8)
 
 
-cdef Py_ssize_t longest_row(const index[::1] starts) noexcept:
-    cdef Py_ssize_t longest = 0, i
-    for i in range(starts.shape[0] - 1):
-        longest = max(longest, <Py_ssize_t> (starts[i + 1] - starts[i]))
-    return longest
-
-
 cdef void set_visits(
-    Visits[floating, index]* task,
+    Visits[floating]* task,
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    Indices indices,
     const int32_t[::1] y,
     const double[:] sample_weight,
     const Py_ssize_t[::1] order,
     penalty,
     bint fit_intercept,
-    coordinates,
     Py_ssize_t n_classes,
     floating[:, ::1] weights,
     double[::1] intercept,
 ):
-    """All of `task` but the table and the scratch memory."""
-    set_rows[floating, index](&task.rows, values, columns, starts, weights.shape[0])
-    set_coordinates[floating](&task.coordinates, coordinates, weights)
+    """All of `task` but the coordinates, the table and the scratch memory."""
+    set_rows[floating](&task.rows, values, indices, weights.shape[0])
     task.y = &y[0]
     task.sample_weight = numbers(sample_weight)
     task.order = &order[0]
@@ -463,7 +456,6 @@ cdef void set_visits(
     task.fit_intercept = fit_intercept
     task.n_classes = n_classes
     task.n_padded = weights.shape[1]
-    task.longest_row = longest_row(starts)
     task.weights = &weights[0, 0]
     task.intercept = &intercept[0]
     task.table = NULL
@@ -471,8 +463,8 @@ cdef void set_visits(
 
 def stream(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const int32_t[::1] y,
     const double[:] sample_weight,
@@ -480,15 +472,16 @@ def stream(
     double eta0,
     penalty,
     bint fit_intercept,
-    bint centre,
+    bint with_mean,
     bint standardize,
     double average_from,
     bint averages,
-    bint settle,
-    bint follows,
+    bint flush,
+    bint adaptive,
     table,
     double[::1] norms,
-    double[::1] record,
+    double[::1] progressive_loss,
+    double[::1] scalars,
     state,
 ):
     cdef:
@@ -498,26 +491,29 @@ def stream(
         double[::1] intercept_average = state.model.intercept_average
         double[:, ::1] features = state.features.numbers
         floating[:, ::1] residuals
-        Stream[floating, index] task
+        Indices indices = Indices(columns, starts)
+        Stream[floating] task
         Scratch scratch, moments
 
-    set_visits[floating, index](
-        &task.visits, values, columns, starts, y, sample_weight, order, penalty, fit_intercept, state.coordinates,
+    set_visits[floating](
+        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept,
         state.model.n_classes, weights, intercept,
     )
+    set_coordinates[floating](&task.visits.coordinates, state.coordinates, weights)
     task.eta0 = eta0
     task.alpha = penalty.alpha
-    task.centre = centre
+    task.with_mean = with_mean
     task.standardize = standardize
     task.average_from = average_from
     task.averages = averages
-    task.settle = settle
+    task.flush = flush
     task.norms = &norms[0] if norms is not None else NULL
-    task.record = <Record*> &record[0] if record is not None else NULL
-    task.follows = follows
+    task.progressive_loss = <ProgressiveLoss*> &progressive_loss[0] if progressive_loss is not None else NULL
+    task.adaptive = adaptive
+    task.scalars = <StreamScalars*> &scalars[0]
     task.features = <Feature*> &features[0, 0]
     moments = Scratch(
-        n_moments(starts.shape[0] > 0, features.shape[0], task.visits.longest_row) * sizeof(double) if follows else 0
+        n_moments(indices.is_sparse, features.shape[0], indices.longest_row) * sizeof(double) if adaptive else 0
     )
     task.moments = <double*> moments.start
     if table is not None:
@@ -525,41 +521,16 @@ def stream(
         task.visits.table = &residuals[0, 0]
     task.average = &average[0, 0]
     task.intercept_average = &intercept_average[0]
-    clock = state.clock
-    task.clock.weight = clock.weight
-    task.clock.norm = clock.norm
-    task.clock.curvature = clock.curvature
-    task.clock.penalty_step = clock.penalty_step
-    task.clock.average_weight = clock.average_weight
-    task.clock.loss = clock.loss
-    task.clock.n_rows = clock.n_rows
-    task.clock.refresh_at = clock.refresh_at
-    task.clock.block_end = clock.block_end
-    task.clock.block_limit = clock.block_limit
-    task.clock.block_penalty_step = clock.block_penalty_step
-    task.clock.block_average_weight = clock.block_average_weight
     scratch = Scratch(scratch_size(task.visits) * sizeof(floating))
     task.visits.scratch = <floating*> scratch.start
     with nogil:
         run_stream(task)
-    clock.weight = task.clock.weight
-    clock.norm = task.clock.norm
-    clock.curvature = task.clock.curvature
-    clock.penalty_step = task.clock.penalty_step
-    clock.average_weight = task.clock.average_weight
-    clock.loss = task.clock.loss
-    clock.n_rows = task.clock.n_rows
-    clock.refresh_at = task.clock.refresh_at
-    clock.block_end = task.clock.block_end
-    clock.block_limit = task.clock.block_limit
-    clock.block_penalty_step = task.clock.block_penalty_step
-    clock.block_average_weight = task.clock.block_average_weight
 
 
 def point_saga(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const int32_t[::1] y,
     const double[:] sample_weight,
@@ -580,14 +551,15 @@ def point_saga(
         double[::1] intercept = model.intercept
         floating[:, ::1] average = model.average
         double[::1] intercept_average = model.intercept_average
-        PointSaga[floating, index] task
-        Scratch waiting = Scratch(3 * weights.shape[0] * sizeof(double) if starts.shape[0] else 0)
+        Indices indices = Indices(columns, starts)
+        PointSaga[floating] task
+        Scratch waiting = Scratch(3 * weights.shape[0] * sizeof(double) if indices.is_sparse else 0)
         Scratch scratch
 
-    set_visits[floating, index](
-        &task.visits, values, columns, starts, y, sample_weight, order, penalty, fit_intercept, coordinates,
-        model.n_classes, weights, intercept,
+    set_visits[floating](
+        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept, model.n_classes, weights, intercept,
     )
+    set_coordinates[floating](&task.visits.coordinates, coordinates, weights)
     task.visits.table = &table[0, 0]
     task.step = step
     task.repeats = numbers(repeats)
@@ -609,26 +581,25 @@ def point_saga(
 
 def decision(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const floating[:, ::1] weights,
     const double[::1] intercept,
-    double unit,
     floating[:, ::1] out,
 ):
     cdef:
+        Indices indices = Indices(columns, starts)
         Scratch scores = Scratch(weights.shape[1] * sizeof(floating))
-        Decision[floating, index] task
+        Decision[floating] task
 
     if out.shape[0] == 0:
         return
-    set_rows[floating, index](&task.rows, values, columns, starts, weights.shape[0])
+    set_rows[floating](&task.rows, values, indices, weights.shape[0])
     task.n_samples = out.shape[0]
     task.n_classes = out.shape[1]
     task.n_padded = weights.shape[1]
     task.weights = &weights[0, 0]
-    task.unit = unit
     task.intercept = &intercept[0]
     task.scores = <floating*> scores.start
     task.out = &out[0, 0]
@@ -638,8 +609,8 @@ def decision(
 
 def hessian_product(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const double[::1] inverse_scale,
     const double[::1] shares,
@@ -648,10 +619,11 @@ def hessian_product(
     double[:, ::1] out,
 ):
     cdef:
-        HessianProduct[floating, index] task
-        Scratch scratch = Scratch((2 * step.shape[1] + longest_row(starts)) * sizeof(double))
+        Indices indices = Indices(columns, starts)
+        HessianProduct[floating] task
+        Scratch scratch = Scratch((2 * step.shape[1] + indices.longest_row) * sizeof(double))
 
-    set_rows[floating, index](&task.rows, values, columns, starts, inverse_scale.shape[0])
+    set_rows[floating](&task.rows, values, indices, inverse_scale.shape[0])
     task.n_samples = shares.shape[0]
     task.n_classes = proba.shape[1]
     task.n_padded = step.shape[1]
@@ -667,17 +639,19 @@ def hessian_product(
 
 def add_transposed_product(
     const floating[::1] values,
-    const index[::1] columns,
-    const index[::1] starts,
+    columns,
+    starts,
     *,
     const double[:, ::1] residual,
     double[:, ::1] out,
 ):
-    cdef TransposedProduct[floating, index] task
+    cdef:
+        Indices indices = Indices(columns, starts)
+        TransposedProduct[floating] task
 
     if residual.shape[0] == 0:
         return
-    set_rows[floating, index](&task.rows, values, columns, starts, out.shape[0])
+    set_rows[floating](&task.rows, values, indices, out.shape[0])
     task.n_samples = residual.shape[0]
     task.n_classes = residual.shape[1]
     task.residual = &residual[0, 0]

@@ -3,8 +3,7 @@
 
 #include <math.h>
 
-#include "kernels.h"
-#include "simd.h"
+#include "rows.h"
 
 namespace {
 
@@ -98,8 +97,8 @@ SOFTMAX_INLINE void set_coordinates(const softmax::Coordinates<T>& c, ptrdiff_t 
     const Place there = place<T>(s, centre, standardize);
     c.offset[j] = T(there.offset);
     c.inverse_scale[j] = T(there.inverse_scale);
-    c.gain[j] = T(there.gain);
-    c.penalty_ratio[j] = T(there.penalty_ratio);
+    c.step_scale[j] = T(there.gain);
+    c.penalty_scale[j] = T(there.penalty_ratio);
 }
 
 // The moments of all features, while dense rows are added to them: an array of each, so that vectors run over features.
@@ -185,14 +184,15 @@ class DenseMoments {
     }
 };
 
-template <class T, class I>
-void accumulate(const softmax::Rows<T, I>& rows, ptrdiff_t n_samples, softmax::Numbers sample_weight, Feature* features,
+template <class T>
+void accumulate(const softmax::Rows<T>& rows, ptrdiff_t n_samples, softmax::Numbers sample_weight, Feature* features,
                 double* scratch) {
-    if (rows.columns) {
+    if (rows.is_sparse()) {
+        const SparseRows<T> sparse{rows};
         for (ptrdiff_t i = 0; i < n_samples; ++i) {
             const double weight = sample_weight.data[i * sample_weight.stride];
-            for (I at = rows.starts[i]; at < rows.starts[i + 1]; ++at)
-                add(features[rows.columns[at]], rows.values[at], weight);
+            const CsrRow<T> row = sparse.at(i, 0);
+            for (ptrdiff_t n = 0; n < row.size; ++n) add(features[row.columns[n]], row.values[n], weight);
         }
         return;
     }

@@ -1,4 +1,5 @@
-// Point-SAGA: an epoch of implicit steps, each compared with the row's last one (Defazio 2016).
+// Point-SAGA: an epoch of implicit steps, each compared with the row's last one (Defazio 2016). Reads the pass and writes what
+// kernels.h calls INOUT, OUT and TEMP in PointSaga.
 //
 //     V <- prox(V - drift),            drift = step * (the mean gradient of the table)
 //     z  = V x_i + b + step_i |x_i|^2 g_i,     g = implicit residual from z,      step_i = step * weight_i
@@ -16,16 +17,17 @@ namespace {
 // What a visit has to know of a feature of sparse rows, side by side.
 template <class T>
 struct Waiting {
-    double stamp;  // the number of visits that it has drifted for
-    T inverse_scale, penalty_ratio;
+    double updated_at;  // the number of visits that it has drifted for
+    T inverse_scale, penalty_scale;
 };
 
-template <class T, class I>
+template <class T>
 class PointSagaRule {
     using V = Vec<T>;
-    softmax::PointSaga<T, I>& s;
-    const softmax::Visits<T, I>& visits;
+    softmax::PointSaga<T>& s;
+    const softmax::Visits<T>& visits;
     const softmax::Coordinates<T>& coordinates;
+    const Penalty<T> penalty;
     const double to_gradient;  // from a change of the weights to one of the mean gradient
     double drift = 0;  // step * visits, of the block that comes next
     double average_share = 0, n_averaged = 0;
@@ -34,22 +36,23 @@ class PointSagaRule {
     T* const shrinkage;  // dense: what the L2 penalty does to each feature with that drift
 
    public:
-    static constexpr bool has_gains = false;
+    static constexpr bool has_gains = false, has_coordinates = true, averages_all_visits = false;
     static constexpr Predictor predictor() { return Predictor::none; }
     static constexpr const T* average() { return nullptr; }
     static constexpr const T* before() { return nullptr; }
     static constexpr double scale = 1;
 
-    explicit PointSagaRule(softmax::PointSaga<T, I>& saga)
+    explicit PointSagaRule(softmax::PointSaga<T>& saga)
         : s(saga),
           visits(saga.visits),
           coordinates(saga.visits.coordinates),
+          penalty{saga.alpha * saga.visits.l2_ratio, saga.alpha * saga.visits.l1_ratio},
           to_gradient(1 / (saga.step * double(saga.visits.n_visits))),
           waiting(reinterpret_cast<Waiting<T>*>(saga.waiting)),
           shrinkage(memory_for_features(saga.visits)) {
-        if (visits.rows.columns)
+        if (visits.rows.is_sparse())
             for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
-                waiting[j] = {0, coordinates.inverse_scale[j], coordinates.penalty_ratio[j]};
+                waiting[j] = {0, coordinates.inverse_scale[j], coordinates.penalty_scale[j]};
     }
 
     // ------------------------------------------------------------------------------------------------------------- dense
@@ -67,7 +70,7 @@ class PointSagaRule {
         const double next_drift = s.step * n_next;
         if (next_drift != drift)
             for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
-                shrinkage[j] = shrunk_by(coordinates.penalty_ratio[j], next_drift);
+                shrinkage[j] = penalty.shrinkage(next_drift, coordinates.penalty_scale[j]);
         drift = next_drift;
         drift_the_intercept(drift);
         return true;
@@ -80,8 +83,8 @@ class PointSagaRule {
         const V gradient = V::load(s.gradient + at) + V::broadcast(T(to_gradient)) * product;
         gradient.store(s.gradient + at);
         const V w = V::load(visits.weights + at) - product;
-        if (average_share > 0) averaged(w, at);
-        drifted(w, gradient, coordinates.penalty_ratio[j], drift, shrinkage[j]).store(visits.weights + at);
+        if (average_share > 0) add_to_average(s.average + at, w, average_share);
+        drifted(w, gradient, coordinates.penalty_scale[j], drift, shrinkage[j]).store(visits.weights + at);
     }
 
     // ------------------------------------------------------------------------------------------------------------ sparse
@@ -90,8 +93,8 @@ class PointSagaRule {
     SOFTMAX_INLINE void fetch(const Row& row) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             prefetch_for_write(waiting + row.column(n));
-            fetch_features(visits.weights, row.column(n) * visits.n_padded, visits.n_padded);
-            fetch_features(s.gradient, row.column(n) * visits.n_padded, visits.n_padded);
+            prefetch_feature(visits.weights + row.column(n) * visits.n_padded, visits.n_padded);
+            prefetch_feature(s.gradient + row.column(n) * visits.n_padded, visits.n_padded);
         }
     }
 
@@ -105,8 +108,8 @@ class PointSagaRule {
         for (ptrdiff_t n = 0; n < row.size; ++n) seen[n] = stepped[n] = row.values[n] * waiting[row.column(n)].inverse_scale;
     }
 
-    template <class Row>
-    SOFTMAX_INLINE void bring_up_to_date(const Row& row) const {
+    template <int>
+    SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row, int) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) catch_up(row.column(n));
     }
 
@@ -130,34 +133,36 @@ class PointSagaRule {
             if (!(waiting[j].inverse_scale > 0)) continue;  // no row has it, and all its weights are zero
             catch_up(j);
             for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes)
-                averaged(V::load(visits.weights + at), at);
+                add_to_average(s.average + at, V::load(visits.weights + at), average_share);
         }
     }
 
     // -------------------------------------------------------------------------------------------------------------- both
 
     template <int NV>
-    void visit(RowVectors<NV, T>& v, ptrdiff_t i, double norm, double) {
+    bool visit(RowVectors<NV, T>& v, ptrdiff_t i, double norm, double) {
         const int n_vectors = v.n_vectors();
         const double weight = visits.sample_weight.data[i * visits.sample_weight.stride], step = s.step * weight;
         const int32_t y = visits.y[i];
         const T part = T(1 / s.repeats.data[i * s.repeats.stride]);
         T* const last = visits.table + i * visits.n_padded;
-        for (int k = 0; k < n_vectors; ++k) v[2][k] = V::load(last + k * V::lanes);
-        const RowSums sums = exponentials<NV>(v[0], n_vectors, y, v[1]);
+        V* const g = v.residual();
+        for (int k = 0; k < n_vectors; ++k) g[k] = V::load(last + k * V::lanes);
+        const RowSums sums = exponentials<NV>(v.scores(), n_vectors, y, v.exponentials());
         s.loss += weight * sums.loss;
-        s.curvature += weight * curvature<NV>(v[1], sums, n_vectors, y);
+        s.curvature += weight * curvature<NV>(v.exponentials(), sums, n_vectors, y);
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + norm)));
         for (int k = 0; k < n_vectors; ++k) {
             const V before = V::load(last + k * V::lanes);
-            const V change = v[2][k] - before;
-            (before + V::broadcast(part) * change).store(last + k * V::lanes);
-            v[2][k] = V::broadcast(T(step)) * change;
+            const V difference = g[k] - before;
+            (before + V::broadcast(part) * difference).store(last + k * V::lanes);
+            v.change()[k] = V::broadcast(T(step)) * difference;
             if (visits.fit_intercept) {
-                subtract(visits.intercept + k * V::lanes, v[2][k]);
-                subtract(s.intercept_gradient + k * V::lanes, V::broadcast(T(-to_gradient)) * v[2][k]);
+                subtract(visits.intercept + k * V::lanes, v.change()[k]);
+                subtract(s.intercept_gradient + k * V::lanes, V::broadcast(T(-to_gradient)) * v.change()[k]);
             }
         }
+        return true;
     }
 
    private:
@@ -168,36 +173,24 @@ class PointSagaRule {
         return 1 - before * before;
     }
 
-    SOFTMAX_INLINE void averaged(V w, ptrdiff_t at) const {
-        const V mean = V::load(s.average + at);
-        (mean + V::broadcast(T(average_share)) * (w - mean)).store(s.average + at);
-    }
-
     void average_the_intercept() const {
-        for (ptrdiff_t k = 0; k < visits.n_classes; ++k)
-            s.intercept_average[k] += average_share * (visits.intercept[k] - s.intercept_average[k]);
+        add_to_average(s.intercept_average, visits.intercept, visits.n_classes, average_share);
     }
 
-    SOFTMAX_INLINE T shrunk_by(double ratio, double step) const {
-        return T(1 / (1 + step * s.alpha * visits.l2_ratio * ratio * ratio));
-    }
-
-    SOFTMAX_INLINE V drifted(V w, V gradient, double ratio, double step, T shrinkage_of_feature) const {
-        w = w - V::broadcast(T(step)) * gradient;
-        if (visits.l1_ratio > 0) w = soft_threshold(w, V::broadcast(T(step * s.alpha * visits.l1_ratio * ratio)));
-        return w * V::broadcast(shrinkage_of_feature);
+    SOFTMAX_INLINE V drifted(V w, V gradient, double penalty_scale, double step, T shrinkage_of_feature) const {
+        return penalty.prox(w - V::broadcast(T(step)) * gradient, step, penalty_scale, shrinkage_of_feature);
     }
 
     SOFTMAX_INLINE void catch_up(ptrdiff_t j) const {
-        const double step = s.step * (n_begun - waiting[j].stamp);
+        const double step = s.step * (n_begun - waiting[j].updated_at);
         if (step == 0) return;
-        waiting[j].stamp = n_begun;
+        waiting[j].updated_at = n_begun;
         T *const w = visits.weights + j * visits.n_padded, *const gradient = s.gradient + j * visits.n_padded;
         const ptrdiff_t n_padded = visits.n_padded;
-        const double ratio = waiting[j].penalty_ratio;
-        const T shrunk = shrunk_by(ratio, step);
+        const double penalty_scale = waiting[j].penalty_scale;
+        const T shrunk = penalty.shrinkage(step, penalty_scale);
         for (ptrdiff_t k = 0; k < n_padded; k += V::lanes)
-            drifted(V::load(w + k), V::load(gradient + k), ratio, step, shrunk).store(w + k);
+            drifted(V::load(w + k), V::load(gradient + k), penalty_scale, step, shrunk).store(w + k);
     }
 
     void drift_the_intercept(double step) const {
@@ -206,9 +199,9 @@ class PointSagaRule {
     }
 };
 
-template <class T, class I>
-void point_saga(softmax::PointSaga<T, I>& s) {
-    PointSagaRule<T, I> rule(s);
+template <class T>
+void point_saga(softmax::PointSaga<T>& s) {
+    PointSagaRule<T> rule(s);
     visit_all(rule, s.visits);
 }
 

@@ -1,4 +1,5 @@
-// A row is "values and columns". Dense and CSR rows differ in how a column is found, and in nothing else.
+// A sparse row meets weights: its values and columns, and their product with a matrix. Reads the rows and the weights, and
+// writes to the rows' TEMP memory.
 #pragma once
 
 #include "kernels.h"
@@ -6,31 +7,63 @@
 
 namespace {
 
-template <class T, class I>
-struct DenseRows {
-    static constexpr bool touch_every_feature = true;
-    struct Row {
-        const T* values;
-        ptrdiff_t size;
-        SOFTMAX_INLINE ptrdiff_t column(ptrdiff_t j) const { return j; }
-    };
-    softmax::Rows<T, I> rows;
-    SOFTMAX_INLINE Row operator[](ptrdiff_t i) const { return {rows.values + i * rows.n_features, rows.n_features}; }
+// The beginning of a row; the rest of a long one comes by itself.
+template <class T>
+SOFTMAX_INLINE void prefetch_beginning(const T* numbers, ptrdiff_t size) {
+    constexpr ptrdiff_t per_line = 64 / sizeof(T), most_lines = 64;
+    for (ptrdiff_t j = 0; j < size && j < most_lines * per_line; j += per_line) prefetch_for_read(numbers + j);
+}
+
+template <class T>
+struct CsrRow {
+    const T* values;
+    ptrdiff_t size;
+    const int32_t* columns;
+    SOFTMAX_INLINE ptrdiff_t column(ptrdiff_t j) const { return columns[j]; }
 };
 
-template <class T, class I>
-struct CsrRows {
-    static constexpr bool touch_every_feature = false;
-    struct Row {
-        const T* values;
-        ptrdiff_t size;
-        const I* columns;
-        SOFTMAX_INLINE ptrdiff_t column(ptrdiff_t j) const { return columns[j]; }
-    };
-    softmax::Rows<T, I> rows;
-    SOFTMAX_INLINE Row operator[](ptrdiff_t i) const {
-        const I start = rows.starts[i];
-        return {rows.values + start, rows.starts[i + 1] - start, rows.columns + start};
+// Rows of either container, as their values that are not zero and the columns of these.
+template <class T>
+struct SparseRows {
+    softmax::Rows<T> rows;
+
+    // Row i. What has to be written for it lies in one of two places, 0 or 1, until that is used again.
+    SOFTMAX_INLINE CsrRow<T> at(ptrdiff_t i, int place) const {
+        if (!rows.is_sparse()) return values_that_are_not_zero(i, place);
+        const int64_t start = rows.start(i);
+        const ptrdiff_t size = rows.start(i + 1) - start;
+        if (!rows.wide_columns) return {rows.values + start, size, static_cast<const int32_t*>(rows.columns) + start};
+        const int64_t* const wide = static_cast<const int64_t*>(rows.columns) + start;
+        int32_t* const columns = rows.narrowed + place * rows.longest_row;
+        for (ptrdiff_t j = 0; j < size; ++j) columns[j] = int32_t(wide[j]);
+        return {rows.values + start, size, columns};
+    }
+
+    // The beginning of row i, and where a later row begins, are fetched from memory.
+    SOFTMAX_INLINE void prefetch(ptrdiff_t i, ptrdiff_t later) const {
+        if (!rows.is_sparse()) return prefetch_beginning(rows.values + i * rows.n_features, rows.n_features);
+        const int64_t start = rows.start(i);
+        const ptrdiff_t size = rows.start(i + 1) - start;
+        prefetch_beginning(rows.values + start, size);
+        if (rows.wide_columns)
+            prefetch_beginning(static_cast<const int64_t*>(rows.columns) + start, size);
+        else
+            prefetch_beginning(static_cast<const int32_t*>(rows.columns) + start, size);
+        prefetch_for_read(static_cast<const char*>(rows.starts) + later * ptrdiff_t(rows.wide_starts ? 8 : 4));
+    }
+
+   private:
+    SOFTMAX_SHARED CsrRow<T> values_that_are_not_zero(ptrdiff_t i, int place) const {
+        const T* const all = rows.values + i * rows.n_features;
+        T* const values = rows.gathered + place * rows.longest_row;
+        int32_t* const columns = rows.narrowed + place * rows.longest_row;
+        ptrdiff_t size = 0;
+        for (ptrdiff_t j = 0; j < rows.n_features; ++j) {
+            values[size] = all[j];
+            columns[size] = int32_t(j);
+            size += all[j] != 0;
+        }
+        return {values, size, columns};
     }
 };
 
@@ -70,6 +103,19 @@ SOFTMAX_INLINE void forward(const Row& row, const T* weights, ptrdiff_t stride, 
         for (; k + 8 <= n_vectors; k += 8) forward_tile<8>(row, weights + k * Vec<T>::lanes, stride, scores + k);
         for (; k + 4 <= n_vectors; k += 4) forward_tile<4>(row, weights + k * Vec<T>::lanes, stride, scores + k);
         for (; k < n_vectors; ++k) forward_tile<1>(row, weights + k * Vec<T>::lanes, stride, scores + k);
+    }
+}
+
+// Raw predictions of sparse rows.
+template <class T>
+void decision(const softmax::Decision<T>& d) {
+    const SparseRows<T> rows{d.rows};
+    using V = Vec<T>;
+    V* const scores = reinterpret_cast<V*>(d.scores);
+    for (ptrdiff_t i = 0; i < d.n_samples; ++i) {
+        forward<0>(rows.at(i, 0), d.weights, d.n_padded, scores, int(d.n_padded / V::lanes));
+        for (ptrdiff_t k = 0; k < d.n_classes; ++k)
+            d.out[i * d.n_classes + k] = T(scores[k / V::lanes][int(k % V::lanes)] + d.intercept[k]);
     }
 }
 

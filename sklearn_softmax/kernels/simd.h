@@ -223,12 +223,6 @@ SOFTMAX_INLINE double total(Vec<T> a) {
     return folded(a.v, [](auto x, auto y) { return as_double(x) + as_double(y); });
 }
 
-template <class T>
-SOFTMAX_INLINE Vec<T> soft_threshold(Vec<T> w, Vec<T> amount) {
-    const Vec<T> zero = Vec<T>::broadcast(0);
-    return max(w - amount, zero) + min(w + amount, zero);
-}
-
 SOFTMAX_INLINE void prefetch_for_read(const void* p) {
 #if defined(__GNUC__)
     __builtin_prefetch(p, 0);

@@ -1,4 +1,4 @@
-// The softmax of one row of scores: exp, the log loss in nats, and the residual p - e_y.
+// The softmax of one row of scores: exp, the log loss in nats, and the residual p - e_y. Writes to that row only.
 #pragma once
 
 #include <math.h>

@@ -1,15 +1,15 @@
-// The stream rule: one implicit step per row, in coordinates that follow the stream.
+// The stream rule: one implicit step per row, in coordinates that follow the stream. Reads the pass and writes what kernels.h calls
+// INOUT, OUT and TEMP in Stream.
 //
 //     A = eta0 weight / (D/10 + sqrt(H)),   D = mean of 1 + |row|^2,   H = sum of weight * mean over the classes of p (1 - p)
-//     theta_j <- theta_j - A gain_j x_j g,   intercept <- intercept - A g,    g: the implicit residual, see implicit.h
+//     theta_j <- theta_j - A step_scale_j x_j g,   intercept <- intercept - A g,    g: the implicit residual, see implicit.h
 //
-// then the average, with the weight `weight * (weight seen)^3`, and the penalty's prox with the step A gain_j. Both wait: in sparse
+// then the average, with the weight `weight * (weight seen)^3`, and the penalty's prox with the step A step_scale_j. Both wait: in sparse
 // rows until a feature is touched, in dense rows until a block ends. Coordinates of dense rows are refreshed with a row that begins a
 // block, if the rows have grown by a sixteenth since. All that is a matter of the stream, not of how it is cut into calls.
 #pragma once
 
 #include "moments.h"
-#include "record.h"
 #include "visits.h"
 
 namespace {
@@ -19,17 +19,18 @@ constexpr double share_of_norm = 0.1;
 constexpr double most_norms = 4;
 
 // A block takes a sixteenth of what came before it, at most sixteen.
-inline ptrdiff_t block_length(ptrdiff_t n_rows_before) {
-    const ptrdiff_t length = n_rows_before / 16;
+inline ptrdiff_t block_length(double n_rows_before) {
+    const ptrdiff_t length = ptrdiff_t(n_rows_before) / 16;
     return length < 1 ? 1 : length > usual_rows ? usual_rows : length;
 }
 
-template <class T, class I>
+template <class T>
 class StreamRule {
     using V = Vec<T>;
-    softmax::Stream<T, I>& s;
-    const softmax::Visits<T, I>& visits;
-    softmax::Clock& clock;
+    softmax::Stream<T>& s;
+    const softmax::Visits<T>& visits;
+    softmax::StreamScalars& clock;
+    const Penalty<T> penalty;
     const softmax::Coordinates<T>& coordinates;
     double weight_of_row = 0;
     double penalty_gap = 0, average_share = 0;  // of the block that has ended
@@ -41,39 +42,40 @@ class StreamRule {
     int n_added = 0;
 
    public:
-    static constexpr bool has_gains = true;
+    static constexpr bool has_gains = true, has_coordinates = true, averages_all_visits = false;
     const T* average() const { return s.average; }
     Predictor predictor() const {
-        if (!s.record) return Predictor::none;
+        if (!s.progressive_loss) return Predictor::none;
         return s.averages && clock.average_weight > 0 ? Predictor::average : Predictor::iterate;
     }
     static constexpr double scale = 1;
 
-    explicit StreamRule(softmax::Stream<T, I>& stream)
+    explicit StreamRule(softmax::Stream<T>& stream)
         : s(stream),
           visits(stream.visits),
-          clock(stream.clock),
+          clock(*stream.scalars),
+          penalty{stream.visits.l2_ratio, stream.visits.l1_ratio},  // per unit of clock.penalty_step, which has the alphas
           coordinates(stream.visits.coordinates),
           shrinkage(memory_for_features(stream.visits)),
           moments(stream.features, stream.visits.rows.n_features,
-                  stream.follows && !stream.visits.rows.columns ? stream.moments : nullptr) {}
+                  stream.adaptive && !stream.visits.rows.is_sparse() ? stream.moments : nullptr) {}
 
     // ------------------------------------------------------------------------------------------------------------- dense
 
     ptrdiff_t rows_ahead() {
-        return clock.n_rows < clock.block_end ? clock.block_end - clock.n_rows : block_length(clock.n_rows);
+        return clock.n_rows < clock.block_end ? ptrdiff_t(clock.block_end - clock.n_rows) : block_length(clock.n_rows);
     }
 
     bool load(Block<T>& block, ptrdiff_t i) {
         const T* const row = visits.rows.values + i * visits.rows.n_features;
-        const ptrdiff_t n_rows = clock.n_rows + block.n_rows;
+        const double n_rows = clock.n_rows + block.n_rows;
         const bool begins = n_rows >= clock.block_end;
         const double weight = weight_of(i);
         if (begins) {
             clock.block_end = n_rows + block_length(n_rows);
             clock.block_limit = most_norms * ratio_or_zero(clock.norm, clock.weight);
-            if (s.follows && n_rows >= clock.refresh_at) {
-                if (s.record) {  // the prediction does not know of the row
+            if (s.adaptive && n_rows >= clock.refresh_at) {
+                if (s.progressive_loss) {  // the prediction does not know of the row
                     block.load(row, coordinates);
                     block.predict(predictor() == Predictor::average ? s.average : visits.weights);
                     block.drop_last();
@@ -83,7 +85,7 @@ class StreamRule {
             }
         }
         block.load(row, coordinates);
-        if (!s.follows || n_rows < n_refreshed) return true;
+        if (!s.adaptive || n_rows < n_refreshed) return true;
         if (n_rows > 0 && 1 + block.norm[block.n_rows - 1] > clock.block_limit) {
             block.drop_last();
             clock.block_end = clock.refresh_at = n_rows;
@@ -105,14 +107,14 @@ class StreamRule {
         clock.block_average_weight = clock.average_weight;
         if (penalty_gap > 0)
             for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
-                shrinkage[j] = shrunk_by(penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j]);
+                shrinkage[j] = penalty.shrinkage(penalty_gap * coordinates.step_scale[j], coordinates.penalty_scale[j]);
         average_the_intercept(average_share);
         return n_visited > 0 || penalty_gap > 0 || average_share > 0;
     }
 
     bool end_block() {
-        if (s.follows) moments.store();
-        if (!s.settle) return false;
+        if (s.adaptive) moments.store();
+        if (!s.flush) return false;
         clock.block_end = clock.n_rows;
         return close(0, 0);
     }
@@ -120,8 +122,9 @@ class StreamRule {
     SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
         const ptrdiff_t at = j * visits.n_padded + k;
         V w = V::load(visits.weights + at) - product;
-        if (average_share > 0) averaged(w, average_share, s.average + at);
-        if (penalty_gap > 0) w = penalised(w, penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j], shrinkage[j]);
+        if (average_share > 0) add_to_average(s.average + at, w, average_share);
+        if (penalty_gap > 0)
+            w = penalty.prox(w, penalty_gap * coordinates.step_scale[j], coordinates.penalty_scale[j], shrinkage[j]);
         w.store(visits.weights + at);
     }
 
@@ -131,116 +134,116 @@ class StreamRule {
     SOFTMAX_INLINE void fetch(const Row& row) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             prefetch_for_write(s.features + row.column(n));
-            fetch_features(visits.weights, row.column(n) * visits.n_padded, visits.n_padded);
-            fetch_features(s.average, row.column(n) * visits.n_padded, visits.n_padded);
+            prefetch_feature(visits.weights + row.column(n) * visits.n_padded, visits.n_padded);
+            prefetch_feature(s.average + row.column(n) * visits.n_padded, visits.n_padded);
         }
     }
 
     void begin_visit(ptrdiff_t i) { weight_of_row = weight_of(i); }
 
-    double* gains() const { return s.moments + 8 * visits.longest_row; }
-    double* ratios() const { return s.moments + 9 * visits.longest_row; }
-    T* before() const { return reinterpret_cast<T*>(s.moments + 10 * visits.longest_row); }
+    double* gains() const { return s.moments + 8 * visits.rows.longest_row; }
+    double* ratios() const { return s.moments + 9 * visits.rows.longest_row; }
+    T* before() const { return reinterpret_cast<T*>(s.moments + 10 * visits.rows.longest_row); }
 
     template <class Row>
     SOFTMAX_INLINE void see(const Row& row, T* seen, T* stepped) {
-        if (s.follows) return follow_and_see(row, seen, stepped);
+        if (s.adaptive) return follow_and_see(row, seen, stepped);
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             const ptrdiff_t j = row.column(n);
             seen[n] = row.values[n] * coordinates.inverse_scale[j];
-            stepped[n] = seen[n] * coordinates.gain[j];
+            stepped[n] = seen[n] * coordinates.step_scale[j];
         }
     }
 
-    template <class Row>
-    SOFTMAX_INLINE void bring_up_to_date(const Row& row) const {
+    template <int>
+    SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row, int) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             const ptrdiff_t j = row.column(n);
-            if (s.follows)
+            if (s.adaptive)
                 catch_up(j, gains()[n], ratios()[n]);
             else
-                catch_up(j, coordinates.gain[j], coordinates.penalty_ratio[j]);
+                catch_up(j, coordinates.step_scale[j], coordinates.penalty_scale[j]);
         }
     }
 
     template <int NV>
     SOFTMAX_INLINE void change(ptrdiff_t j, T x, const V* changes, int vectors) const {
-        T* const w = visits.weights + j * visits.n_padded;
-        const V value = V::broadcast(x);
-        const int n_vectors = NV ? NV : vectors;
-        for (int k = 0; k < n_vectors; ++k) (V::load(w + k * V::lanes) - value * changes[k]).store(w + k * V::lanes);
+        subtract_product<NV>(visits.weights + j * visits.n_padded, x, changes, vectors);
     }
 
     void end_visit(bool is_last) {
-        if (!is_last || !s.settle) return;
+        if (!is_last || !s.flush) return;
         for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
-            if (s.follows) set_coordinates(coordinates, j, spread(s.features[j], clock.weight), false, s.standardize);
-            catch_up(j, coordinates.gain[j], coordinates.penalty_ratio[j]);
+            if (s.adaptive) set_coordinates(coordinates, j, spread(s.features[j], clock.weight), false, s.standardize);
+            catch_up(j, coordinates.step_scale[j], coordinates.penalty_scale[j]);
         }
     }
 
     // -------------------------------------------------------------------------------------------------------------- both
 
     template <int NV>
-    void visit(RowVectors<NV, T>& v, ptrdiff_t i, double norm, double stepped_norm) {
+    bool visit(RowVectors<NV, T>& v, ptrdiff_t i, double norm, double stepped_norm) {
         const int n_vectors = v.n_vectors();
         const double weight = weight_of(i);
         const int32_t y = visits.y[i];
-        for (int k = 0; k < n_vectors; ++k) v[2][k] = V::broadcast(0);
-        const RowSums sums = exponentials<NV>(v[0], n_vectors, y, v[1]);
-        if (s.record) {
+        V *const g = v.residual(), *const change = v.change();
+        for (int k = 0; k < n_vectors; ++k) g[k] = V::broadcast(0);
+        const RowSums sums = exponentials<NV>(v.scores(), n_vectors, y, v.exponentials());
+        if (s.progressive_loss) {
             finish_prediction<NV>(v);
-            add_loss(*s.record, weight, residual<NV>(v[3], n_vectors, y));
+            add_loss(*s.progressive_loss, weight, residual<NV>(v.prediction(), n_vectors, y));
         }
-        ++clock.n_rows;
+        clock.n_rows += 1;
         clock.loss += weight * sums.loss;
         if (s.norms) s.norms[i] = 1 + norm;
         clock.weight += weight;
         clock.norm += weight * (1 + norm);
-        clock.curvature += weight * curvature<NV>(v[1], sums, n_vectors, y) / double(visits.n_classes);
+        clock.curvature += weight * curvature<NV>(v.exponentials(), sums, n_vectors, y) / double(visits.n_classes);
         const double step = s.eta0 * weight / (share_of_norm * (clock.norm / clock.weight) + sqrt(clock.curvature));
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + stepped_norm)));
         if (visits.table)
-            for (int k = 0; k < n_vectors; ++k) v[2][k].store(visits.table + i * visits.n_padded + k * V::lanes);
+            for (int k = 0; k < n_vectors; ++k) g[k].store(visits.table + i * visits.n_padded + k * V::lanes);
         for (int k = 0; k < n_vectors; ++k) {
-            v[2][k] = V::broadcast(T(step)) * v[2][k];
-            if (visits.fit_intercept) subtract(visits.intercept + k * V::lanes, v[2][k]);
+            change[k] = V::broadcast(T(step)) * g[k];
+            if (visits.fit_intercept) subtract(visits.intercept + k * V::lanes, change[k]);
         }
         clock.penalty_step += s.alpha == s.alpha ? step * s.alpha : step / clock.weight;
         const double averaged = clock.weight > s.average_from ? clock.weight - s.average_from : 0;
         const double average_weight = weight * averaged * averaged * averaged;
         clock.average_weight += average_weight;
-        if (visits.rows.columns) average_the_intercept(ratio_or_zero(average_weight, clock.average_weight));
+        if (visits.rows.is_sparse()) average_the_intercept(ratio_or_zero(average_weight, clock.average_weight));
+        return true;
     }
 
    private:
     bool was_predicted = false;  // whether the row that comes next has been, before coordinates were refreshed
 
-    // In: v[3], the products of the row and the predictor as it stands. Out: the scores of the predictor. The average is what it
+    // In: v.prediction(), the products of the row and the predictor as it stands. Out: the scores of the predictor. The average is what it
     // would be if the open block ended here. (The averages of sparse features do not wait for a block.)
     template <int NV>
     void finish_prediction(RowVectors<NV, T>& v) {
         const bool is_average = predictor() == Predictor::average;
         const double* const intercept = is_average ? s.intercept_average : visits.intercept;
-        const double waiting = visits.rows.columns ? 0 : clock.average_weight - clock.block_average_weight;
-        const T share = T(is_average ? ratio_or_zero(waiting, clock.average_weight) : !(visits.rows.columns || was_predicted));
+        const double waiting = visits.rows.is_sparse() ? 0 : clock.average_weight - clock.block_average_weight;
+        const T share =
+            T(is_average ? ratio_or_zero(waiting, clock.average_weight) : !(visits.rows.is_sparse() || was_predicted));
         const V lowest = V::broadcast(sizeof(T) == 8 ? T(-1e300) : T(-1e37));  // below: a lane of no class
         for (int k = 0; k < v.n_vectors(); ++k) {
-            const V then = plus_intercept(v[3][k], intercept + k * V::lanes), now = v[0][k];
+            const V then = plus_intercept(v.prediction()[k], intercept + k * V::lanes), now = v.scores()[k];
             const V mixed = share == 1 ? now : then + V::broadcast(share) * (now - then);
-            v[3][k] = where_less(now, lowest, now, share == 0 ? then : mixed);
+            v.prediction()[k] = where_less(now, lowest, now, share == 0 ? then : mixed);
         }
         was_predicted = false;
     }
 
-    ptrdiff_t n_refreshed = 0;  // rows that the last refresh in this call knew
+    double n_refreshed = 0;  // rows that the last refresh in this call knew
 
     // The coordinates that follow from the rows so far and this one.
     void refresh(const T* row, double weight) {
         moments.add_rows(&row, &weight, 1);
-        moments.set_all_coordinates(coordinates, clock.weight + weight, s.centre, s.standardize);
+        moments.set_all_coordinates(coordinates, clock.weight + weight, s.with_mean, s.standardize);
         n_refreshed = clock.n_rows + 1;
-        clock.refresh_at = clock.n_rows + (clock.n_rows < 16 ? 1 : clock.n_rows / 16);
+        clock.refresh_at = clock.n_rows + (clock.n_rows < 16 ? 1 : double(ptrdiff_t(clock.n_rows) / 16));
     }
 
     // The moments of a row's features, an array of each.
@@ -254,8 +257,9 @@ class StreamRule {
         }
     };
     Scratch scratch(ptrdiff_t first) const {
-        double* const at = s.moments + first * visits.longest_row;
-        return {at, at + visits.longest_row, at + 2 * visits.longest_row, at + 3 * visits.longest_row, s.features[0].rounding};
+        double* const at = s.moments + first * visits.rows.longest_row;
+        const ptrdiff_t size = visits.rows.longest_row;
+        return {at, at + size, at + 2 * size, at + 3 * size, s.features[0].rounding};
     }
 
     // Of sparse rows, each row refreshes the coordinates of its features: in loops of which all but the first have no memory but
@@ -283,7 +287,7 @@ class StreamRule {
             gain[n] = there.gain;
             ratio[n] = there.penalty_ratio;
         }
-        if (s.record)
+        if (s.progressive_loss)
             for (ptrdiff_t n = 0; n < size; ++n) {
                 const Place there = place<T>(old.spread(n, total_before > 0 ? total_before : 1), false, standardize);
                 seen_before[n] = row.values[n] * T(there.inverse_scale);
@@ -292,48 +296,32 @@ class StreamRule {
 
     double weight_of(ptrdiff_t i) const { return visits.sample_weight.data[i * visits.sample_weight.stride]; }
 
-    // The prox of the penalty of one feature: that of its L1 part, then that of its L2 part.
-    SOFTMAX_INLINE V penalised(V w, double step, double ratio, T shrinkage_of_feature) const {
-        if (visits.l1_ratio > 0) w = soft_threshold(w, V::broadcast(T(step * visits.l1_ratio * ratio)));
-        return w * V::broadcast(shrinkage_of_feature);
-    }
-
-    SOFTMAX_INLINE T shrunk_by(double step, double ratio) const {
-        return T(1 / (1 + step * visits.l2_ratio * ratio * ratio));
-    }
-
-    static SOFTMAX_INLINE void averaged(V w, double share, T* average) {
-        const V mean = V::load(average);
-        (mean + V::broadcast(T(share)) * (w - mean)).store(average);
-    }
-
     // The average and the penalty of the visits since feature j was last touched.
     SOFTMAX_INLINE void catch_up(ptrdiff_t j, double gain, double ratio) const {
         Feature& f = s.features[j];
-        const double gap = clock.penalty_step - f.penalty_stamp;
-        const double share = ratio_or_zero(clock.average_weight - f.average_stamp, clock.average_weight);
+        const double gap = clock.penalty_step - f.penalty_updated_at;
+        const double share = ratio_or_zero(clock.average_weight - f.average_updated_at, clock.average_weight);
         if (gap == 0 && share == 0) return;
-        f.average_stamp = clock.average_weight;
-        f.penalty_stamp = clock.penalty_step;
+        f.average_updated_at = clock.average_weight;
+        f.penalty_updated_at = clock.penalty_step;
         T *const w = visits.weights + j * visits.n_padded, *const mean = s.average + j * visits.n_padded;
         const ptrdiff_t n_padded = visits.n_padded;
-        const T shrunk = shrunk_by(gap * gain, ratio);
+        const T shrunk = penalty.shrinkage(gap * gain, ratio);
         for (ptrdiff_t k = 0; k < n_padded; k += V::lanes) {
             const V before = V::load(w + k);
-            averaged(before, share, mean + k);
-            penalised(before, gap * gain, ratio, shrunk).store(w + k);
+            add_to_average(mean + k, before, share);
+            penalty.prox(before, gap * gain, ratio, shrunk).store(w + k);
         }
     }
 
     void average_the_intercept(double share) const {
-        for (ptrdiff_t k = 0; k < visits.n_classes; ++k)
-            s.intercept_average[k] += share * (visits.intercept[k] - s.intercept_average[k]);
+        add_to_average(s.intercept_average, visits.intercept, visits.n_classes, share);
     }
 };
 
-template <class T, class I>
-void stream(softmax::Stream<T, I>& s) {
-    StreamRule<T, I> rule(s);
+template <class T>
+void stream(softmax::Stream<T>& s) {
+    StreamRule<T> rule(s);
     visit_all(rule, s.visits);
 }
 

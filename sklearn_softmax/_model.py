@@ -1,11 +1,14 @@
-"""How a model lies in memory. Transposing, padding and the special case of two classes happen here only.
+"""The weights of a model: as arrays for the kernels, and as the coefficients that users see.
 
-The kernels want a row of weights per feature, with one number per class, padded to whole vectors and
-starting on a cache line: an array of shape (n_features, n_padded). Users want ``coef_`` of shape
-(n_classes, n_features), or (1, n_features) for two classes: a view of the same memory.
+Nothing else transposes or pads, or knows how the one row of coefficients of two classes
+is related to their weights. Imports the kernels only, for the length of their vectors.
 
-With two classes, softmax has the two rows -w/2 and w/2, where w is the row that users see. The array holds
-(-w, w), to be read in units of 1/2, so that users' row can be a view here, too.
+The kernels want the weights of a feature side by side, one number per class, padded to
+whole vectors and starting on a cache line: an array of shape (n_features, n_padded).
+Users want ``coef_`` of shape (n_classes, n_features): a view of the same memory.
+
+With two classes users see one row w, the log odds of the second class. The softmax has
+the two rows -w/2 and w/2, and these are what all arrays hold.
 """
 
 from dataclasses import dataclass
@@ -87,7 +90,7 @@ class Model:
         1 only in a stream that is still to meet another class.
 
     weights : ndarray of shape (n_features, n_padded), float32 or float64
-        In units of ``unit``; 0 beyond `n_classes`.
+        0 beyond `n_classes`.
 
     intercept : ndarray of shape (n_padded,), float64
         -inf beyond `n_classes`: a class that has probability 0.
@@ -97,6 +100,10 @@ class Model:
 
     averaged_weight : float
         The total weight of the iterates in the mean.
+
+    pending : ndarray of shape (n_features,), float64, or None
+        The soft thresholds of an L1 penalty that the weights of features still wait for, in a
+        stream: they act when a row has the feature. None if nothing waits.
     """
 
     n_classes: int
@@ -105,6 +112,7 @@ class Model:
     average: np.ndarray | None = None
     intercept_average: np.ndarray | None = None
     averaged_weight: float = 0.0
+    pending: np.ndarray | None = None
 
     @classmethod
     def zeros(cls, n_features, n_classes, dtype):
@@ -133,44 +141,40 @@ class Model:
         return model
 
     @property
-    def unit(self):
-        return 0.5 if self.n_classes == 2 else 1.0
-
-    @property
-    def _public_columns(self):
-        return slice(1, 2) if self.n_classes == 2 else slice(self.n_classes)
-
-    @property
     def coef(self):
-        """View of shape (n_classes, n_features), or (1, n_features) for two classes."""
-        return self.weights[:, self._public_columns].T
+        """A view of shape (n_classes, n_features); for two classes a read-only array of shape (1, n_features)."""
+        if self.n_classes != 2:
+            return self.weights[:, : self.n_classes].T
+        coef = 2 * self.weights[:, 1:2].T
+        coef.flags.writeable = False
+        return coef
 
     def public_intercept(self):
-        """Copy of shape (n_classes,), or (1,) for two classes, in the dtype of the weights."""
-        return (self.intercept[self._public_columns] / self.unit).astype(self.weights.dtype)
+        """A copy of shape (n_classes,), or (1,) for two classes, in the dtype of the weights."""
+        intercept = 2 * self.intercept[1:2] if self.n_classes == 2 else self.intercept[: self.n_classes]
+        return intercept.astype(self.weights.dtype)
 
     def set_public(self, coef, intercept):
-        """Make `coef` and `intercept` the iterate."""
-        coef = coef if isinstance(coef, np.ndarray) else coef.toarray()
-        self.coef[:] = coef
-        self.intercept[self._public_columns] = np.multiply(intercept, self.unit)
+        """Make `coef` and `intercept`, as users see them, the iterate."""
+        coef, intercept = coef if isinstance(coef, np.ndarray) else coef.toarray(), np.asarray(intercept)
         if self.n_classes == 2:
-            self.weights[:, 0] = -self.weights[:, 1]
-            self.intercept[0] = -self.intercept[1]
+            coef, intercept = np.concatenate([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
+        self.weights[:, : self.n_classes] = coef.T
+        self.intercept[: self.n_classes] = intercept
 
     def set_rows(self, rows, intercept):
-        """Make the weights of each class, of shape (n_classes, n_features), and the intercepts (n_classes,) the iterate."""
+        """Make the weights of each class, of shape (n_classes, n_features), and the intercepts (n_classes,) the iterate.
+
+        Those of two classes become each other's negative, which changes no probability.
+        """
         if self.n_classes == 2:
-            self.set_public((rows[1] - rows[0])[None], [intercept[1] - intercept[0]])
-        else:
-            self.set_public(rows, intercept)
+            rows, intercept = ((array - array[::-1]) / 2 for array in (np.asarray(rows), np.asarray(intercept)))
+        self.weights[:, : self.n_classes] = rows.T
+        self.intercept[: self.n_classes] = intercept
 
     def rows(self):
-        """The weights of each class, of shape (n_classes, n_features), and the intercepts (n_classes,)."""
-        rows = self.weights[:, : self.n_classes].T
-        if self.n_classes == 2:
-            rows = rows * rows.dtype.type(self.unit)
-        return rows, self.intercept[: self.n_classes]
+        """The weights of each class, a view of shape (n_classes, n_features), and the intercepts (n_classes,)."""
+        return self.weights[:, : self.n_classes].T, self.intercept[: self.n_classes]
 
     def point(self):
         """Weights and, last, intercepts of each class, of shape (n_features + 1, n_classes), in double; see `Objective`."""
@@ -178,14 +182,40 @@ class Model:
         return np.vstack([rows.T.astype(np.float64), intercept])
 
     def predictor(self):
-        """The model to predict with: the average if there is one, else the iterate; shares memory."""
+        """The model to predict with: the average if there is one, else the iterate; shares memory if nothing waits."""
         if self.averaged_weight > 0:
             return Model(self.n_classes, self.average, self.intercept_average)
-        return Model(self.n_classes, self.weights, self.intercept)
+        if self.pending is None or not self.pending.any():
+            return Model(self.n_classes, self.weights, self.intercept)
+        model = Model(self.n_classes, self.weights, self.intercept, pending=self.pending)
+        model.apply_pending()
+        return model
 
-    def trainable(self, average):
-        """A model in memory that kernels can write to, with or without an average; shares memory if it can."""
+    def apply_pending(self):
+        """Let the thresholds that wait act, in new memory."""
+        if self.pending is not None:
+            amount = self.pending.astype(self.weights.dtype)[:, None]
+            weights = aligned_zeros(*self.weights.shape, self.weights.dtype)
+            np.multiply(np.sign(self.weights), np.maximum(np.abs(self.weights) - amount, 0), out=weights)
+            self.weights, self.pending = weights, None
+
+    def trainable(self, average, waits=False):
+        """A model in memory that kernels can write to; shares memory if it can.
+
+        Parameters
+        ----------
+        average : bool
+            Whether it has an average.
+        waits : bool
+            Whether the thresholds of an L1 penalty may wait.
+        """
         model = Model(self.n_classes, _aligned(self.weights), np.require(self.intercept, requirements="W"))
+        if self.pending is not None:
+            model.pending = np.require(self.pending, requirements="W")
+            if not waits:
+                model.apply_pending()
+        elif waits:
+            model.pending = np.zeros(len(self.weights))
         if average:
             model.average = aligned_zeros(*self.weights.shape, self.weights.dtype)
             model.intercept_average = self.intercept.copy()
@@ -198,14 +228,12 @@ class Model:
     def with_class(self, at, seen):
         """This model with a class more; see the function of that name."""
 
-        def grown(weights, intercept):
-            if self.unit != 1:
-                weights = weights * weights.dtype.type(self.unit)
-            return with_class(weights, intercept, self.n_classes, at, seen)
-
-        model = Model(self.n_classes + 1, *grown(self.weights, self.intercept), averaged_weight=self.averaged_weight)
+        n_classes = self.n_classes
+        model = Model(n_classes + 1, *with_class(self.weights, self.intercept, n_classes, at, seen))
+        model.averaged_weight, model.pending = self.averaged_weight, self.pending
         if self.average is not None:
-            model.average, model.intercept_average = grown(self.average, self.intercept_average)
+            grown = with_class(self.average, self.intercept_average, n_classes, at, seen)
+            model.average, model.intercept_average = grown
         return model
 
     def is_aligned(self):
@@ -237,3 +265,4 @@ class Model:
             self.average[:] = other.average
             self.intercept_average[:] = other.intercept_average
         self.averaged_weight = other.averaged_weight
+        self.pending = None if other.pending is None else other.pending.copy()

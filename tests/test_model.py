@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, csr_matrix
 
-from sklearn_softmax._layout import ALIGNMENT, Model
+from sklearn_softmax._model import ALIGNMENT, Model
 
 every_shape = pytest.mark.parametrize("n_classes", [2, 3, 8, 9])
 every_dtype = pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -45,13 +45,39 @@ def test_rows_differ_as_the_public_form_says(n_classes, dtype):
 
 @every_shape
 @every_dtype
-def test_coef_is_a_view(n_classes, dtype):
+def test_coef_is_a_view_or_read_only(n_classes, dtype):
     model = Model.zeros(5, n_classes, dtype)
-    coef = model.coef
-    model.weights[:, 1] = 3
-    assert (coef[0 if n_classes == 2 else 1] == 3).all()
-    assert np.shares_memory(coef, model.weights)
-    assert np.shares_memory(model.predictor().coef, model.weights)
+    for coef in (model.coef, model.predictor().coef):
+        assert np.shares_memory(coef, model.weights) == (n_classes > 2)
+        assert coef.flags.writeable == (n_classes > 2)
+
+
+@every_shape
+@every_dtype
+def test_rows_are_those_of_the_softmax_wherever_a_model_comes_from(n_classes, dtype):
+    coef, intercept = public(n_classes, dtype)
+    model = Model.from_public(coef, intercept)
+    rows, intercepts = model.rows()
+    assert np.shares_memory(rows, model.weights)
+    same = Model.zeros(5, n_classes, dtype)
+    same.set_rows(rows + 1, intercepts + 1)  # which changes no probability
+    if n_classes == 2:
+        np.testing.assert_allclose(same.coef, coef, rtol=1e-5 if dtype == np.float32 else 1e-14)
+        np.testing.assert_array_equal(same.weights[:, 0], -same.weights[:, 1])
+    else:
+        np.testing.assert_array_equal(same.rows()[0], rows + 1)
+
+
+def test_thresholds_that_wait_act_in_what_predicts():
+    model = Model.from_public(*public(3)).trainable(average=False, waits=True)
+    before = model.weights.copy()
+    model.pending[:] = [0, 0.1, 0.5, 1, 10]
+    shown = model.predictor()
+    np.testing.assert_array_equal(model.weights, before)
+    expected = np.sign(before) * np.maximum(np.abs(before) - model.pending[:, None], 0)
+    np.testing.assert_array_equal(shown.weights, expected)
+    assert not shown.weights[4].any()
+    np.testing.assert_array_equal(model.trainable(average=False).weights, expected)
 
 
 @every_shape

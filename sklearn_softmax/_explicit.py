@@ -11,8 +11,8 @@ from sklearn.utils.extmath import row_norms
 from . import kernels
 from ._columns import scattered_model
 from ._features import weighted_sum
-from ._layout import Model, not_finite
 from ._matrix import kernel_rows, raw_prediction
+from ._model import Model, not_finite
 from ._objective import Penalty
 from ._schedule import default_eta0, step_sizes
 
@@ -50,7 +50,7 @@ class Stream:
         What all steps are divided by, because longer ones made the model overflow.
 
     record : ndarray of shape (4,)
-        The progressive loss; see Record in kernels/kernels.h.
+        The progressive loss; see ProgressiveLoss in kernels/kernels.h.
     """
 
     model: Model
@@ -128,7 +128,7 @@ class Stream:
     @property
     def is_bare(self):
         """Whether all there is of a model is the one to predict with."""
-        return self.model.average is None
+        return self.model.average is None and self.model.pending is None
 
     def with_model(self, model):
         """This stream, going on from another model."""
@@ -148,7 +148,7 @@ class Stream:
 
     def trainable(self, settings):
         """This stream, in memory that kernels can write to."""
-        model = self.model.trainable(average=settings.average is not None)
+        model = self.model.trainable(average=settings.average is not None, waits=settings.l1_ratio > 0)
         return replace(self, model=model, record=np.require(self.record, requirements="W"))
 
     def copy(self):
@@ -217,19 +217,18 @@ class _Sweeper:
                 order, t, eta, alpha = order[kept], t[kept], eta[kept], alpha[kept]
         average_from = len(order) if settings.average is None else int(np.searchsorted(t, 1 + settings.average))
         for division in range(MOST_DIVISIONS + 1):
-            loss, n_visited = kernels.sweep(
+            loss, n_visited = kernels.explicit(
                 *kernel_rows(self.problem.X),
                 y=self.problem.y,
                 sample_weight=self.problem.sample_weight,
                 order=order,
                 eta=eta,
                 alpha=alpha,
-                l2_ratio=self.penalty.l2_ratio,
-                l1_ratio=self.penalty.l1_ratio,
+                penalty=self.penalty,
                 fit_intercept=settings.fit_intercept,
                 may_overflow=may_overflow,
                 average_from=average_from,
-                record=record,
+                progressive_loss=record,
                 model=model,
             )
             if not may_overflow or (
@@ -310,7 +309,8 @@ class Epochs:
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes)
         self.normalised = problem.normalised()
         stream = Stream.empty(problem.X.shape[1], n_classes, problem.X.dtype)
-        stream = (stream if start is None else stream.with_model(start)).trainable(settings)
+        stream = stream if start is None else stream.with_model(start)
+        stream = replace(stream, model=stream.model.trainable(average=settings.average is not None))
         stream.weight = total_weight  # of one pass, for partial_fit to go on from
         self.eta0 = settings.eta0
         if self.eta0 is None:

@@ -1,0 +1,25 @@
+// Everything that is compiled once per instruction set: see meson.build.
+#include "explicit.h"
+#include "newton.h"
+#include "point_saga.h"
+#include "stream.h"
+
+namespace {
+
+template <class T>
+constexpr softmax::Kernels<T> kernels_of() {
+    return {::explicit_sweep<T>,  ::decision<T>,          ::accumulate<T>, ::spread,
+            ::set_coordinates<T>, ::scratch_size<T>,      ::stream<T>,     ::point_saga<T>,
+            ::hessian_product<T>, ::transposed_product<T>};
+}
+
+}  // namespace
+
+namespace softmax {
+namespace SOFTMAX_INSTRUCTION_SET {
+void softmax(const Softmax& task);
+void softmax(const Softmax& task) { softmax_rows(task); }
+extern const AllKernels kernels;
+const AllKernels kernels = {kernels_of<float>(), kernels_of<double>()};
+}  // namespace SOFTMAX_INSTRUCTION_SET
+}  // namespace softmax
