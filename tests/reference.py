@@ -156,8 +156,9 @@ class Stream:
 
     Attributes
     ----------
-    theta, beta : the model, of shape (n_features, n_classes) and (n_classes,), in the coordinates
+    theta, beta : the iterate, of shape (n_features, n_classes) and (n_classes,), in the coordinates, before the L1 threshold
     theta_average, beta_average : their averages
+    length, average_length : the sum of the lengths of the steps, which the L1 threshold is proportional to, and its average
     coordinates : list of offset, inverse_scale, gain, penalty_ratio, each of shape (n_features,)
     moments : (weight, mean, sum of squares about the mean) of the values that are not zero; None: coordinates stay as they are
     weight, norm, curvature, penalty_step, average_weight, loss, n_rows, block_end, ... : the clock
@@ -170,6 +171,7 @@ class Stream:
         self.eta0, self.alpha, self.l2_ratio, self.l1_ratio, self.fit_intercept = eta0, alpha, l2_ratio, l1_ratio, fit_intercept
         self.centre, self.standardize, self.average_from = how["centre"], how["standardize"], how["average_from"]
         self.weight = self.norm = self.curvature = self.penalty_step = self.average_weight = self.loss = 0.0
+        self.length = self.average_length = 0.0
         self.n_rows = self.block_end = self.refresh_at = 0
         self.block_limit = self.block_penalty_step = self.block_average_weight = 0.0
         self.penalty_stamps, self.average_stamps = np.zeros(len(theta)), np.zeros(len(theta))
@@ -188,7 +190,7 @@ class Stream:
                 self.end_block(everything)
             begins = self.n_rows == self.block_end
             if begins:
-                self.block_end = self.n_rows + max(1, min(16, self.n_rows // 16))
+                self.block_end = self.n_rows + (max(1, min(16, self.n_rows // 16)) if self.l1_ratio == 0 else 1)
                 self.block_limit = 4 * self.norm / self.weight if self.weight > 0 else np.inf
             refreshes = begins and (self.n_rows >= self.refresh_at or is_far or self.is_far(X[i]))
             if refreshes:
@@ -217,8 +219,11 @@ class Stream:
     def sparse(self, X, stored, y, sample_weight, order, settle):
         """Visit rows of X of which `stored` says what CSR has: the other features wait until they are touched, or settled."""
         for i in order:
-            self.see(X[i], sample_weight[i], stored[i], refreshes=True)
+            if self.moments is not None and self.weight > 0:
+                fresh = stream_coordinates(self.moments, self.weight, self.centre, self.standardize)
+                self.coordinates = [np.where(stored[i], new, old) for new, old in zip(fresh, self.coordinates)]
             self.bring_up_to_date(stored[i])
+            self.see(X[i], sample_weight[i], stored[i], refreshes=True)
             average_weight = self.average_weight
             self.visit(i, X[i], y[i], sample_weight[i])
             self.average_intercept(average_weight)
@@ -239,7 +244,7 @@ class Stream:
         """One implicit step."""
         seen = self.seen(x)
         stepped = seen * self.coordinates[2]
-        z = seen @ self.theta + self.beta
+        z = seen @ self.thresholded(self.theta, self.length) + self.beta
         p = softmax(z)
         self.loss += w * log_loss(z, y)
         self.weight += w
@@ -250,16 +255,39 @@ class Stream:
         self.table[i], self.norms[i] = g, 1 + seen @ seen
         self.theta = self.theta - step * np.outer(stepped, g)
         self.beta = self.beta - step * g * self.fit_intercept
-        self.penalty_step += step * (1 / self.weight if np.isnan(self.alpha) else self.alpha)
+        before = residual(z, y)[y]
+        length = step * (np.clip(g[y] / before, 0, 1) if before != 0 else 1)
+        self.length += length
+        self.penalty_step += length * self.strength()
+        average_weight = self.average_weight
         self.average_weight += w * max(self.weight - self.average_from, 0) ** 3
+        self.average_length += self.share_since(average_weight) * (self.length - self.average_length)
         self.n_rows += 1
 
     def penalise(self, features, gap):
         """The penalty on features for steps of which the strengths add up to `gap`."""
         _, _, gain, ratio = self.coordinates
-        amount, ratio = (gap * gain)[:, None], ratio[:, None]
-        theta = soft_threshold(self.theta, amount * self.l1_ratio * ratio) / (1 + amount * self.l2_ratio * ratio**2)
+        kept = (1 / (1 + gap * gain * self.l2_ratio * ratio**2))[:, None]
+        theta = self.theta - (1 - kept) * self.thresholded(self.theta, self.length)
         self.theta = np.where(features[:, None], theta, self.theta)
+
+    def strength(self):
+        """alpha, as it is now."""
+        return (1 / self.weight if self.weight > 0 else 0) if np.isnan(self.alpha) else self.alpha
+
+    def thresholded(self, theta, length):
+        """The model of theta, when steps have gone so far."""
+        _, _, gain, ratio = self.coordinates
+        return soft_threshold(theta, (self.strength() * self.l1_ratio * length * gain * ratio)[:, None])
+
+    def model(self, averaged):
+        """coef and intercept in the units of X, if rows came one by one or a block has just ended."""
+        theta, beta, length = self.theta, self.beta, self.length
+        if averaged and self.average_weight > 0:
+            theta, beta, length = self.theta_average, self.beta_average, self.average_length
+        offset, inverse_scale, _, _ = self.coordinates
+        coef = (self.thresholded(theta, length) * inverse_scale[:, None]).T
+        return coef, beta - coef @ offset
 
     def share_since(self, average_weight):
         """The share in the average of what came after `average_weight`."""
@@ -274,9 +302,9 @@ class Stream:
         self.beta_average = self.beta_average + self.share_since(since) * (self.beta - self.beta_average)
 
     def bring_up_to_date(self, features):
-        """First the average, then the penalty, of features that waited."""
-        self.average(features, self.average_stamps)
+        """First the penalty, then the average, of features that waited."""
         self.penalise(features, self.penalty_step - self.penalty_stamps)
+        self.average(features, self.average_stamps)
         self.average_stamps = np.where(features, self.average_weight, self.average_stamps)
         self.penalty_stamps = np.where(features, self.penalty_step, self.penalty_stamps)
 

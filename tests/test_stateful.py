@@ -203,7 +203,8 @@ class Twin(RuleBasedStateMachine):
             theta = twin.theta_average + share * (theta - twin.theta_average)
             beta = twin.beta_average + share * (beta - twin.beta_average)
         offset, inverse_scale, _, _ = twin.coordinates
-        coef = (theta * inverse_scale[:, None]).T
+        length = twin.average_length if self.averages else twin.length
+        coef = (twin.thresholded(theta, length) * inverse_scale[:, None]).T
         tolerance = dict(rtol=1e-6, atol=1e-9 * max(1, np.abs(coef).max()))
         np.testing.assert_allclose(self.model.coef_, coef, **tolerance)
         np.testing.assert_allclose(self.model.intercept_, beta - coef @ offset, **tolerance)

@@ -19,7 +19,7 @@ class ExplicitRule {
    public:
     static constexpr bool has_gains = false;
     static constexpr Predictor predictor() { return Predictor::none; }
-    static constexpr const T* average() { return nullptr; }
+    static constexpr const T* predicting() { return nullptr; }
     double scale, loss = 0;
 
     explicit ExplicitRule(const softmax::Sweep<T, I>& sweep) : s(sweep), scale(sweep.unit) {}

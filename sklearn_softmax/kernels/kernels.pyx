@@ -107,6 +107,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double norm
         double curvature
         double penalty_step
+        double length
+        double average_length
         double average_weight
         double loss
         Py_ssize_t n_rows
@@ -132,6 +134,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         Clock clock
         Record* record
         double* moments
+        T* thresholded
         double* norms
 
     cppclass PointSaga[T, I]:
@@ -412,7 +415,7 @@ def set_stream_coordinates(
 
 cdef Py_ssize_t n_moments(bint is_sparse, Py_ssize_t n_features, Py_ssize_t longest) noexcept:
     """Numbers of double that the moments of a stream need for a moment; see Stream in kernels.h."""
-    return 11 * longest if is_sparse else 5 * (n_features + 8)
+    return 13 * longest if is_sparse else 5 * (n_features + 8)
 
 
 cdef Py_ssize_t longest_row(const index[::1] starts) noexcept:
@@ -485,7 +488,7 @@ def stream(
         double[:, ::1] features = state.features.numbers
         floating[:, ::1] residuals
         Stream[floating, index] task
-        Scratch scratch, moments
+        Scratch scratch, moments, thresholded
 
     set_visits[floating, index](
         &task.visits, values, columns, starts, y, sample_weight, order, penalty, fit_intercept, state.coordinates,
@@ -506,6 +509,9 @@ def stream(
         n_moments(starts.shape[0] > 0, features.shape[0], task.visits.longest_row) * sizeof(double) if follows else 0
     )
     task.moments = <double*> moments.start
+    # its pages are there when they are touched first
+    thresholded = Scratch(2 * weights.shape[0] * weights.shape[1] * sizeof(floating) if penalty.l1_ratio > 0 else 0)
+    task.thresholded = <floating*> thresholded.start if penalty.l1_ratio > 0 else NULL
     if table is not None:
         residuals = table
         task.visits.table = &residuals[0, 0]
@@ -516,6 +522,8 @@ def stream(
     task.clock.norm = clock.norm
     task.clock.curvature = clock.curvature
     task.clock.penalty_step = clock.penalty_step
+    task.clock.length = clock.length
+    task.clock.average_length = clock.average_length
     task.clock.average_weight = clock.average_weight
     task.clock.loss = clock.loss
     task.clock.n_rows = clock.n_rows
@@ -532,6 +540,8 @@ def stream(
     clock.norm = task.clock.norm
     clock.curvature = task.clock.curvature
     clock.penalty_step = task.clock.penalty_step
+    clock.length = task.clock.length
+    clock.average_length = task.clock.average_length
     clock.average_weight = task.clock.average_weight
     clock.loss = task.clock.loss
     clock.n_rows = task.clock.n_rows

@@ -3,9 +3,25 @@
 //     A = eta0 weight / (D/10 + sqrt(H)),   D = mean of 1 + |row|^2,   H = sum of weight * mean over the classes of p (1 - p)
 //     theta_j <- theta_j - A gain_j x_j g,   intercept <- intercept - A g,    g: the implicit residual, see implicit.h
 //
-// then the average, with the weight `weight * (weight seen)^3`, and the penalty's prox with the step A gain_j. Both wait: in sparse
-// rows until a feature is touched, in dense rows until a block ends. Coordinates of dense rows are refreshed with a row that begins a
-// block, if the rows have grown by a sixteenth since. All that is a matter of the stream, not of how it is cut into calls.
+// then the average, with the weight `weight * (weight seen)^3`, and the prox of the L2 penalty with the step `length gain_j`, where
+//
+//     length = A (g_y / (p_y - 1))       (p: the probabilities before the step)
+//
+// is how far the loss lets the step go: an implicit step along a long row is much shorter than A, and the penalty's must not be longer
+// than the loss's. Both wait: in dense rows until a block ends, in sparse rows until a feature is touched. There the penalty comes
+// first, with the coordinates before that row, so that what is predicted with is what the rows before have made.
+//
+// L1 is dual averaging (Xiao 2010), the cumulative penalty of Tsuruoka, Tsujii and Ananiadou (2009): theta is a sum of steps without
+// a penalty, and the model is
+//
+//     soft_threshold(theta_j, alpha l1_ratio (sum of lengths) gain_j penalty_ratio_j)
+//
+// A threshold after each step makes no zeros: it is much less than the step's noise. The sum of the thresholds is not. The average is
+// one of theta and of the sum of lengths, with a threshold when it is read. Then a block of dense rows has one row, because
+// thresholds do not go together with matrix products.
+//
+// Coordinates of dense rows are refreshed with a row that begins a block, if the rows have grown by a sixteenth since. All that is a
+// matter of the stream, not of how it is cut into calls.
 #pragma once
 
 #include "moments.h"
@@ -34,6 +50,7 @@ class StreamRule {
     double weight_of_row = 0;
     double penalty_gap = 0, average_share = 0;  // of the block that has ended
     T* const shrinkage;  // what the L2 penalty does to each feature of dense rows with that gap
+    T* const theta;  // the iterate, before the L1 threshold
 
     DenseMoments<T> moments;
     const T* added_rows[usual_rows];  // that visits have still to add to the moments
@@ -42,26 +59,33 @@ class StreamRule {
 
    public:
     static constexpr bool has_gains = true;
-    const T* average() const { return s.average; }
+    const T* predicting() const {
+        if (s.thresholded) return s.thresholded + visits.rows.n_features * visits.n_padded;
+        return predictor() == Predictor::average ? s.average : theta;
+    }
     Predictor predictor() const {
         if (!s.record) return Predictor::none;
         return s.averages && clock.average_weight > 0 ? Predictor::average : Predictor::iterate;
     }
     static constexpr double scale = 1;
 
-    explicit StreamRule(softmax::Stream<T, I>& stream)
+    // `weights`: the iterate. Those of the visits are what rows are scored with.
+    StreamRule(softmax::Stream<T, I>& stream, T* weights)
         : s(stream),
           visits(stream.visits),
           clock(stream.clock),
           coordinates(stream.visits.coordinates),
           shrinkage(memory_for_features(stream.visits)),
+          theta(weights),
           moments(stream.features, stream.visits.rows.n_features,
-                  stream.follows && !stream.visits.rows.columns ? stream.moments : nullptr) {}
+                  stream.follows && !stream.visits.rows.columns ? stream.moments : nullptr) {
+        if (s.thresholded && !visits.rows.columns) threshold_all();
+    }
 
     // ------------------------------------------------------------------------------------------------------------- dense
 
     ptrdiff_t rows_ahead() {
-        return clock.n_rows < clock.block_end ? clock.block_end - clock.n_rows : block_length(clock.n_rows);
+        return clock.n_rows < clock.block_end ? clock.block_end - clock.n_rows : length_of_block(clock.n_rows);
     }
 
     bool load(Block<T>& block, ptrdiff_t i) {
@@ -70,16 +94,17 @@ class StreamRule {
         const bool begins = n_rows >= clock.block_end;
         const double weight = weight_of(i);
         if (begins) {
-            clock.block_end = n_rows + block_length(n_rows);
+            clock.block_end = n_rows + length_of_block(n_rows);
             clock.block_limit = most_norms * clock.norm * inverse_or_zero(clock.weight);
             if (s.follows && n_rows >= clock.refresh_at) {
                 if (s.record) {  // the prediction does not know of the row
                     block.load(row, coordinates);
-                    block.predict(predictor() == Predictor::average ? s.average : visits.weights);
+                    block.predict(predicting());
                     block.drop_last();
                     was_predicted = true;
                 }
                 refresh(row, weight);
+                if (s.thresholded) threshold_all();
             }
         }
         block.load(row, coordinates);
@@ -107,6 +132,7 @@ class StreamRule {
             for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
                 shrinkage[j] = shrunk_by(penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j]);
         average_the_intercept(average_share);
+        set_bounds();
         return n_visited > 0 || penalty_gap > 0 || average_share > 0;
     }
 
@@ -119,10 +145,11 @@ class StreamRule {
 
     SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
         const ptrdiff_t at = j * visits.n_padded + k;
-        V w = V::load(visits.weights + at) - product;
+        V w = V::load(theta + at) - product;
         if (average_share > 0) averaged(w, average_share, s.average + at);
-        if (penalty_gap > 0) w = penalised(w, penalty_gap * coordinates.gain[j], coordinates.penalty_ratio[j], shrinkage[j]);
-        w.store(visits.weights + at);
+        if (penalty_gap > 0) w = penalised(w, bound_of(j), shrinkage[j]);
+        w.store(theta + at);
+        if (s.thresholded) threshold(at, bound_of(j), bound_of_predicting(j));
     }
 
     // ------------------------------------------------------------------------------------------------------------ sparse
@@ -131,7 +158,7 @@ class StreamRule {
     SOFTMAX_INLINE void fetch(const Row& row) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             prefetch_for_write(s.features + row.column(n));
-            fetch_features(visits.weights, row.column(n) * visits.n_padded, visits.n_padded);
+            fetch_features(theta, row.column(n) * visits.n_padded, visits.n_padded);
             fetch_features(s.average, row.column(n) * visits.n_padded, visits.n_padded);
         }
     }
@@ -141,6 +168,8 @@ class StreamRule {
     double* gains() const { return s.moments + 8 * visits.longest_row; }
     double* ratios() const { return s.moments + 9 * visits.longest_row; }
     T* before() const { return reinterpret_cast<T*>(s.moments + 10 * visits.longest_row); }
+    double* gains_before() const { return s.moments + 11 * visits.longest_row; }
+    double* ratios_before() const { return s.moments + 12 * visits.longest_row; }
 
     template <class Row>
     SOFTMAX_INLINE void see(const Row& row, T* seen, T* stepped) {
@@ -153,19 +182,23 @@ class StreamRule {
     }
 
     template <class Row>
-    SOFTMAX_INLINE void bring_up_to_date(const Row& row) const {
+    SOFTMAX_INLINE void bring_up_to_date(const Row& row) {
+        set_bounds();
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             const ptrdiff_t j = row.column(n);
-            if (s.follows)
-                catch_up(j, gains()[n], ratios()[n]);
-            else
-                catch_up(j, coordinates.gain[j], coordinates.penalty_ratio[j]);
+            const double gain = s.follows ? gains_before()[n] : coordinates.gain[j];
+            const double ratio = s.follows ? ratios_before()[n] : coordinates.penalty_ratio[j];
+            catch_up(j, gain, ratio);
+            if (!s.thresholded) continue;
+            const double now = s.follows ? gains()[n] * ratios()[n] : gain * ratio;
+            for (ptrdiff_t k = 0; k < visits.n_padded; k += V::lanes)
+                threshold(j * visits.n_padded + k, bound * now, bound_predicting * gain * ratio);
         }
     }
 
     template <int NV>
     SOFTMAX_INLINE void change(ptrdiff_t j, T x, const V* changes, int vectors) const {
-        T* const w = visits.weights + j * visits.n_padded;
+        T* const w = theta + j * visits.n_padded;
         const V value = V::broadcast(x);
         const int n_vectors = NV ? NV : vectors;
         for (int k = 0; k < n_vectors; ++k) (V::load(w + k * V::lanes) - value * changes[k]).store(w + k * V::lanes);
@@ -173,6 +206,7 @@ class StreamRule {
 
     void end_visit(bool is_last) {
         if (!is_last || !s.settle) return;
+        set_bounds();
         for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
             if (s.follows) set_coordinates(coordinates, j, spread(s.features[j], clock.weight), false, s.standardize);
             catch_up(j, coordinates.gain[j], coordinates.penalty_ratio[j]);
@@ -199,18 +233,20 @@ class StreamRule {
         clock.norm += weight * (1 + norm);
         clock.curvature += weight * curvature<NV>(v[1], sums, n_vectors, y) / double(visits.n_classes);
         const double step = s.eta0 * weight / (share_of_norm * clock.norm / clock.weight + sqrt(clock.curvature));
-        const double alpha = s.alpha == s.alpha ? s.alpha : 1 / clock.weight;
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + stepped_norm)));
+        const double length = step * share_of_residual(v[2][y / V::lanes][int(y % V::lanes)], sums);
         if (visits.table)
             for (int k = 0; k < n_vectors; ++k) v[2][k].store(visits.table + i * visits.n_padded + k * V::lanes);
         for (int k = 0; k < n_vectors; ++k) {
             v[2][k] = V::broadcast(T(step)) * v[2][k];
             if (visits.fit_intercept) subtract(visits.intercept + k * V::lanes, v[2][k]);
         }
-        clock.penalty_step += step * alpha;
+        clock.penalty_step += length * alpha();
+        clock.length += length;
         const double averaged = clock.weight > s.average_from ? clock.weight - s.average_from : 0;
         const double average_weight = weight * averaged * averaged * averaged;
         clock.average_weight += average_weight;
+        clock.average_length += inverse_or_zero(clock.average_weight) * average_weight * (clock.length - clock.average_length);
         if (visits.rows.columns) average_the_intercept(inverse_or_zero(clock.average_weight) * average_weight);
     }
 
@@ -285,19 +321,57 @@ class StreamRule {
             gain[n] = there.gain;
             ratio[n] = there.penalty_ratio;
         }
-        if (s.record)
-            for (ptrdiff_t n = 0; n < size; ++n) {
-                const Place there = place<T>(old.spread(n, total_before > 0 ? total_before : 1), false, standardize);
-                seen_before[n] = row.values[n] * T(there.inverse_scale);
-            }
+        double *const gain_before = gains_before(), *const ratio_before = ratios_before();
+        for (ptrdiff_t n = 0; n < size; ++n) {
+            const Place there = place<T>(old.spread(n, total_before > 0 ? total_before : 1), false, standardize);
+            seen_before[n] = row.values[n] * T(there.inverse_scale);
+            gain_before[n] = there.gain;
+            ratio_before[n] = there.penalty_ratio;
+        }
     }
 
     double weight_of(ptrdiff_t i) const { return visits.sample_weight.data[i * visits.sample_weight.stride]; }
 
-    // The prox of the penalty of one feature: that of its L1 part, then that of its L2 part.
-    SOFTMAX_INLINE V penalised(V w, double step, double ratio, T shrinkage_of_feature) const {
-        if (visits.l1_ratio > 0) w = soft_threshold(w, V::broadcast(T(step * visits.l1_ratio * ratio)));
-        return w * V::broadcast(shrinkage_of_feature);
+    double alpha() const { return s.alpha == s.alpha ? s.alpha : inverse_or_zero(clock.weight); }
+
+    ptrdiff_t length_of_block(ptrdiff_t n_rows_before) const { return s.thresholded ? 1 : block_length(n_rows_before); }
+
+    // g_y over the residual p_y - 1 before the step.
+    static double share_of_residual(double g, const RowSums& sums) {
+        const double share = sums.others > 0 ? -g * sums.sum / sums.others : 1;
+        return share > 1 ? 1 : share < 0 ? 0 : share;
+    }
+
+    double bound = 0, bound_predicting = 0;  // L1 thresholds of a feature whose gain and penalty_ratio are 1
+
+    void set_bounds() {
+        bound = alpha() * visits.l1_ratio * clock.length;
+        bound_predicting = predicts_average() ? alpha() * visits.l1_ratio * clock.average_length : bound;
+    }
+    double bound_of(ptrdiff_t j) const { return bound * coordinates.gain[j] * coordinates.penalty_ratio[j]; }
+    double bound_of_predicting(ptrdiff_t j) const {
+        return bound_predicting * coordinates.gain[j] * coordinates.penalty_ratio[j];
+    }
+    bool predicts_average() const { return s.averages && clock.average_weight > 0; }
+
+    SOFTMAX_INLINE void threshold(ptrdiff_t at, double bound_here, double bound_predicting_here) const {
+        const T* const predictor = predicts_average() ? s.average : theta;
+        soft_threshold(V::load(theta + at), V::broadcast(T(bound_here))).store(visits.weights + at);
+        soft_threshold(V::load(predictor + at), V::broadcast(T(bound_predicting_here)))
+            .store(visits.weights + visits.rows.n_features * visits.n_padded + at);
+    }
+
+    void threshold_all() {
+        set_bounds();
+        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
+            for (ptrdiff_t k = 0; k < visits.n_padded; k += V::lanes)
+                threshold(j * visits.n_padded + k, bound_of(j), bound_of_predicting(j));
+    }
+
+    // What the L2 penalty leaves: it acts on the model, which is what the L1 threshold leaves of w.
+    SOFTMAX_INLINE V penalised(V w, double bound_here, T shrinkage_of_feature) const {
+        if (!s.thresholded) return w * V::broadcast(shrinkage_of_feature);
+        return w - V::broadcast(1 - shrinkage_of_feature) * soft_threshold(w, V::broadcast(T(bound_here)));
     }
 
     SOFTMAX_INLINE T shrunk_by(double step, double ratio) const {
@@ -309,7 +383,7 @@ class StreamRule {
         (mean + V::broadcast(T(share)) * (w - mean)).store(average);
     }
 
-    // The average and the penalty of the visits since feature j was last touched.
+    // The penalty and the average of the visits since feature j was last touched.
     SOFTMAX_INLINE void catch_up(ptrdiff_t j, double gain, double ratio) const {
         Feature& f = s.features[j];
         const double gap = clock.penalty_step - f.penalty_stamp;
@@ -317,13 +391,13 @@ class StreamRule {
         if (gap == 0 && share == 0) return;
         f.average_stamp = clock.average_weight;
         f.penalty_stamp = clock.penalty_step;
-        T *const w = visits.weights + j * visits.n_padded, *const mean = s.average + j * visits.n_padded;
+        T *const w = theta + j * visits.n_padded, *const mean = s.average + j * visits.n_padded;
         const ptrdiff_t n_padded = visits.n_padded;
         const T shrunk = shrunk_by(gap * gain, ratio);
         for (ptrdiff_t k = 0; k < n_padded; k += V::lanes) {
-            const V before = V::load(w + k);
-            averaged(before, share, mean + k);
-            penalised(before, gap * gain, ratio, shrunk).store(w + k);
+            const V now = penalised(V::load(w + k), bound * gain * ratio, shrunk);
+            averaged(now, share, mean + k);
+            now.store(w + k);
         }
     }
 
@@ -335,7 +409,9 @@ class StreamRule {
 
 template <class T, class I>
 void stream(softmax::Stream<T, I>& s) {
-    StreamRule<T, I> rule(s);
+    T* const weights = s.visits.weights;
+    if (s.thresholded) s.visits.weights = s.thresholded;
+    StreamRule<T, I> rule(s, weights);
     visit_all(rule, s.visits);
 }
 

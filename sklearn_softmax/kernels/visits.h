@@ -14,6 +14,7 @@
 //     rule.change(j, x, c)          apply one visit's product x c to the weights of a feature (sparse)
 //     rule.end_visit(is_last)       what is due to all features (sparse)
 //     rule.predictor()              the model whose products with the row a visit wants in v[3], if any
+//     rule.predicting()             its weights
 //     rule.visit(v, i, ...)         from the scores v[0] of row i to the change of the scores' weights, in v[2]
 #pragma once
 
@@ -109,7 +110,7 @@ void visit_dense(Rule& rule, const softmax::Visits<T, I>& s) {
         while (block.n_rows < most && rule.load(block, s.order[t + block.n_rows])) {
         }
         block.multiply(s.weights);
-        if (rule.predictor() == Predictor::average) block.predict(rule.average());
+        if (rule.predictor() == Predictor::average) block.predict(rule.predicting());
         for (int r = 0; r < block.n_rows; ++r) {
             const ptrdiff_t ahead = t + r + usual_rows;
             if (ahead < s.n_visits) {
@@ -154,9 +155,8 @@ void visit_sparse(Rule& rule, const softmax::Visits<T, I>& s) {
             const typename CsrRows<T, I>::Row before{rule.before(), row.size, row.columns};
             forward<NV>(before, weights, s.n_padded, v[3], v.n_vectors());
         };
-        if (rule.predictor() == Predictor::iterate) predict(s.weights);
         rule.bring_up_to_date(row);
-        if (rule.predictor() == Predictor::average) predict(rule.average());
+        if (rule.predictor() != Predictor::none) predict(rule.predicting());
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             norm += double(seen[n]) * seen[n];
             stepped_norm += double(seen[n]) * stepped[n];
