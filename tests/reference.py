@@ -61,6 +61,36 @@ def sweep(X, y, sample_weight, order, eta, alpha, W, b, *, l2_ratio, l1_ratio, f
     return W, b, None if average is None else (mean_W, mean_b, total), loss
 
 
+def dual_sweep(X, y, sample_weight, order, eta, alpha, theta, b, length, *, l2_ratio, l1_ratio, fit_intercept, average=None):
+    """As `sweep`, with the cumulative L1 penalty: theta is a sum of steps without L1, and W what a threshold leaves of it.
+
+    `length` is the sum of eta * sample_weight so far; `average` the mean of (theta, b, length), and its total weight. In a sparse
+    feature the division of L2 waits until the feature is touched, and the average of theta with it.
+
+    Returns
+    -------
+    theta, b, length, average : the last ones
+    W, b : the model to predict with
+    """
+    theta, b = np.array(theta, dtype=np.float64), np.array(b, dtype=np.float64)
+    for t, i in enumerate(order):
+        W = soft_threshold(theta, alpha[t] * l1_ratio * length)
+        g = residual(W @ X[i] + b, y[i])
+        step = eta[t] * sample_weight[i]
+        theta = theta - step * np.outer(g, X[i])
+        length = length + step
+        W = soft_threshold(theta, alpha[t] * l1_ratio * length)
+        theta = theta - W * (1 - 1 / (1 + step * alpha[t] * l2_ratio))
+        b = b - step * g * fit_intercept
+        if average is not None:
+            *means, total = average
+            share = sample_weight[i] / (total + sample_weight[i])
+            means = [mean + share * (now - mean) for mean, now in zip(means, (theta, b, length))]
+            average = (*means, total + sample_weight[i])
+    mean_theta, mean_b, mean_length = (theta, b, length) if average is None else average[:3]
+    return theta, b, length, average, (soft_threshold(mean_theta, alpha[-1] * l1_ratio * mean_length), mean_b)
+
+
 # The implicit residual ------------------------------------------------------------------------------------------------------
 
 

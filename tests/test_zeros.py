@@ -51,7 +51,7 @@ WAYS = {
     "three epochs": lambda X, y, **params: fitted(X, y, max_iter=3, **params),
     "no variance reduction": lambda X, y, **params: fitted(X, y, variance_reduction=False, max_iter=5, **params),
     "fit, then a stream": lambda X, y, **params: fitted(X, y, **params).partial_fit(X[:100], y[:100]),
-    "fit, then a stream, not averaged": lambda X, y, **params: fitted(X, y, average=False, **params).partial_fit(X[:100], y[:100]),
+    "fit, then one not averaged": lambda X, y, **params: fitted(X, y, average=False, **params).partial_fit(X[:100], y[:100]),
 }
 every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
@@ -81,6 +81,42 @@ def test_elastic_net_and_single_precision(container):
         model = SoftmaxSGDClassifier(alpha=0.01, l1_ratio=l1_ratio)
         model.partial_fit(container(X.astype(np.float32)), y, [0, 1])
         assert np.mean(model.coef_ == 0) >= 0.8
+
+
+# The kernel of the classic schedules still takes a threshold after each step. When it has the rule of `dual_sweep` in
+# reference.py, the marks below have to go: they are strict.
+without_cumulative_penalty = pytest.mark.xfail(reason="classic schedules have no cumulative penalty yet", strict=True)
+
+
+@without_cumulative_penalty
+@every_container
+@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize("learning_rate", ["constant", "invscaling", "optimal", "adaptive"])
+@pytest.mark.parametrize("way", [stream, fitted])
+def test_classic_schedules_make_zeros(way, learning_rate, average, container):
+    X, y, _, _ = rows(2)
+    params = dict(alpha=0.01, learning_rate=learning_rate, average=average)
+    params |= {"max_iter": 5} if way is fitted else {}
+    model = way(container(X), y, **params)
+    assert np.mean(model.coef_ == 0) >= (0.7 if average else 0.8)  # the optimum has 0.9
+
+
+@without_cumulative_penalty
+@every_container
+@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize("l1_ratio", [0.4, 1.0])
+def test_classic_stream_equals_its_twin(l1_ratio, average, container):
+    X, y, _, _ = rows(5)
+    X, y, n = X[:300], y[:300], np.ones(300)
+    model = SoftmaxSGDClassifier(learning_rate="constant", eta0=0.02, alpha=0.02, l1_ratio=l1_ratio, average=average)
+    model.partial_fit(container(X[:100]), y[:100], range(5)).partial_fit(container(X[100:]), y[100:])
+    start = np.zeros((5, 50)), np.zeros(5), 0.0
+    *_, (coef, intercept) = reference.dual_sweep(
+        X, y, n, range(300), 0.02 * n, 0.02 * n, *start, l2_ratio=1 - l1_ratio, l1_ratio=l1_ratio, fit_intercept=True,
+        average=(*start, 0.0) if average else None,
+    )  # fmt: skip
+    np.testing.assert_allclose(model.coef_, coef, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-9, atol=1e-12)
 
 
 def test_no_zeros_without_l1():
