@@ -231,8 +231,10 @@ class Iterates:
         bound = _bound(clock.length, self.alpha, self.l1_ratio, clock, coordinates)[:, None]
         if self.is_sparse:  # as `catch_up` in kernels/stream.h
             l2_ratio = Penalty(1.0, self.l1_ratio, model.n_classes).l2_ratio
-            gap = (clock.penalty_step - moments.penalty_stamp) * coordinates.gain
-            kept = (1 / (1 + gap * l2_ratio * np.square(coordinates.penalty_ratio, dtype=np.float64)))[:, None]
+            ratio = coordinates.penalty_ratio.astype(np.float64)
+            with np.errstate(over="ignore"):
+                gap = (clock.penalty_step - moments.penalty_stamp) * coordinates.gain * l2_ratio * ratio * ratio
+            kept = (1 / (1 + gap))[:, None]
             weights = weights - ((1 - kept) * _soft_threshold(weights, bound)).astype(weights.dtype)
         if averaged and clock.average_weight > 0:
             # the average waits: of a feature until it is touched, of dense rows until their block ends
@@ -250,7 +252,9 @@ class Iterates:
 def _bound(length, alpha, l1_ratio, clock, coordinates):
     """The L1 threshold of each feature when steps have gone so far; see kernels/stream.h."""
     alpha = inverse_or_zero(np.array(clock.weight)) if alpha is None else alpha
-    return alpha * l1_ratio * length * (coordinates.gain.astype(np.float64) * coordinates.penalty_ratio)
+    with np.errstate(over="ignore"):
+        bound = alpha * l1_ratio * length * coordinates.gain.astype(np.float64) * coordinates.penalty_ratio
+    return np.minimum(bound, np.finfo(coordinates.gain.dtype).max / 4)
 
 
 def _soft_threshold(weights, bound):
