@@ -58,7 +58,7 @@ every_way = pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 
 @every_container
 @every_way
-@pytest.mark.parametrize("n_classes", [2, 5])
+@pytest.mark.parametrize("n_classes", [2, pytest.param(5, marks=pytest.mark.slow)])
 def test_about_as_many_zeros_as_at_the_optimum(n_classes, way, container):
     X, y, X_test, y_test = rows(n_classes)
     zeros, loss = zeros_and_loss(way(container(X), y, alpha=0.01), X_test, y_test)
@@ -88,6 +88,7 @@ def test_elastic_net_and_single_precision(container):
 without_cumulative_penalty = pytest.mark.xfail(reason="classic schedules have no cumulative penalty yet", strict=True)
 
 
+@pytest.mark.slow
 @without_cumulative_penalty
 @every_container
 @pytest.mark.parametrize("average", [True, False])
