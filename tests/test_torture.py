@@ -424,7 +424,7 @@ def test_a_stream_that_is_sorted_by_class(container, average, make_data):
         twin.sparse(X, X != 0, y, np.ones(600), range(600), settle=False)
     else:
         twin.dense(X, y, np.ones(600), range(600), settle=False)
-    coef, intercept = twin.original(average, is_sparse)
+    coef, intercept = twin.up_to_date(is_sparse).model(average)
     np.testing.assert_allclose(model.coef_, coef, rtol=1e-10)
     np.testing.assert_allclose(model.intercept_, intercept, rtol=1e-10)
     # measured: 0.16; 0.67 and 0.72 for the average, which lags behind
