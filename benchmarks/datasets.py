@@ -4,8 +4,10 @@ import importlib.util
 from pathlib import Path
 
 import numpy as np
+from scipy.fft import dct
 from scipy.sparse import csr_matrix, issparse
-from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_classification
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import MaxAbsScaler, StandardScaler
 
@@ -84,6 +86,93 @@ def blots(rng, n_samples=5000, side=28, n_classes=10):
     rows, columns = (np.exp(-((centres[..., axis, None] - pixel) ** 2) / 6) for axis in (0, 1))
     images = np.einsum("nbi,nbj->nij", rows, columns).reshape(n_samples, -1)
     return np.where(images > 0.1, np.minimum(images, 1), 0), y
+
+
+# Kinds of data, at any shape. All classes occur, in random order.
+
+
+def labels(rng, n_samples, n_classes):
+    return rng.permutation(np.resize(np.arange(n_classes), n_samples))
+
+
+def drawn(rng, scores):
+    """A class for each row, from the softmax of its scores; each class occurs."""
+    y = np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
+    y[: scores.shape[1]] = np.arange(scores.shape[1])
+    return y
+
+
+def easy(n_samples, n_features, n_classes, seed=0):
+    informative = min(n_features, 10)
+    sizes = {"n_informative": informative, "n_redundant": 0, "n_classes": n_classes, "n_clusters_per_class": 1}
+    return make_classification(n_samples, n_features, **sizes, random_state=seed)
+
+
+def gaussian(n_samples, n_features, n_classes, distance=3.0, seed=0):
+    """Gaussian classes, about `distance` standard deviations from each other.
+
+    As in embeddings, the variances of the directions fall like 1, 1/2, 1/3, ..., and each column is a mixture of all directions.
+    """
+    rng = np.random.default_rng(seed)
+    y = labels(rng, n_samples, n_classes)
+    centres = rng.standard_normal((n_classes, n_features)) * distance / np.sqrt(2 * n_features)
+    X = rng.standard_normal((n_samples, n_features)) + centres[y]
+    return dct(X / np.sqrt(np.arange(1, n_features + 1)), norm="ortho"), y
+
+
+def skewed(n_samples, n_features, n_classes, seed=0):
+    """Positive columns with long tails in units of their own, and classes of which some are rare."""
+    rng = np.random.default_rng(seed)
+    hidden = rng.standard_normal((n_samples, n_features)) @ rng.standard_normal((n_features, n_features)) / np.sqrt(n_features)
+    scores = hidden @ rng.standard_normal((n_features, n_classes)) - np.linspace(0, 5, n_classes)
+    return np.exp(hidden) * np.geomspace(1e-3, 1e3, n_features), drawn(rng, scores)
+
+
+def images(n_samples, n_features, n_classes, seed=0):
+    """Square images of grey pixels, 0 to 255."""
+    X, y = blots(np.random.default_rng(seed), n_samples, int(np.sqrt(n_features)), n_classes)
+    return np.round(255 * X), y
+
+
+def counts(n_samples, n_features, n_classes, seed=0):
+    """Poisson counts, as of genes in tissues: rates differ much between columns, and a twentieth of them between classes."""
+    rng = np.random.default_rng(seed)
+    y = labels(rng, n_samples, n_classes)
+    rates = rng.lognormal(0, 1.5, n_features)
+    folds = np.exp(rng.normal(0, 0.5, (n_classes, n_features)) * (rng.random((n_classes, n_features)) < 0.05))
+    depths = rng.lognormal(0, 0.3, (n_samples, 1))
+    return rng.poisson(depths * rates * folds[y]).astype(np.float64), y
+
+
+def texts(n_samples, n_features, n_classes, words=60, seed=0):
+    """CSR, tf-idf: words occur with Zipf's frequencies, a third of them with those of a topic, and a fifth of the topics are not
+    those of the class.
+    """
+    rng = np.random.default_rng(seed)
+    y = labels(rng, n_samples, n_classes)
+    topics = np.where(rng.random(n_samples) < 0.2, rng.integers(n_classes, size=n_samples), y)
+    frequencies = np.cumsum(1 / (np.arange(n_features) + 10.0))
+    lengths = 1 + rng.poisson(words * rng.lognormal(-0.1, 0.5, n_samples))
+    rows = np.repeat(np.arange(n_samples), lengths)
+    ranks = np.minimum(np.searchsorted(frequencies, rng.random(rows.size) * frequencies[-1]), n_features - 1)
+    first = np.where(rng.random(rows.size) < 1 / 3, (topics[rows] + 1) * (n_features // (n_classes + 1)), 0)
+    columns = rng.permutation(n_features)[(first + ranks) % n_features]
+    X = csr_matrix((np.ones(rows.size), (rows, columns)), shape=(n_samples, n_features))
+    return with_int32_indices(TfidfTransformer(sublinear_tf=True).fit_transform(X)), y
+
+
+def one_hot(n_samples, n_features, n_classes, variables=8, dense=False, seed=0):
+    """Categorical variables, whose levels have Zipf's frequencies; CSR unless `dense`."""
+    rng = np.random.default_rng(seed)
+    levels = n_features // variables
+    frequencies = np.cumsum(1 / (np.arange(levels) + 1.0))
+    drawn_levels = np.searchsorted(frequencies, rng.random((n_samples, variables)) * frequencies[-1])
+    columns = np.minimum(drawn_levels, levels - 1) + levels * np.arange(variables)
+    effects = rng.standard_normal((n_features, n_classes)) / np.sqrt(variables)
+    y = drawn(rng, sum(effects[column] for column in columns.T))
+    starts = np.arange(n_samples + 1) * variables
+    X = csr_matrix((np.ones(columns.size), columns.ravel(), starts), shape=(n_samples, n_features))
+    return (X.toarray() if dense else with_int32_indices(X)), y
 
 
 def loader(folder):

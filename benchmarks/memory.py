@@ -85,9 +85,9 @@ def load(folder):
     return X, y
 
 
-def resident(entry):
+def resident(entry, process="self"):
     """VmRSS, the resident set, or VmHWM, its highest so far, in bytes."""
-    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    status = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
     return int(status[entry].split()[0]) * 1024
 
 

@@ -109,6 +109,7 @@ def _near_dual_point(objective, scores):
     if not objective.fit_intercept:
         return loss, losses, proba, 0.0
     frequency = np.bincount(y, weights=shares, minlength=proba.shape[1])
+    frequency /= frequency.sum()  # which rounding has moved away from 1, one share after the other
     step, means, mean_square = _intercept_step(shares, proba, frequency)
     if not means.max() - step.min() <= LARGEST_LOSS:  # take the step, if it helps
         better_losses = [proba_and_losses(scores[block] + step, y[block])[1] for block in _blocks(scores)]
@@ -145,7 +146,8 @@ def _intercept_step(shares, proba, frequency):
             product -= (shares[block] * (proba[block] @ step)) @ proba[block]
         return product
 
-    missing, unit = frequency - marginal, np.where(frequency > 0, frequency, marginal)
+    # the Hessian knows nothing of a shift of all classes, and rounding must not ask for one
+    missing, unit = frequency - marginal - (frequency - marginal).mean(), np.where(frequency > 0, frequency, marginal)
     inverse = np.divide(1, diagonal, out=np.zeros_like(frequency), where=diagonal > 0)
     step, residual, direction, square = np.zeros_like(frequency), missing.copy(), 0.0, np.inf
     for _ in range(MOST_PRODUCTS):
@@ -153,6 +155,7 @@ def _intercept_step(shares, proba, frequency):
         if not np.any(np.abs(residual) > max(ROUNDING, SHARE_OF_STEP * (missing @ step)) * unit):
             break
         preconditioned, square_before = inverse * residual, square
+        preconditioned -= preconditioned.mean()
         square = residual @ preconditioned
         direction = preconditioned + square / square_before * direction
         product = hessian_product(direction)

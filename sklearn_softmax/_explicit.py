@@ -163,7 +163,7 @@ class Stream:
         """Learn from each row once, in order."""
         weight = problem.sample_weight
         seen = self.weight + np.cumsum(weight)
-        t = 1 + seen - weight
+        t = 1 + np.append(self.weight, seen[:-1])
         alpha = settings.alpha_at(seen)
         eta0 = settings.eta0
         if eta0 is None:  # each row's step depends on the rows up to it
@@ -327,7 +327,7 @@ class Epochs:
         rows = np.arange(n_samples)
         order = self.random_state.permutation(rows) if settings.shuffle else rows
         weight = self.normalised.sample_weight[order]
-        t = 1 + self.n_epochs * n_samples + np.cumsum(weight) - weight
+        t = 1 + self.n_epochs * n_samples + np.append(0, np.cumsum(weight[:-1]))
         eta = step_sizes(settings.learning_rate, t, eta0=self.eta0, power_t=settings.power_t, alpha=self.alpha)
         loss = self.sweeper.run(order, t, eta, self.alpha) / n_samples
         self.n_epochs += 1

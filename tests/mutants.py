@@ -115,7 +115,7 @@ PYTHON = [
     Mutant("_solver.py", "with held_interrupt():  # an", "if True:  # an", "tests/test_faults.py"),
     Mutant("_explicit.py", "record[:] = record_before", "pass", "tests/test_progressive.py"),
     Mutant("_explicit.py", "self.eta0 /= ADAPTIVE_FACTOR", "self.eta0 *= ADAPTIVE_FACTOR", "tests/test_solver.py"),
-    Mutant("_explicit.py", "t = 1 + seen - weight", "t = seen", "tests/test_schedule.py"),
+    Mutant("_explicit.py", "t = 1 + np.append(self.weight, seen[:-1])", "t = seen", "tests/test_schedule.py"),
     Mutant("_solver.py", "        undo()\n", "", "tests/test_faults.py -k room"),
     Mutant("_automatic.py", "and settings.l1_ratio == 0\n", "\n", "tests/test_new_classes.py -k mean"),
     Mutant("_automatic.py", "ROUNDINGS = 100", "ROUNDINGS = 1e30", "tests/test_new_classes.py -k mean"),

@@ -415,7 +415,7 @@ def suboptimality_and_distance(clf, X, y, weight):
     best = objective(lr.coef_, lr.intercept_)
     shares = np.bincount(y, weights=weight) / weight.sum()
     excess = objective(coef * clf.scale_, clf.intercept_ + coef @ X.mean(axis=0)) - best
-    assert clf.optimality_gap_ >= excess * (1 - 1e-6) - 1e-15
+    assert clf.optimality_gap_ >= excess * (1 - 1e-6) - 2e-14  # intercept_ may be rounded to float32
     distance = np.abs(coef * clf.scale_ - lr.coef_).max() / np.abs(lr.coef_).max()
     return excess / (-np.sum(shares * np.log(shares)) - best), distance
 

@@ -73,7 +73,7 @@ def test_the_container_may_change_in_mid_stream(variant, make_data):
     # the automatic step sees dense rows centred and sparse ones not, and goes on from the model at the change
     alpha, average = params.get("alpha", np.nan), params.get("average", True)
     of_the_objective = {name: params[name] for name in ("l1_ratio", "fit_intercept", "standardize") if name in params}
-    twin = reference.Stream.empty(5, 3, alpha=alpha, average_from=float(average) if average > 1 else 0.0, **of_the_objective)
+    twin = reference.Stream.empty(5, 3, alpha=alpha, average_from=float(average) - 1, **of_the_objective)
     weight = balanced_weight(y) if "class_weight" in params else np.ones(len(y))
     was_sparse = False
     for kind, begin, end in zip(kinds, [0, *cuts], [*cuts, len(y)]):
