@@ -374,9 +374,9 @@ class Iterates:
             share = (1 - stamps / clock.average_weight).astype(weights.dtype)[:, None]
             average = model.average[features]
             weights = average + share * (weights - average)
-            intercept = model.intercept_average[: model.n_classes]
+            intercept, classes = model.intercept_average.copy(), slice(model.n_classes)
             if not self.is_sparse:
-                intercept = intercept + share[0] * (model.intercept[: model.n_classes] - intercept)
+                intercept[classes] += share[0] * (model.intercept[classes] - intercept[classes])
             bound = _bound(clock.average_length, self.alpha, self.l1_ratio, clock, coordinates)[:, None]
         return weights, intercept, bound
 
@@ -760,9 +760,11 @@ class Epochs:
 
     def _undo(self):
         """Go back to the best epoch, and take shorter steps from there."""
-        model, best = self.iterates.model, self.best
-        model.weights[:], model.intercept[:] = best.weights, best.intercept
-        model.average[:], model.intercept_average[:] = best.weights, best.intercept
+        best, before = self.best.copy(), self.iterates
+        self.iterates = Iterates.starting(
+            best.weights, best.intercept, best.n_classes, before.coordinates, before.is_sparse, before.is_centred,
+            before.features, before.clock, alpha=before.alpha, l1_ratio=before.l1_ratio,
+        )  # fmt: skip
         self.step, self.reads_only = 0.0, self.table is not None
         # first to the curvature that rows can have, for which steps are safe
         most = self._largest_curvature()

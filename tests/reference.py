@@ -400,6 +400,7 @@ class Stream:
             return
         then = self.up_to_date(was_sparse)
         coef, intercept = then.model(averages)
+        averages = averages and self.average_weight > 0
         theta, length = (then.theta_average, then.average_length) if averages else (then.theta, then.length)
         bound = then.bound(length)
         share = np.clip(np.divide(theta, bound, out=np.zeros_like(theta), where=bound > 0), -1, 1)
