@@ -66,6 +66,8 @@ MUCH_MORE = 8
 # With numbers up to these (values of X and weights: down to the inverse, too), no step leaves the range of the dtype.
 LARGEST_VALUE = {np.dtype(np.float32): 1e7, np.dtype(np.float64): 1e50}
 LARGEST_COEFFICIENT, LARGEST_STEP, LARGEST_ALPHA = 1e10, 1e6, 1e20
+# Of the mean norm in the step of a stream; see kernels/stream.h.
+SHARE_OF_NORM = 0.1
 # The scales of features are not taken from fewer rows than this without a warning.
 FEW_ROWS = 20
 # A row is far from the others if its squared norm is so many times the median.
@@ -90,24 +92,26 @@ class StreamScalars:
 
     Attributes
     ----------
-    numbers : ndarray of shape (12,), float64
+    numbers : ndarray of shape (14,), float64
         The following, in this order.
     """
 
-    numbers: np.ndarray = field(default_factory=lambda: np.zeros(12))
+    numbers: np.ndarray = field(default_factory=lambda: np.zeros(14))
 
     weight = _scalar(0)
     norm = _scalar(1)
     curvature = _scalar(2)
     penalty_step = _scalar(3)
-    average_weight = _scalar(4)
-    loss = _scalar(5)
-    n_rows = _scalar(6)
-    refresh_at = _scalar(7)
-    block_end = _scalar(8)
-    block_limit = _scalar(9)
-    block_penalty_step = _scalar(10)
-    block_average_weight = _scalar(11)
+    length = _scalar(4)
+    average_length = _scalar(5)
+    average_weight = _scalar(6)
+    loss = _scalar(7)
+    n_rows = _scalar(8)
+    refresh_at = _scalar(9)
+    block_end = _scalar(10)
+    block_limit = _scalar(11)
+    block_penalty_step = _scalar(12)
+    block_average_weight = _scalar(13)
 
     @classmethod
     def of(cls, **values):
@@ -127,6 +131,12 @@ class StreamScalars:
     def copy(self):
         return StreamScalars(self.numbers.copy())
 
+    def expected_length(self, eta0):
+        """The sum of the lengths of the steps over so many rows like these, if it is not known: the integral of their formula."""
+        a, c = SHARE_OF_NORM * (self.norm / self.weight), self.curvature / self.weight
+        root = np.sqrt(c * self.weight)
+        return eta0 * (2 / c * (root - a * np.log1p(root / a)) if c > 0 else self.weight / a)
+
 
 @dataclass
 class Iterates:
@@ -135,7 +145,7 @@ class Iterates:
     Attributes
     ----------
     model : Model
-        The iterate and its average, in these coordinates.
+        The iterate and its average, in these coordinates, before the L1 threshold.
     coordinates : Coordinates
     is_sparse, is_centred : bool
         Whether the rows are, and the coordinates.
@@ -152,6 +162,10 @@ class Iterates:
         For so many classes more there is room that nobody else uses.
     is_moderate : bool
         Whether its numbers were far from the end of their range when somebody looked.
+    alpha : float or None
+        Of the last penalty; None is 1 / (weight seen).
+    l1_ratio : float
+        Of the last penalty.
     """
 
     model: Model
@@ -165,19 +179,32 @@ class Iterates:
     is_balanced: bool = False
     n_reserved: int = 0
     is_moderate: bool = True
+    alpha: float | None = None
+    l1_ratio: float = 0.0
 
     def __getstate__(self):
         return vars(self) | {"is_own": False}  # what is loaded may be a read-only memory map
 
     @classmethod
-    def starting(cls, weights, intercept, n_classes, coordinates, is_sparse, is_centred, features, clock):
-        """Iterates whose average is the iterate, up to date at the clock."""
+    def starting(
+        cls, weights, intercept, n_classes, coordinates, is_sparse, is_centred, features, clock, *,
+        alpha=None, l1_ratio=0.0, share=None,
+    ):  # fmt: skip
+        """Iterates whose average is the iterate, up to date at the clock, that are `weights` after the L1 threshold.
+
+        `share` is what they have beyond `weights`, in units of the threshold; None is the sign of `weights`.
+        """
+        clock.average_length = clock.length
+        bound = _bound(clock.length, alpha, l1_ratio, clock, coordinates)
+        weights += ((np.sign(weights) if share is None else share) * bound[:, None]).astype(weights.dtype)
         model = Model(n_classes, weights, intercept, aligned_zeros(*weights.shape, weights.dtype), intercept.copy())
         model.average[:] = weights
         features.stamp(clock.penalty_step, clock.average_weight)
         clock.block_penalty_step, clock.block_average_weight = clock.penalty_step, clock.average_weight
         clock.block_end = clock.n_rows
-        iterates = cls(model, coordinates, is_sparse, is_centred, features, clock)
+        iterates = cls(
+            model, coordinates, is_sparse, is_centred, features, clock, is_own=True, alpha=alpha, l1_ratio=l1_ratio
+        )  # fmt: skip
         iterates.look()
         return iterates
 
@@ -270,6 +297,11 @@ class Iterates:
         coordinates, clock = self.coordinates.copy(), self.clock.copy()
         return replace(reserved, model=model, coordinates=coordinates, clock=clock), undo
 
+    def thresholds_otherwise(self, settings):
+        """Whether the L1 threshold of these settings is another one."""
+        before, now = (self.alpha, self.l1_ratio), (settings.alpha, settings.l1_ratio)
+        return before != now and max(self.l1_ratio, settings.l1_ratio) > 0
+
     def is_writeable(self):
         """Whether kernels can write to it."""
         return self.is_own or (self.features.numbers.flags.writeable and self.model.is_aligned())
@@ -301,23 +333,66 @@ class Iterates:
 
     def original(self, averaged, standardizes, features=slice(None)):
         """The iterate or the average, of some features, in the units of X."""
+        coordinates = self._coordinates_now(standardizes, features)
+        weights, intercept = self.here(averaged, coordinates, features)
+        if self.lanes is not None:
+            weights, intercept = weights[:, self.lanes], intercept[self.lanes]
+        return coordinates.to_original(weights, intercept, self.model.n_classes)
+
+    def _coordinates_now(self, standardizes, features=slice(None)):
+        if not self.is_sparse:
+            return self.coordinates
+        # those of sparse rows are for the moment only
+        weights, moments = self.model.weights[features], Moments(self.features.numbers[features])
+        return stream_coordinates(moments, max(self.clock.weight, TINY), False, standardizes, weights)
+
+    def here(self, averaged, coordinates, features=slice(None)):
+        """(weights, intercept) of the iterate or the average, of some features, in their coordinates."""
+        weights, intercept, bound = self._up_to_date(averaged, coordinates, features)
+        return (_soft_threshold(weights, bound) if self.l1_ratio > 0 else weights), intercept
+
+    def share_of_threshold(self, averaged, standardizes):
+        """What the L1 threshold takes from the iterate or the average, in units of the threshold."""
+        weights, _, bound = self._up_to_date(averaged, self._coordinates_now(standardizes))
+        return np.clip(weights * inverse_or_zero(bound), -1, 1)
+
+    def _up_to_date(self, averaged, coordinates, features=slice(None)):
+        """(weights, intercept, L1 threshold), with the penalty and the average that wait."""
         model, clock = self.model, self.clock
         weights, intercept, moments = model.weights[features], model.intercept, Moments(self.features.numbers[features])
+        bound = _bound(clock.length, self.alpha, self.l1_ratio, clock, coordinates)[:, None]
+        if self.is_sparse:  # as `catch_up` in kernels/stream.h
+            l2_ratio = Penalty(1.0, self.l1_ratio, model.n_classes).l2_ratio
+            ratio = coordinates.penalty_ratio.astype(np.float64)
+            with np.errstate(over="ignore"):
+                gap = (clock.penalty_step - moments.penalty_stamp) * coordinates.gain * l2_ratio * ratio * ratio
+            kept = (1 / (1 + gap))[:, None]
+            weights = weights - ((1 - kept) * _soft_threshold(weights, bound)).astype(weights.dtype)
         if averaged and clock.average_weight > 0:
             # the average waits: of a feature until it is touched, of dense rows until their block ends
             stamps = moments.average_stamp if self.is_sparse else np.full(len(weights), clock.block_average_weight)
             share = (1 - stamps / clock.average_weight).astype(weights.dtype)[:, None]
             average = model.average[features]
             weights = average + share * (weights - average)
-            intercept = model.intercept_average[: model.n_classes]
+            intercept, classes = model.intercept_average.copy(), slice(model.n_classes)
             if not self.is_sparse:
-                intercept = intercept + share[0] * (model.intercept[: model.n_classes] - intercept)
-        coordinates = self.coordinates
-        if self.is_sparse:  # those of rows are for the moment only
-            coordinates = stream_coordinates(moments, max(clock.weight, TINY), False, standardizes, weights)
-        if self.lanes is not None:
-            weights, intercept = weights[:, self.lanes], intercept[self.lanes]
-        return coordinates.to_original(weights, intercept, model.n_classes)
+                intercept[classes] += share[0] * (model.intercept[classes] - intercept[classes])
+            bound = _bound(clock.average_length, self.alpha, self.l1_ratio, clock, coordinates)[:, None]
+        return weights, intercept, bound
+
+
+def _bound(length, alpha, l1_ratio, clock, coordinates):
+    """The L1 threshold of each feature when steps have gone so far; see kernels/stream.h."""
+    if alpha is None:
+        alpha, length = 1.0, length / clock.weight if clock.weight > 0 else 0.0
+    with np.errstate(over="ignore"):
+        bound = alpha * l1_ratio * length * coordinates.gain.astype(np.float64) * coordinates.penalty_ratio
+    return np.minimum(bound, np.finfo(coordinates.gain.dtype).max / 4)
+
+
+def _soft_threshold(weights, bound):
+    bound = bound.astype(weights.dtype)
+    return np.maximum(weights - bound, 0) + np.minimum(weights + bound, 0)
 
 
 @dataclass
@@ -457,12 +532,15 @@ class Stream:
         seen, n_classes = self.weight if fit_intercept else 0, len(self.class_counts)
         clock = self.clock.copy()
         clock.curvature *= n_classes / (n_classes + 1)
+        iterates, original = self.iterates, self.original
+        if iterates is not None and iterates.l1_ratio > 0:  # a mean of weights before a threshold is not one after it
+            iterates, original = None, self.predictor()
         return replace(
             self,
             class_counts=np.insert(self.class_counts, at, 0),
             clock=clock,
-            iterates=self.iterates and self.iterates.with_class(at, seen, clock, n_more),
-            original=self.original.with_class(at, seen) if self.iterates is None else None,
+            iterates=iterates and iterates.with_class(at, seen, clock, n_more),
+            original=original.with_class(at, seen) if iterates is None else None,
         )
 
     def __getstate__(self):
@@ -541,7 +619,7 @@ class Stream:
     def _learn(self, problem, settings):
         kind = issparse(problem.X), settings.fit_intercept and not issparse(problem.X)
         iterates = self.iterates
-        if iterates is None or (iterates.is_sparse, iterates.is_centred) != kind:
+        if iterates is None or (iterates.is_sparse, iterates.is_centred) != kind or iterates.thresholds_otherwise(settings):
             iterates = self._entering(problem, *kind, settings)
         penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
         iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, follows=True, record=self.record)
@@ -560,7 +638,15 @@ class Stream:
         if clock.weight > 0:
             coordinates = stream_coordinates(moments, clock.weight, is_centred, settings.standardize, original.weights)
         weights, intercept = coordinates.from_original(original)
-        iterates = Iterates.starting(weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, moments, clock)
+        share = None
+        if self.iterates is not None and self.iterates.l1_ratio > 0:
+            share = self.iterates.share_of_threshold(self.averages, self.standardizes)
+        if settings.l1_ratio > 0 and clock.length == 0 and clock.weight > 0:
+            clock.length = clock.expected_length(settings.eta0 or 1.0)
+        iterates = Iterates.starting(
+            weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, moments, clock,
+            alpha=settings.alpha, l1_ratio=settings.l1_ratio, share=share,
+        )  # fmt: skip
         iterates.is_balanced = _adds_up_to_zero(weights)
         return iterates
 
@@ -635,15 +721,9 @@ class Epochs:
         else:
             weights, intercept = self.coordinates.from_original(start)
         self.iterates = Iterates.starting(
-            weights,
-            intercept,
-            n_classes,
-            self.coordinates,
-            is_sparse,
-            is_centred,
-            Moments.zeros(n_features, dtype),
-            StreamScalars(),
-        )
+            weights, intercept, n_classes, self.coordinates, is_sparse, is_centred, Moments.zeros(n_features, dtype),
+            StreamScalars(), alpha=alpha, l1_ratio=settings.l1_ratio,
+        )  # fmt: skip
         self.is_warm = start is not None
         self.table = aligned_zeros(n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
         self.n_epochs = 0
@@ -680,9 +760,11 @@ class Epochs:
 
     def _undo(self):
         """Go back to the best epoch, and take shorter steps from there."""
-        model, best = self.iterates.model, self.best
-        model.weights[:], model.intercept[:] = best.weights, best.intercept
-        model.average[:], model.intercept_average[:] = best.weights, best.intercept
+        best, before = self.best.copy(), self.iterates
+        self.iterates = Iterates.starting(
+            best.weights, best.intercept, best.n_classes, before.coordinates, before.is_sparse, before.is_centred,
+            before.features, before.clock, alpha=before.alpha, l1_ratio=before.l1_ratio,
+        )  # fmt: skip
         self.step, self.reads_only = 0.0, self.table is not None
         # first to the curvature that rows can have, for which steps are safe
         most = self._largest_curvature()
@@ -701,11 +783,22 @@ class Epochs:
         """The model to predict with, in the solver's coordinates."""
         model = self.iterates.model
         averaged = self.table is not None or self.settings.average is not None or self.n_epochs == 1
+        if self.step == 0:  # a stream
+            return Model(model.n_classes, *self.iterates.here(averaged, self.coordinates))
         here = Model(model.n_classes, model.average, model.intercept_average) if averaged else model
-        if self.penalty.l1_ratio > 0 and self.step > 0:  # only a prox makes zeros
+        if self.penalty.l1_ratio > 0:  # only a prox makes zeros
             weights = self.penalty_here.prox(here.weights - self.step * self.gradient, self.step)
+            weights[self._is_zero(here.weights)] = 0
             return replace(here, weights=weights.astype(self.table.dtype))
         return here
+
+    def _is_zero(self, weights):
+        """Which weights Newton's method, for each weight alone, would make 0.
+
+        At the optimum they are those that any prox makes 0. Before, a prox with the short step of an epoch finds few of them.
+        """
+        length = self.penalty.n_classes / max(self.curvature, TINY)
+        return np.abs(weights / length - self.gradient) <= self.penalty_here.l1
 
     def _stream_epoch(self):
         # a step of 0 leaves the residuals of the model as it is in the table
@@ -741,7 +834,8 @@ class Epochs:
         n_averaged = np.clip(n_numbers // (NUMBERS_PER_AVERAGED * max(1, occurs.sum())), 1, MOST_AVERAGED)
         self.average_every = int(np.ceil(self.n_visits / n_averaged))
         self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
-        model.weights[:], model.intercept[:] = model.average, model.intercept_average
+        model.weights[:] = self.iterates.here(True, self.coordinates)[0]
+        model.intercept[:] = model.intercept_average
         self._set_mean_gradient()
 
     def _set_mean_gradient(self):

@@ -82,7 +82,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         scale of their own: those of AdaBoost add up to 1, and 1 / S is then 1, which `fit` warns of.
 
     l1_ratio : float, default=0.0
-        Share of L1 in the penalty, from 0 (L2) to 1 (L1, which makes coefficients exactly zero).
+        Share of L1 in the penalty, from 0 (L2) to 1 (L1). With L1, coefficients that the rows do not need are exactly zero: in
+        `fit`, those of the optimum; in `partial_fit` and after few epochs, about as many. The classic schedules make few zeros.
 
     standardize : bool, default=True
         Whether the penalty is on the coefficients of standardised features, so that the unit of a column changes nothing. The

@@ -1,5 +1,7 @@
 """The slow twin of the kernels: plain NumPy in double, one line per line of the mathematics. Imports nothing of ours."""
 
+import copy
+
 import numpy as np
 
 
@@ -66,6 +68,36 @@ def sweep(X, y, sample_weight, order, eta, alpha, W, b, *, l2_ratio, l1_ratio, f
             total = total + weight
     W = soft_threshold(W, waiting)
     return W, b, None if average is None else (mean_W, mean_b, total), loss
+
+
+def dual_sweep(X, y, sample_weight, order, eta, alpha, theta, b, length, *, l2_ratio, l1_ratio, fit_intercept, average=None):
+    """As `sweep`, with the cumulative L1 penalty: theta is a sum of steps without L1, and W what a threshold leaves of it.
+
+    `length` is the sum of eta * sample_weight so far; `average` the mean of (theta, b, length), and its total weight. In a sparse
+    feature the division of L2 waits until the feature is touched, and the average of theta with it.
+
+    Returns
+    -------
+    theta, b, length, average : the last ones
+    W, b : the model to predict with
+    """
+    theta, b = np.array(theta, dtype=np.float64), np.array(b, dtype=np.float64)
+    for t, i in enumerate(order):
+        W = soft_threshold(theta, alpha[t] * l1_ratio * length)
+        g = residual(W @ X[i] + b, y[i])
+        step = eta[t] * sample_weight[i]
+        theta = theta - step * np.outer(g, X[i])
+        length = length + step
+        W = soft_threshold(theta, alpha[t] * l1_ratio * length)
+        theta = theta - W * (1 - 1 / (1 + step * alpha[t] * l2_ratio))
+        b = b - step * g * fit_intercept
+        if average is not None:
+            *means, total = average
+            share = sample_weight[i] / (total + sample_weight[i])
+            means = [mean + share * (now - mean) for mean, now in zip(means, (theta, b, length))]
+            average = (*means, total + sample_weight[i])
+    mean_theta, mean_b, mean_length = (theta, b, length) if average is None else average[:3]
+    return theta, b, length, average, (soft_threshold(mean_theta, alpha[-1] * l1_ratio * mean_length), mean_b)
 
 
 # The implicit residual ------------------------------------------------------------------------------------------------------
@@ -170,8 +202,9 @@ class Stream:
 
     Attributes
     ----------
-    theta, beta : the model, of shape (n_features, n_classes) and (n_classes,), in the coordinates
+    theta, beta : the iterate, of shape (n_features, n_classes) and (n_classes,), in the coordinates, before the L1 threshold
     theta_average, beta_average : their averages
+    length, average_length : the sum of the lengths of the steps, which the L1 threshold is proportional to, and its average
     coordinates : list of offset, inverse_scale, gain, penalty_ratio, each of shape (n_features,)
     moments : (weight, mean, sum of squares about the mean) of the values that are not zero; None: coordinates stay as they are
     weight, norm, curvature, penalty_step, average_weight, loss, n_rows, block_end, ... : the clock
@@ -185,6 +218,7 @@ class Stream:
         self.centre, self.standardize, self.average_from = how["centre"], how["standardize"], how["average_from"]
         self.eps = how.get("eps", EPS)
         self.weight = self.norm = self.curvature = self.penalty_step = self.average_weight = self.loss = 0.0
+        self.length = self.average_length = 0.0
         self.n_rows = self.block_end = self.refresh_at = 0
         self.block_limit = self.block_penalty_step = self.block_average_weight = 0.0
         self.penalty_stamps, self.average_stamps = np.zeros(len(theta)), np.zeros(len(theta))
@@ -222,7 +256,7 @@ class Stream:
                 self.end_block(everything)
             begins = self.n_rows == self.block_end
             if begins:
-                self.block_end = self.n_rows + max(1, min(16, self.n_rows // 16))
+                self.block_end = self.n_rows + (max(1, min(16, self.n_rows // 16)) if self.l1_ratio == 0 else 1)
                 self.block_limit = 4 * self.norm / self.weight if self.weight > 0 else np.inf
             refreshes = begins and (self.n_rows >= self.refresh_at or is_far or self.is_far(X[i]))
             if refreshes:
@@ -251,8 +285,11 @@ class Stream:
     def sparse(self, X, stored, y, sample_weight, order, settle):
         """Visit rows of X of which `stored` says what CSR has: the other features wait until they are touched, or settled."""
         for i in order:
-            self.see(X[i], sample_weight[i], stored[i], refreshes=True)
+            if self.moments is not None and self.weight > 0:
+                fresh = stream_coordinates(self.moments, self.weight, self.centre, self.standardize)
+                self.coordinates = [np.where(stored[i], new, old) for new, old in zip(fresh, self.coordinates)]
             self.bring_up_to_date(stored[i])
+            self.see(X[i], sample_weight[i], stored[i], refreshes=True)
             average_weight = self.average_weight
             self.visit(i, X[i], y[i], sample_weight[i])
             self.average_intercept(average_weight)
@@ -273,7 +310,7 @@ class Stream:
         """One implicit step."""
         seen = self.seen(x)
         stepped = seen * self.coordinates[2]
-        z = seen @ self.theta + self.beta
+        z = seen @ self.thresholded(self.theta, self.length) + self.beta
         p = softmax(z)
         self.loss += w * log_loss(z, y)
         self.weight += w
@@ -284,16 +321,43 @@ class Stream:
         self.table[i], self.norms[i] = g, 1 + seen @ seen
         self.theta = self.theta - step * np.outer(stepped, g)
         self.beta = self.beta - step * g * self.fit_intercept
-        self.penalty_step += step * (1 / self.weight if np.isnan(self.alpha) else self.alpha)
+        before = residual(z, y)[y]
+        length = step * (np.clip(g[y] / before, 0, 1) if before != 0 else 1)
+        self.length += length
+        self.penalty_step += length * self.strength()
+        average_weight = self.average_weight
         self.average_weight += w * max(self.weight - self.average_from, 0) ** 3
+        self.average_length += self.share_since(average_weight) * (self.length - self.average_length)
         self.n_rows += 1
 
     def penalise(self, features, gap):
         """The penalty on features for steps of which the strengths add up to `gap`."""
         _, _, gain, ratio = self.coordinates
-        amount, ratio = (gap * gain)[:, None], ratio[:, None]
-        theta = soft_threshold(self.theta, amount * self.l1_ratio * ratio) / (1 + amount * self.l2_ratio * ratio**2)
+        kept = (1 / (1 + gap * gain * self.l2_ratio * ratio**2))[:, None]
+        theta = self.theta - (1 - kept) * self.thresholded(self.theta, self.length)
         self.theta = np.where(features[:, None], theta, self.theta)
+
+    def strength(self):
+        """alpha, as it is now."""
+        return (1 / self.weight if self.weight > 0 else 0) if np.isnan(self.alpha) else self.alpha
+
+    def thresholded(self, theta, length):
+        """The model of theta, when steps have gone so far."""
+        return soft_threshold(theta, self.bound(length))
+
+    def bound(self, length):
+        """The L1 threshold of each feature, when steps have gone so far."""
+        _, _, gain, ratio = self.coordinates
+        return (self.strength() * self.l1_ratio * length * gain * ratio)[:, None]
+
+    def model(self, averaged):
+        """coef and intercept in the units of X, if rows came one by one or a block has just ended."""
+        theta, beta, length = self.theta, self.beta, self.length
+        if averaged and self.average_weight > 0:
+            theta, beta, length = self.theta_average, self.beta_average, self.average_length
+        offset, inverse_scale, _, _ = self.coordinates
+        coef = (self.thresholded(theta, length) * inverse_scale[:, None]).T
+        return coef, beta - coef @ offset
 
     def share_since(self, average_weight):
         """The share in the average of what came after `average_weight`."""
@@ -308,38 +372,43 @@ class Stream:
         self.beta_average = self.beta_average + self.share_since(since) * (self.beta - self.beta_average)
 
     def bring_up_to_date(self, features):
-        """First the average, then the penalty, of features that waited."""
-        self.average(features, self.average_stamps)
+        """First the penalty, then the average, of features that waited."""
         self.penalise(features, self.penalty_step - self.penalty_stamps)
+        self.average(features, self.average_stamps)
         self.average_stamps = np.where(features, self.average_weight, self.average_stamps)
         self.penalty_stamps = np.where(features, self.penalty_step, self.penalty_stamps)
 
-    def original(self, averages, is_sparse):
-        """(coef of shape (n_classes, n_features), intercept) in the units of X: of the iterate, or of its average."""
-        theta, beta, coordinates = self.theta, self.beta, self.coordinates
-        if is_sparse:  # those of a row are for the moment only
-            coordinates = stream_coordinates(self.moments, self.weight, False, self.standardize)
-        if averages and self.average_weight > 0:
-            # which waits: of a feature until it is touched, of dense rows until their block ends
-            since = self.average_stamps if is_sparse else np.full(len(theta), self.block_average_weight)
-            theta = self.theta_average + self.share_since(since)[:, None] * (theta - self.theta_average)
-            share = 0 if is_sparse else self.share_since(self.block_average_weight)
-            beta = self.beta_average + share * (beta - self.beta_average)
-        offset, inverse_scale, _, _ = coordinates
-        coef = (theta * inverse_scale[:, None]).T
-        return coef, beta - coef @ offset
+    def up_to_date(self, is_sparse):
+        """A copy in which nothing waits: of a feature until it is touched, of dense rows (their average) until a block ends."""
+        everything, then = np.ones(len(self.theta), dtype=bool), copy.copy(self)
+        if is_sparse:  # the coordinates of a row are for the moment only
+            then.coordinates = list(stream_coordinates(self.moments, self.weight, False, self.standardize, self.eps))
+            then.penalise(everything, self.penalty_step - self.penalty_stamps)
+            then.average(everything, self.average_stamps)
+        else:
+            then.average(everything, self.block_average_weight)
+            then.average_intercept(self.block_average_weight)
+        return then
 
     def enter(self, averages, was_sparse, is_sparse):
-        """Go on from what predicts, in the coordinates of another container; iterate and average are one there."""
+        """Go on from what predicts, in the coordinates of another container; iterate and average are one there.
+
+        A weight stays where it was inside its threshold.
+        """
         self.centre = self.fit_intercept and not is_sparse
         if self.n_rows == 0:
             return
-        coef, intercept = self.original(averages, was_sparse)
-        self.coordinates = list(stream_coordinates(self.moments, self.weight, self.centre, self.standardize))
+        then = self.up_to_date(was_sparse)
+        coef, intercept = then.model(averages)
+        averages = averages and self.average_weight > 0
+        theta, length = (then.theta_average, then.average_length) if averages else (then.theta, then.length)
+        bound = then.bound(length)
+        share = np.clip(np.divide(theta, bound, out=np.zeros_like(theta), where=bound > 0), -1, 1)
+        self.coordinates = list(stream_coordinates(self.moments, self.weight, self.centre, self.standardize, self.eps))
         offset, inverse_scale, _, _ = self.coordinates
         scale = np.divide(1, inverse_scale, out=np.zeros_like(inverse_scale), where=inverse_scale > 0)
-        self.theta, self.beta = (coef * scale).T, intercept + coef @ offset
-        self.theta_average, self.beta_average = self.theta, self.beta
+        self.theta, self.beta = (coef * scale).T + share * self.bound(self.length), intercept + coef @ offset
+        self.theta_average, self.beta_average, self.average_length = self.theta, self.beta, self.length
         self.block_end, self.block_penalty_step, self.block_average_weight = self.n_rows, self.penalty_step, self.average_weight
         self.penalty_stamps[:], self.average_stamps[:] = self.penalty_step, self.average_weight
 

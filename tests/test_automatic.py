@@ -295,7 +295,7 @@ def check_stream(twin, state, moments, table, norms, tolerance):
     model, clock, coordinates = state.model, state.clock, state.coordinates
     model_arrays = model.weights, model.average, model.intercept, model.intercept_average
     check_arrays(twin, model_arrays, ("theta", "theta_average", "beta", "beta_average"), tolerance)
-    for name in ("loss", "weight", "norm", "curvature", "penalty_step", "average_weight"):
+    for name in ("loss", "weight", "norm", "curvature", "penalty_step", "length", "average_length", "average_weight"):
         assert getattr(clock, name) == pytest.approx(getattr(twin, name), rel=tolerance), name
     assert clock.n_rows == twin.n_rows
     # the coordinates that sparse rows have when they are visited are not kept
@@ -417,7 +417,7 @@ def test_long_rows_need_many_newton_steps(is_sparse, twin, monkeypatch):
 @pytest.mark.parametrize("average_from", [0.0, 50.0])
 @pytest.mark.parametrize("moves", both)
 def test_stream_equals_its_twin_in_long_blocks(moves, average_from, dtype):
-    task = Task(3, moves=moves, average_from=average_from, n_samples=200, n_visits=650)
+    task = Task(3, "L2", moves=moves, average_from=average_from, n_samples=200, n_visits=650)
     twin = task.stream_twin(False, settle=False)
     assert twin.n_rows > 16 * 16 + 2 * 16  # from there on a block has 16 rows
     assert twin.block_end > twin.n_rows  # the last one is not over
@@ -429,8 +429,9 @@ def test_stream_equals_its_twin_in_long_blocks(moves, average_from, dtype):
 @every_container
 @pytest.mark.parametrize("moves", both)
 @pytest.mark.parametrize("size", [1, 23])
-def test_calls_may_cut_a_stream_anywhere(size, moves, container):
-    task = Task(3, moves=moves, average_from=20.0, n_samples=200, n_visits=650)
+@pytest.mark.parametrize("penalty", ["L2", "1/weight"])
+def test_calls_may_cut_a_stream_anywhere(penalty, size, moves, container):
+    task = Task(3, penalty, moves=moves, average_from=20.0, n_samples=200, n_visits=650)
     whole, whole_moments, whole_table, whole_norms = task.stream(np.float64, container)
     cut, moments, table, norms = task.stream(np.float64, container, calls=size)
     check_stream(task.stream_twin(container != "dense"), cut, moments, table, norms, 1e-10)

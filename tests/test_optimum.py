@@ -363,7 +363,7 @@ def test_with_outlier_rows_a_stream_is_that_of_the_twin(standardize, dtype, fact
     streamed = trained(X, y, "partial_fit", standardize=standardize)
     twin = reference.Stream.empty(X.shape[1], 3, alpha=np.nan, standardize=standardize)
     twin.dense(X.astype(np.float64), y, np.ones(len(y)), range(len(y)), settle=False)
-    coef, intercept = twin.original(averages=True, is_sparse=False)
+    coef, intercept = twin.up_to_date(is_sparse=False).model(averaged=True)
     others = np.abs(X).max(axis=1) < 1e4
     expected = np.array([reference.softmax(scores) for scores in X[others].astype(np.float64) @ coef.T + intercept])
     # measured: 6e-16, 5e-8

@@ -60,6 +60,18 @@ def test_it_is_that_of_predicting_and_then_learning(make_data, settings, n_class
         np.testing.assert_allclose(found, expected, rtol=1e-11)
 
 
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize("alpha", ["1/n_samples", 0.05])
+def test_rows_are_predicted_with_the_penalty_that_waits(alpha, average, l1_ratio):
+    X = sp.random_array((300, 40), density=0.08, rng=np.random.default_rng(1), format="csr")
+    y = np.random.default_rng(2).integers(3, size=300)
+    settings = dict(alpha=alpha, average=average, l1_ratio=l1_ratio)
+    model = SoftmaxSGDClassifier(**settings).partial_fit(X, y, classes=range(3))
+    expected = predict_then_learn(X, y, 3, np.ones(300), SoftmaxSGDClassifier(**settings))
+    np.testing.assert_allclose((model.progressive_loss_, model.recent_progressive_loss_), expected, rtol=1e-11)
+
+
 @every_instruction_set
 @pytest.mark.parametrize("settings", [SETTINGS["auto"], SETTINGS["constant, averaged"]], ids=["auto", "constant"])
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "CSR"])

@@ -192,7 +192,7 @@ class Twin(RuleBasedStateMachine):
     @precondition(lambda self: self.twin.n_rows > 0)
     @invariant()
     def they_are_the_same(self):
-        coef, intercept = self.twin.original(self.averages, self.is_sparse)
+        coef, intercept = self.twin.up_to_date(self.is_sparse).model(self.averages)
         tolerance = dict(rtol=1e-6, atol=1e-9 * max(1, np.abs(coef).max()))
         np.testing.assert_allclose(self.model.coef_, coef, **tolerance)
         np.testing.assert_allclose(self.model.intercept_, intercept, **tolerance)

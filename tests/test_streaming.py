@@ -84,7 +84,7 @@ def test_the_container_may_change_in_mid_stream(variant, make_data):
         more = [X[rows] != 0] if is_sparse else []
         see(X[rows], *more, y[rows], weight[rows], range(end - begin), settle=False)
         was_sparse = is_sparse
-    coef, intercept = twin.original(bool(average), was_sparse)
+    coef, intercept = twin.up_to_date(was_sparse).model(bool(average))
     np.testing.assert_allclose(mixed.coef_, coef, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(mixed.intercept_, intercept, rtol=1e-9, atol=1e-12)
 

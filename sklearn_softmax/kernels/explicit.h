@@ -58,7 +58,7 @@ class ExplicitRule {
     }
 
     Predictor predictor() const { return s.progressive_loss && averages ? Predictor::average : Predictor::none; }
-    const T* average() const { return s.average; }
+    const T* predicting() const { return s.average; }
 
     // Whether blocks give the same iterates and whatever else is asked for.
     bool is_for_blocks() const {

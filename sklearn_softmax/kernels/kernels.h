@@ -113,7 +113,8 @@ struct StreamScalars {
     double weight;  // of the rows seen
     double norm;  // sum of weight * (1 + |row|^2)
     double curvature;  // sum of weight * mean over the classes of p (1 - p)
-    double penalty_step;  // sum of step * alpha
+    double penalty_step;  // sum of length * alpha, where a step is as long as the loss lets it be; see stream.h
+    double length, average_length;  // sum of the lengths; that of the average
     double average_weight;  // sum of weight * (weight seen since averaging began)^3
     double loss;  // sum of weight * log loss, each row scored before its step
     double n_rows;
@@ -140,7 +141,8 @@ struct Stream {
     StreamScalars* scalars;
     ProgressiveLoss* progressive_loss;  // null: not wanted
     // TEMP
-    double* moments;  // (5, n_features padded) of dense rows that coordinates follow; (11, longest_row) of sparse ones
+    double* moments;  // (5, n_features padded) of dense rows that coordinates follow; (13, longest_row) of sparse ones
+    T* thresholded;  // (2, n_features, n_padded): the weights, and those to predict with, after the L1 threshold; null: there is none
     // OUT
     double* norms;  // (n_samples): 1 + |row|^2 of each row; null: not wanted
 };

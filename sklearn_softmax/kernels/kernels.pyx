@@ -109,6 +109,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         StreamScalars* scalars
         ProgressiveLoss* progressive_loss
         double* moments
+        T* thresholded
         double* norms
 
     cppclass PointSaga[T]:
@@ -429,7 +430,7 @@ def set_stream_coordinates(
 
 cdef Py_ssize_t n_moments(bint is_sparse, Py_ssize_t n_features, Py_ssize_t longest) noexcept:
     """Numbers of double that the moments of a stream need for a moment; see Stream in kernels.h."""
-    return 11 * longest if is_sparse else 5 * (n_features + 8)
+    return 13 * longest if is_sparse else 5 * (n_features + 8)
 
 
 cdef void set_visits(
@@ -493,7 +494,7 @@ def stream(
         floating[:, ::1] residuals
         Indices indices = Indices(columns, starts)
         Stream[floating] task
-        Scratch scratch, moments
+        Scratch scratch, moments, thresholded
 
     set_visits[floating](
         &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept,
@@ -516,6 +517,9 @@ def stream(
         n_moments(indices.is_sparse, features.shape[0], indices.longest_row) * sizeof(double) if adaptive else 0
     )
     task.moments = <double*> moments.start
+    # its pages are there when they are touched first
+    thresholded = Scratch(2 * weights.shape[0] * weights.shape[1] * sizeof(floating) if penalty.l1_ratio > 0 else 0)
+    task.thresholded = <floating*> thresholded.start if penalty.l1_ratio > 0 else NULL
     if table is not None:
         residuals = table
         task.visits.table = &residuals[0, 0]

@@ -38,7 +38,7 @@ class PointSagaRule {
    public:
     static constexpr bool has_gains = false, has_coordinates = true, averages_all_visits = false;
     static constexpr Predictor predictor() { return Predictor::none; }
-    static constexpr const T* average() { return nullptr; }
+    static constexpr const T* predicting() { return nullptr; }
     static constexpr const T* before() { return nullptr; }
     static constexpr double scale = 1;
 

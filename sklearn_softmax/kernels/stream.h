@@ -4,9 +4,25 @@
 //     A = eta0 weight / (D/10 + sqrt(H)),   D = mean of 1 + |row|^2,   H = sum of weight * mean over the classes of p (1 - p)
 //     theta_j <- theta_j - A step_scale_j x_j g,   intercept <- intercept - A g,    g: the implicit residual, see implicit.h
 //
-// then the average, with the weight `weight * (weight seen)^3`, and the penalty's prox with the step A step_scale_j. Both wait: in sparse
-// rows until a feature is touched, in dense rows until a block ends. Coordinates of dense rows are refreshed with a row that begins a
-// block, if the rows have grown by a sixteenth since. All that is a matter of the stream, not of how it is cut into calls.
+// then the average, with the weight `weight * (weight seen)^3`, and the prox of the L2 penalty with the step `length step_scale_j`, where
+//
+//     length = A (g_y / (p_y - 1))       (p: the probabilities before the step)
+//
+// is how far the loss lets the step go: an implicit step along a long row is much shorter than A, and the penalty's must not be longer
+// than the loss's. Both wait: in dense rows until a block ends, in sparse rows until a feature is touched. There the penalty comes
+// first, with the coordinates before that row, so that what is predicted with is what the rows before have made.
+//
+// L1 is dual averaging (Xiao 2010), the cumulative penalty of Tsuruoka, Tsujii and Ananiadou (2009): theta is a sum of steps without
+// a penalty, and the model is
+//
+//     soft_threshold(theta_j, alpha l1_ratio (sum of lengths) step_scale_j penalty_scale_j)
+//
+// A threshold after each step makes no zeros: it is much less than the step's noise. The sum of the thresholds is not. The average is
+// one of theta and of the sum of lengths, with a threshold when it is read. Then a block of dense rows has one row, because
+// thresholds do not go together with matrix products.
+//
+// Coordinates of dense rows are refreshed with a row that begins a block, if the rows have grown by a sixteenth since. All that is a
+// matter of the stream, not of how it is cut into calls.
 #pragma once
 
 #include "moments.h"
@@ -35,6 +51,7 @@ class StreamRule {
     double weight_of_row = 0;
     double penalty_gap = 0, average_share = 0;  // of the block that has ended
     T* const shrinkage;  // what the L2 penalty does to each feature of dense rows with that gap
+    T* const theta;  // the iterate, before the L1 threshold
 
     DenseMoments<T> moments;
     const T* added_rows[usual_rows];  // that visits have still to add to the moments
@@ -43,27 +60,34 @@ class StreamRule {
 
    public:
     static constexpr bool has_gains = true, has_coordinates = true, averages_all_visits = false;
-    const T* average() const { return s.average; }
+    const T* predicting() const {
+        if (s.thresholded) return s.thresholded + visits.rows.n_features * visits.n_padded;
+        return predictor() == Predictor::average ? s.average : theta;
+    }
     Predictor predictor() const {
         if (!s.progressive_loss) return Predictor::none;
         return s.averages && clock.average_weight > 0 ? Predictor::average : Predictor::iterate;
     }
     static constexpr double scale = 1;
 
-    explicit StreamRule(softmax::Stream<T>& stream)
+    // `weights`: the iterate. Those of the visits are what rows are scored with.
+    StreamRule(softmax::Stream<T>& stream, T* weights)
         : s(stream),
           visits(stream.visits),
           clock(*stream.scalars),
           penalty{stream.visits.l2_ratio, stream.visits.l1_ratio},  // per unit of clock.penalty_step, which has the alphas
           coordinates(stream.visits.coordinates),
           shrinkage(memory_for_features(stream.visits)),
+          theta(weights),
           moments(stream.features, stream.visits.rows.n_features,
-                  stream.adaptive && !stream.visits.rows.is_sparse() ? stream.moments : nullptr) {}
+                  stream.adaptive && !stream.visits.rows.is_sparse() ? stream.moments : nullptr) {
+        if (s.thresholded && !visits.rows.is_sparse()) threshold_all();
+    }
 
     // ------------------------------------------------------------------------------------------------------------- dense
 
     ptrdiff_t rows_ahead() {
-        return clock.n_rows < clock.block_end ? ptrdiff_t(clock.block_end - clock.n_rows) : block_length(clock.n_rows);
+        return clock.n_rows < clock.block_end ? ptrdiff_t(clock.block_end - clock.n_rows) : length_of_block(clock.n_rows);
     }
 
     bool load(Block<T>& block, ptrdiff_t i) {
@@ -72,16 +96,17 @@ class StreamRule {
         const bool begins = n_rows >= clock.block_end;
         const double weight = weight_of(i);
         if (begins) {
-            clock.block_end = n_rows + block_length(n_rows);
+            clock.block_end = n_rows + length_of_block(n_rows);
             clock.block_limit = most_norms * ratio_or_zero(clock.norm, clock.weight);
             if (s.adaptive && n_rows >= clock.refresh_at) {
                 if (s.progressive_loss) {  // the prediction does not know of the row
                     block.load(row, coordinates);
-                    block.predict(predictor() == Predictor::average ? s.average : visits.weights);
+                    block.predict(predicting());
                     block.drop_last();
                     was_predicted = true;
                 }
                 refresh(row, weight);
+                if (s.thresholded) threshold_all();
             }
         }
         block.load(row, coordinates);
@@ -109,6 +134,7 @@ class StreamRule {
             for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
                 shrinkage[j] = penalty.shrinkage(penalty_gap * coordinates.step_scale[j], coordinates.penalty_scale[j]);
         average_the_intercept(average_share);
+        set_bounds();
         return n_visited > 0 || penalty_gap > 0 || average_share > 0;
     }
 
@@ -121,11 +147,11 @@ class StreamRule {
 
     SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
         const ptrdiff_t at = j * visits.n_padded + k;
-        V w = V::load(visits.weights + at) - product;
+        V w = V::load(theta + at) - product;
         if (average_share > 0) add_to_average(s.average + at, w, average_share);
-        if (penalty_gap > 0)
-            w = penalty.prox(w, penalty_gap * coordinates.step_scale[j], coordinates.penalty_scale[j], shrinkage[j]);
-        w.store(visits.weights + at);
+        if (penalty_gap > 0) w = penalised(w, bound_of(j), shrinkage[j]);
+        w.store(theta + at);
+        if (s.thresholded) threshold(at, bound_of(j), bound_of_predicting(j));
     }
 
     // ------------------------------------------------------------------------------------------------------------ sparse
@@ -134,7 +160,7 @@ class StreamRule {
     SOFTMAX_INLINE void fetch(const Row& row) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             prefetch_for_write(s.features + row.column(n));
-            prefetch_feature(visits.weights + row.column(n) * visits.n_padded, visits.n_padded);
+            prefetch_feature(theta + row.column(n) * visits.n_padded, visits.n_padded);
             prefetch_feature(s.average + row.column(n) * visits.n_padded, visits.n_padded);
         }
     }
@@ -144,6 +170,8 @@ class StreamRule {
     double* gains() const { return s.moments + 8 * visits.rows.longest_row; }
     double* ratios() const { return s.moments + 9 * visits.rows.longest_row; }
     T* before() const { return reinterpret_cast<T*>(s.moments + 10 * visits.rows.longest_row); }
+    double* gains_before() const { return s.moments + 11 * visits.rows.longest_row; }
+    double* ratios_before() const { return s.moments + 12 * visits.rows.longest_row; }
 
     template <class Row>
     SOFTMAX_INLINE void see(const Row& row, T* seen, T* stepped) {
@@ -156,23 +184,28 @@ class StreamRule {
     }
 
     template <int>
-    SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row, int) const {
+    SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row, int) {
+        set_bounds();
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             const ptrdiff_t j = row.column(n);
-            if (s.adaptive)
-                catch_up(j, gains()[n], ratios()[n]);
-            else
-                catch_up(j, coordinates.step_scale[j], coordinates.penalty_scale[j]);
+            const double gain = s.adaptive ? gains_before()[n] : coordinates.step_scale[j];
+            const double ratio = s.adaptive ? ratios_before()[n] : coordinates.penalty_scale[j];
+            catch_up(j, gain, ratio);
+            if (!s.thresholded) continue;
+            const double now = s.adaptive ? gains()[n] * ratios()[n] : gain * ratio;
+            for (ptrdiff_t k = 0; k < visits.n_padded; k += V::lanes)
+                threshold(j * visits.n_padded + k, bound * now, bound_predicting * gain * ratio);
         }
     }
 
     template <int NV>
     SOFTMAX_INLINE void change(ptrdiff_t j, T x, const V* changes, int vectors) const {
-        subtract_product<NV>(visits.weights + j * visits.n_padded, x, changes, vectors);
+        subtract_product<NV>(theta + j * visits.n_padded, x, changes, vectors);
     }
 
     void end_visit(bool is_last) {
         if (!is_last || !s.flush) return;
+        set_bounds();
         for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
             if (s.adaptive) set_coordinates(coordinates, j, spread(s.features[j], clock.weight), false, s.standardize);
             catch_up(j, coordinates.step_scale[j], coordinates.penalty_scale[j]);
@@ -201,17 +234,21 @@ class StreamRule {
         clock.curvature += weight * curvature<NV>(v.exponentials(), sums, n_vectors, y) / double(visits.n_classes);
         const double step = s.eta0 * weight / (share_of_norm * (clock.norm / clock.weight) + sqrt(clock.curvature));
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + stepped_norm)));
+        const double length = step * share_of_residual(g[y / V::lanes][int(y % V::lanes)], sums);
         if (visits.table)
             for (int k = 0; k < n_vectors; ++k) g[k].store(visits.table + i * visits.n_padded + k * V::lanes);
         for (int k = 0; k < n_vectors; ++k) {
             change[k] = V::broadcast(T(step)) * g[k];
             if (visits.fit_intercept) subtract(visits.intercept + k * V::lanes, change[k]);
         }
-        clock.penalty_step += s.alpha == s.alpha ? step * s.alpha : step / clock.weight;
+        clock.penalty_step += times_alpha(length);
+        clock.length += length;
         const double averaged = clock.weight > s.average_from ? clock.weight - s.average_from : 0;
         const double average_weight = weight * averaged * averaged * averaged;
         clock.average_weight += average_weight;
-        if (visits.rows.is_sparse()) average_the_intercept(ratio_or_zero(average_weight, clock.average_weight));
+        const double share = ratio_or_zero(average_weight, clock.average_weight);
+        clock.average_length += share * (clock.length - clock.average_length);
+        if (visits.rows.is_sparse()) average_the_intercept(share);
         return true;
     }
 
@@ -287,16 +324,62 @@ class StreamRule {
             gain[n] = there.gain;
             ratio[n] = there.penalty_ratio;
         }
-        if (s.progressive_loss)
-            for (ptrdiff_t n = 0; n < size; ++n) {
-                const Place there = place<T>(old.spread(n, total_before > 0 ? total_before : 1), false, standardize);
-                seen_before[n] = row.values[n] * T(there.inverse_scale);
-            }
+        double *const gain_before = gains_before(), *const ratio_before = ratios_before();
+        for (ptrdiff_t n = 0; n < size; ++n) {
+            const Place there = place<T>(old.spread(n, total_before > 0 ? total_before : 1), false, standardize);
+            seen_before[n] = row.values[n] * T(there.inverse_scale);
+            gain_before[n] = there.gain;
+            ratio_before[n] = there.penalty_ratio;
+        }
     }
 
     double weight_of(ptrdiff_t i) const { return visits.sample_weight.data[i * visits.sample_weight.stride]; }
 
-    // The average and the penalty of the visits since feature j was last touched.
+    double times_alpha(double length) const {
+        return s.alpha == s.alpha ? s.alpha * length : ratio_or_zero(length, clock.weight);
+    }
+
+    ptrdiff_t length_of_block(double n_rows_before) const { return s.thresholded ? 1 : block_length(n_rows_before); }
+
+    // g_y over the residual p_y - 1 before the step.
+    static double share_of_residual(double g, const RowSums& sums) {
+        const double share = sums.others > 0 ? -g * sums.sum / sums.others : 1;
+        return share > 1 ? 1 : share < 0 ? 0 : share;
+    }
+
+    double bound = 0, bound_predicting = 0;  // L1 thresholds of a feature whose scales of steps and penalty are 1
+
+    void set_bounds() {
+        bound = times_alpha(clock.length) * visits.l1_ratio;
+        bound_predicting = predicts_average() ? times_alpha(clock.average_length) * visits.l1_ratio : bound;
+    }
+    double bound_of(ptrdiff_t j) const { return bound * coordinates.step_scale[j] * coordinates.penalty_scale[j]; }
+    double bound_of_predicting(ptrdiff_t j) const {
+        return bound_predicting * coordinates.step_scale[j] * coordinates.penalty_scale[j];
+    }
+    bool predicts_average() const { return s.averages && clock.average_weight > 0; }
+
+    SOFTMAX_INLINE void threshold(ptrdiff_t at, double bound_here, double bound_predicting_here) const {
+        const T* const predictor = predicts_average() ? s.average : theta;
+        soft_threshold(V::load(theta + at), V::broadcast(T(bound_here))).store(visits.weights + at);
+        soft_threshold(V::load(predictor + at), V::broadcast(T(bound_predicting_here)))
+            .store(visits.weights + visits.rows.n_features * visits.n_padded + at);
+    }
+
+    void threshold_all() {
+        set_bounds();
+        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
+            for (ptrdiff_t k = 0; k < visits.n_padded; k += V::lanes)
+                threshold(j * visits.n_padded + k, bound_of(j), bound_of_predicting(j));
+    }
+
+    // What the L2 penalty leaves: it acts on the model, which is what the L1 threshold leaves of w.
+    SOFTMAX_INLINE V penalised(V w, double bound_here, T shrinkage_of_feature) const {
+        if (!s.thresholded) return w * V::broadcast(shrinkage_of_feature);
+        return w - V::broadcast(1 - shrinkage_of_feature) * soft_threshold(w, V::broadcast(T(bound_here)));
+    }
+
+    // The penalty and the average of the visits since feature j was last touched.
     SOFTMAX_INLINE void catch_up(ptrdiff_t j, double gain, double ratio) const {
         Feature& f = s.features[j];
         const double gap = clock.penalty_step - f.penalty_updated_at;
@@ -304,13 +387,13 @@ class StreamRule {
         if (gap == 0 && share == 0) return;
         f.average_updated_at = clock.average_weight;
         f.penalty_updated_at = clock.penalty_step;
-        T *const w = visits.weights + j * visits.n_padded, *const mean = s.average + j * visits.n_padded;
+        T *const w = theta + j * visits.n_padded, *const mean = s.average + j * visits.n_padded;
         const ptrdiff_t n_padded = visits.n_padded;
         const T shrunk = penalty.shrinkage(gap * gain, ratio);
         for (ptrdiff_t k = 0; k < n_padded; k += V::lanes) {
-            const V before = V::load(w + k);
-            add_to_average(mean + k, before, share);
-            penalty.prox(before, gap * gain, ratio, shrunk).store(w + k);
+            const V now = penalised(V::load(w + k), bound * gain * ratio, shrunk);
+            add_to_average(mean + k, now, share);
+            now.store(w + k);
         }
     }
 
@@ -321,7 +404,9 @@ class StreamRule {
 
 template <class T>
 void stream(softmax::Stream<T>& s) {
-    StreamRule<T> rule(s);
+    T* const weights = s.visits.weights;
+    if (s.thresholded) s.visits.weights = s.thresholded;
+    StreamRule<T> rule(s, weights);
     visit_all(rule, s.visits);
 }
 

@@ -5,7 +5,7 @@
 // Of both ways:
 //     rule.scale                    what the weights are multiplied with for scores
 //     rule.predictor()              the model whose products with the row a visit wants in v.prediction(), if any
-//     rule.average()                the average, if that is the predictor
+//     rule.predicting()             its weights
 //     rule.visit(v, i, ...)         from v.scores() of row i to v.change(), that of the weights per unit of x; false, before
 //                                   anything has changed, if the sweep ends here (sparse only)
 // Dense:
@@ -141,7 +141,7 @@ void visit_dense(Rule& rule, const softmax::Visits<T>& s) {
         while (block.n_rows < most && rule.load(block, s.order[t + block.n_rows])) {
         }
         block.multiply(s.weights);
-        if (rule.predictor() == Predictor::average) block.predict(rule.average());
+        if (rule.predictor() == Predictor::average) block.predict(rule.predicting());
         for (int r = 0; r < block.n_rows; ++r) {
             const ptrdiff_t ahead = t + r + usual_rows;
             if (ahead < s.n_visits) {
@@ -190,9 +190,8 @@ void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
         const auto multiply = [&](const T* x, const T* weights, V* products) {
             forward<NV>(CsrRow<T>{x, row.size, row.columns}, weights, s.n_padded, products, v.n_vectors());
         };
-        if (rule.predictor() == Predictor::iterate) multiply(before, s.weights, v.prediction());
         rule.template bring_up_to_date<NV>(row, v.n_vectors());
-        if (rule.predictor() == Predictor::average) multiply(before, rule.average(), v.prediction());
+        if (rule.predictor() != Predictor::none) multiply(before, rule.predicting(), v.prediction());
         double norm = 0, stepped_norm = 0;
         if constexpr (Rule::has_coordinates)
             for (ptrdiff_t n = 0; n < row.size; ++n) {
