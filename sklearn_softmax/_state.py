@@ -11,12 +11,12 @@ from typing import get_args
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, issparse
 
-from . import _automatic, _explicit
+from . import _explicit, _stream
 
 __all__ = ["coefficients_of", "read_only", "state_of", "stream_of"]
 
 FORMAT = 1
-STREAMS = {"auto": _automatic.Stream, "classic": _explicit.Stream}
+STREAMS = {"auto": _stream.Stream, "classic": _explicit.Stream}
 
 
 def state_of(value):
