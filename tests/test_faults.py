@@ -296,7 +296,7 @@ def test_a_second_ctrl_c_ends_fit_at_once_and_leaves_the_model_as_it_was(params,
     if was_fitted:
         model.set_params(max_iter=2, tol=None).fit(X, y).set_params(max_iter=10_000)
     before = everything(model) if was_fitted else vars(model).keys()
-    kernel = "sweep" if params else "stream"
+    kernel = "explicit" if params else "stream"
     monkeypatch.setattr(kernels, kernel, interrupting(getattr(kernels, kernel)))
     monkeypatch.setattr(_solver, "optimality_gap", interrupting(_solver.optimality_gap))
     with pytest.warns(UserWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
@@ -331,7 +331,7 @@ def press():
     begun_before = begun
     os.kill(os.getpid(), signal.SIGINT)
 
-for name in ("stream", "point_saga", "sweep"):
+for name in ("stream", "point_saga", "explicit"):
     setattr(kernels, name, counted(getattr(kernels, name)))
 threading.Thread(target=press).start()
 model.fit(X, y)
