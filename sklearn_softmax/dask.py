@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import _absent, _distributed, _validation
 from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
-from ._containers import as_array, labels_of_iterable
+from ._containers import as_array, labels, labels_of_iterable, numbers_and_unseen, numbers_of, union_of_classes
 from ._distributed import Part, Setting
 from ._features import scale_of_classes, solver_coordinates, units_of_tol
 from ._matrix import inverse_or_zero
@@ -98,30 +98,30 @@ def checked_block(X, y, sample_weight):
     y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
     if len(y) != X.shape[0]:
         raise ValueError(f"X has a block of {X.shape[0]} rows, but y has {len(y)} labels there: give both the same partitions.")
-    weight = _validation._checked_weight(sample_weight, len(y))
+    weight = _validation.checked_weight(sample_weight, len(y))
     names = None
     if X.shape[0]:
-        vessel = SoftmaxSGDClassifier()
-        X, y = _validation.checked_X_y(vessel, X, y, dtype=FLOATS, reset=True, are_labels_known=True)
-        names = getattr(vessel, "feature_names_in_", None)
+        estimator = SoftmaxSGDClassifier()  # in which scikit-learn leaves the names of columns
+        X, y = _validation.checked_X(estimator, X, dtype=FLOATS, reset=True), labels(y)
+        names = getattr(estimator, "feature_names_in_", None)
     return X, y, weight, None if names is None else tuple(names)
 
 
 def facts(block):
     X, y, weight, names = block
-    labels, numbers = np.unique(y, return_inverse=True)
-    weights = np.bincount(numbers, weights=weight, minlength=len(labels))
+    found, numbers = np.unique(y, return_inverse=True)
+    weights = np.bincount(numbers, weights=weight, minlength=len(found))
     dtype = getattr(X, "dtype", None) if X.shape[0] else None
-    return Facts(X.shape[0], X.shape[1], names, dtype, issparse(X), labels, weights)
+    return Facts(X.shape[0], X.shape[1], names, dtype, issparse(X), found, weights)
 
 
-def encoded(block, estimator, classes, is_present, dtype):
+def encoded(block, classes, class_weights, is_present, dtype):
     """A block -> Problem, of the classes that are present."""
     X, y, weight, _ = block
-    counting = (weight > 0) & is_present[_validation._numbers_and_unseen(y, classes)[0]]
-    X, y, weight, classes = X[counting], y[counting], weight[counting], classes[is_present]
-    counts = np.zeros(len(classes))
-    return _validation.stream_problem(estimator, X.astype(dtype, copy=False), y, weight, classes, counts)[0]
+    numbers = numbers_and_unseen(y, classes)[0]
+    counting = (weight > 0) & is_present[numbers]
+    X, numbers, weight = X[counting].astype(dtype, copy=False), numbers[counting], weight[counting]
+    return _validation.Problem(X, numbers, weight, weight).weighted(class_weights[numbers]).renumbered(is_present)
 
 
 def dealt_out(problem, n_parts, seed):
@@ -273,13 +273,13 @@ def agreed(all_facts, classes):
     if classes is None:
         classes = np.empty(0)
         for _, one in filled:
-            classes = _validation.union_of_classes(classes, one.labels) if len(one.labels) else classes
+            classes = union_of_classes(classes, one.labels) if len(one.labels) else classes
     else:
         classes = np.unique(labels_of_iterable(classes))
     counts = np.zeros((len(all_facts), len(classes)))
     for number, one in filled:
         advice = "Pass every label that occurs as classes=, or none for fit to find them."
-        counts[number, _validation._numbers_of(one.labels, classes, f"partition {number} of y", advice)] = one.weights
+        counts[number, numbers_of(one.labels, classes, f"partition {number} of y", advice)] = one.weights
     if len(classes) < 2:
         raise ValueError(
             "DaskSoftmaxSGDClassifier needs samples of at least 2 classes in the data, but the data contains only one class: "
@@ -567,7 +567,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         blocks = cluster.compute([dask.delayed(checked_block)(*block) for block in blocks_of(X, y, sample_weight)])
         all_facts = cluster.gather(cluster.each(facts, blocks))
         classes, counts, common = agreed(all_facts, classes)
-        class_weights = _validation._weights_of_classes(self.class_weight, classes, counts.sum(axis=0))
+        class_weights = _validation.weights_of_classes(self.class_weight, classes, counts.sum(axis=0))
         counts = counts * class_weights
         if not counts.any():
             raise ValueError(f"class_weight={self.class_weight!r} gives every class in y the weight zero. Leave one positive.")
@@ -579,7 +579,9 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
             else dict(zip(classes[is_present].tolist(), class_weights[is_present].tolist())),
         )
         filled = np.flatnonzero(counts.any(axis=1))  # partitions without rows have nothing to say
-        problems = [cluster.submit(encoded, blocks[number], estimator, classes, is_present, common.dtype) for number in filled]
+        problems = [
+            cluster.submit(encoded, blocks[number], classes, class_weights, is_present, common.dtype) for number in filled
+        ]
         seed, n_parts = int(check_random_state(self.random_state).randint(2**31 - 1)), len(filled)
         if self.shuffle:
             dealt = [cluster.submit(dealt_out, problem, n_parts, [seed, 0, at]) for at, problem in enumerate(problems)]
