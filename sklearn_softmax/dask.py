@@ -308,13 +308,12 @@ def warn_if_parts_differ(counts, n_rows, classes):
 def setting_of(stream, settings, is_sparse, held_out_weight, class_weights):
     """What all parts have to agree on, from the statistics of all rows.
 
-    `class_weights` : ndarray of shape (n_classes,), or None.
+    `class_weights` : ndarray of shape (n_classes,).
     """
     n_features, alpha = len(stream.scale), settings.alpha_at(stream.weight)
     no_rows = (csr_array if is_sparse else np.empty)((0, n_features), dtype=stream.dtype)
     spreads = stream.moments.spreads(stream.weight)
     coordinates = solver_coordinates(no_rows, spreads, stream.scale, alpha, settings.fit_intercept and not is_sparse)
-    class_weights = 1.0 if class_weights is None else class_weights
     per_feature = np.append(coordinates.scale() * inverse_or_zero(units_of_tol(spreads)), 1.0)
     return Setting(
         penalty=Penalty(alpha, 0.0, len(stream.class_counts), coordinates.penalty_ratio),
@@ -563,7 +562,10 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         return SoftmaxSGDClassifier(**{name: getattr(self, name) for name in COMMON} | params)
 
     def _parts(self, cluster, X, y, sample_weight, classes):
-        """The rows, on the workers: (futures of Parts, estimator for the stream's pass, classes, is_present, Facts of all)."""
+        """The rows, on the workers: (futures of Parts, estimator for the stream's pass, classes and more, Facts of all).
+
+        Of each class, that is whether it is present, and its weight.
+        """
         blocks = cluster.compute([dask.delayed(checked_block)(*block) for block in blocks_of(X, y, sample_weight)])
         all_facts = cluster.gather(cluster.each(facts, blocks))
         classes, counts, common = agreed(all_facts, classes)
@@ -590,9 +592,9 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
             warn_if_parts_differ(counts[filled], np.array([all_facts[number].n_rows for number in filled]), classes)
         fraction = self.validation_fraction if self.early_stopping else 0.0
         parts = [cluster.submit(as_part, problem, fraction, [seed, 1, at]) for at, problem in enumerate(problems)]
-        return parts, estimator, classes, is_present, common
+        return parts, estimator, classes, is_present, class_weights, common
 
-    def _fit(self, cluster, parts, estimator, classes, is_present, common, model):
+    def _fit(self, cluster, parts, estimator, classes, is_present, class_weights, common, model):
         weights = np.array(cluster.gather(cluster.each(weights_of, parts)))
         parts = [part for part, weight in zip(parts, weights[:, 0]) if weight > 0]
         held_out_weight = weights[:, 1].sum()
@@ -606,8 +608,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         settings = estimator._checked_settings()
         alpha = settings.alpha_of_fit(stream.weight, stream.clock.n_rows)
         settings_of_present = _absent.settings_of_present(settings, alpha, is_present)
-        class_weights = None if estimator.class_weight is None else np.array(list(estimator.class_weight.values()))[is_present]
-        setting = setting_of(stream, settings_of_present, common.is_sparse, held_out_weight, class_weights)
+        setting = setting_of(stream, settings_of_present, common.is_sparse, held_out_weight, class_weights[is_present])
         sent_setting = cluster.send(setting)
         objectives, held_out_losses, sent = [], [], {}
 

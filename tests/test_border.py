@@ -339,6 +339,8 @@ def test_a_label_is_the_class_of_the_same_number_whatever_types_both_have(labels
         assert not any(all(dtype_holds(n, candidate) for n in everything) for candidate in ("int64", "uint64"))
     else:
         assert [int(label) for label in union.tolist()] == everything
+        for some in (classes, np.unique(labels)):
+            assert union[_containers.are_among(union, some)].tolist() == sorted(int(label) for label in some.tolist())
     joined = joined_labels([labels, classes])
     assert [int(label) for label in joined.tolist()] == given_labels + known
 
