@@ -39,8 +39,8 @@ class Shown(NamedTuple):
 class unchanged_on_error:
     """Attributes of an estimator are as they were if anything is raised.
 
-    Arrays are changed in place only after all that can fail.
-    What is so small that it becomes 0 is no error, whatever NumPy is told to do about it.
+    Arrays are changed in place only after all that can fail. What is so small that it
+    becomes 0 is no error, whatever NumPy is told to do about it.
     """
 
     def __init__(self, estimator):

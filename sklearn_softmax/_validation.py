@@ -459,8 +459,8 @@ class StreamInput(NamedTuple):
     is_there : ndarray of shape (n_classes,), bool, or None
         Which classes are there before the first row. None: all.
     added : ndarray of int
-        The numbers, from small to large, that those of them which the stream has not have
-        among all that are there: `classes=` has named them.
+        Which of those that are there `classes=` adds to the stream: their numbers among
+        them, from small to large.
     """
 
     problem: Problem
