@@ -12,8 +12,9 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import _absent, _handover, _solver, _state, _validation
-from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
+from . import _absent, _logistic_regression, _solver, _state, _validation
+from ._callbacks import FitCallbacks
+from ._compat import CallbackSupportMixin, Interval, StrOptions, fit_context, uses_sparse_arrays
 from ._containers import are_among, gives_namespace_of_X
 from ._interrupt import held_interrupt
 from ._matrix import raw_prediction
@@ -864,7 +865,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         """
         check_is_fitted(self)
         weight = self._stream.weight
-        return _handover.fitted_logistic_regression(
+        return _logistic_regression.fitted_logistic_regression(
             self.coef_,
             self.intercept_,
             strength=1.0 if self.alpha == "1/n_samples" or weight == 0 else self.alpha_ * weight,
@@ -931,8 +932,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         >>> clf.score(X, y) > lr.score(X, y)
         True
         """
-        _handover.check(lr, n_samples)
-        model, estimator = _handover.model_of(lr), cls()
+        _logistic_regression.check(lr, n_samples)
+        model, estimator = _logistic_regression.model_of(lr), cls()
         vars(estimator).update({name: value for name, value in vars(lr).items() if name in OF_INPUT})
         problem = None
         if X is not None:
@@ -940,7 +941,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             problem = _validation.unlabelled_problem(X)
         if n_samples is None:
             n_samples = DEFAULT_N_SAMPLES if problem is None else problem.n_samples
-        estimator.set_params(**{**_handover.params_of(lr, n_samples), **params})
+        estimator.set_params(**{**_logistic_regression.params_of(lr, n_samples), **params})
         settings = estimator._checked_settings()
         stream = _solver.stream_with(settings, model, float(n_samples))
         if problem is not None:

@@ -223,9 +223,9 @@ PYTHON = [
     ),
     *poisoned("_merge.py", "model.set_rows(", "rows", ", intercept", "tests/test_merge.py"),
     *poisoned("_merge.py", "return start + ", "result", "\n", "tests/test_merge.py"),
-    *poisoned("_handover.py", "else np.array(", "coef", ', order="C")', "tests/test_handover.py"),
-    *poisoned("_handover.py", "lr.intercept_ = np.array(", "intercept", ")", "tests/test_handover.py"),
-    *poisoned("_handover.py", "Model.from_public(", "coef", " * coef.dtype", "tests/test_handover.py"),
+    *poisoned("_logistic_regression.py", "else np.array(", "coef", ', order="C")', "tests/test_handover.py"),
+    *poisoned("_logistic_regression.py", "lr.intercept_ = np.array(", "intercept", ")", "tests/test_handover.py"),
+    *poisoned("_logistic_regression.py", "Model.from_public(", "coef", " * coef.dtype", "tests/test_handover.py"),
     *(
         Mutant("_solver.py", "    return solution\n", f"    method.model().{change}\n    return solution\n", tests)
         for tests in ("tests/test_optimum.py", "tests/test_solver.py")
