@@ -34,18 +34,18 @@ ONE_TYPE = "Give all labels one type: integers, strings or booleans."
 
 def as_numpy(array, name):
     """An array of a library of the array API as one of NumPy; whatever else as it is."""
-    if isinstance(array, np.ndarray) or not hasattr(type(array), "__dlpack_device__"):
+    is_of_array_api = hasattr(type(array), "__dlpack_device__") and hasattr(array, "device")
+    if isinstance(array, np.ndarray) or not is_of_array_api:
         return array
-    device = getattr(array, "device", "another device")
     try:
         if array.__dlpack_device__()[0] == CPU:
             return np.asarray(array)
     except (RuntimeError, TypeError, ValueError, BufferError) as error:
-        if str(device) in ("cpu", "CPU_DEVICE"):
+        if str(array.device) in ("cpu", "CPU_DEVICE"):
             raise ValueError(f"{name}, a {type(array).__name__}, can't become an array of NumPy: {error}") from error
     raise ValueError(
-        f"{name} is a {type(array).__name__} on {device}, but SoftmaxSGDClassifier computes on the CPU: move it there first (in "
-        f"PyTorch {name}.cpu(), in CuPy {name}.get()), or pass an array of NumPy."
+        f"{name} is a {type(array).__name__} on {array.device}, but SoftmaxSGDClassifier computes on the CPU: move it there "
+        f"first (in PyTorch {name}.cpu(), in CuPy {name}.get()), or pass an array of NumPy."
     )
 
 

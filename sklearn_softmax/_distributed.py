@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ._features import Coordinates
+from ._coordinates import Coordinates
 from ._model import Model
 from ._newton import SUFFICIENT, Preconditioner, newton_step
 from ._objective import Objective, Penalty

@@ -10,7 +10,7 @@ from sklearn.utils.extmath import row_norms
 
 from . import kernels
 from ._columns import narrowed, scattered_model
-from ._features import weighted_sum
+from ._coordinates import weighted_sum
 from ._matrix import kernel_rows, raw_prediction
 from ._model import Model, not_finite
 from ._objective import Penalty
@@ -354,7 +354,7 @@ class Epochs:
         self.n_epochs += 1
         return loss + self.penalty(self.sweeper.model.iterate().rows()[0].T)
 
-    def verdict(self, progress, **_):
+    def check_convergence(self, progress, **_):
         """True if there has been no progress for so long that it is enough; None to go on."""
         if progress.n_epochs < self.settings.n_iter_no_change:
             return None

@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _solver, _validation
 from ._classifier import SoftmaxSGDClassifier
-from ._features import ratio_or_zero
+from ._coordinates import ratio_or_zero
 from ._model import Model
 
 __all__ = ["merge"]

@@ -1,7 +1,7 @@
 """The loop of `fit`: epochs until the stopping rule says stop, held-out rows, the best model, warnings.
 
 Python decides what is visited, with which steps, and when it is enough; the kernels do one sweep. What an epoch is, and when its
-own rule is content, is the business of the method: `_automatic` or `_explicit`. The same files have the streams.
+own rule is content, is the business of the method: `_point_saga` or `_explicit`.
 """
 
 import time
@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from . import _automatic, _explicit
+from . import _explicit, _point_saga, _stream
 from ._certificate import optimality_gap
 from ._columns import columns_in_use, gathered, gathered_model
 from ._interrupt import held_interrupt, is_called_by_a_tool
@@ -89,18 +89,25 @@ class Solution:
         return max(self.validation_scores, default=None)
 
 
-def _methods(settings):
-    return _automatic if settings.learning_rate == "auto" else _explicit
+def _kind_of_stream(settings):
+    return _stream.Stream if settings.learning_rate == "auto" else _explicit.Stream
+
+
+def _epochs(problem, settings, alpha, start, n_classes, random_state):
+    """The epochs of `fit` that go with the settings."""
+    if settings.learning_rate == "auto":
+        return _point_saga.Epochs(_point_saga.prepare(problem, n_classes), settings, alpha, start, random_state)
+    return _explicit.Epochs(problem, settings, alpha, start, n_classes, random_state)
 
 
 def new_stream(settings, n_features, n_classes, dtype):
     """The stream, before its first row, that goes with the settings."""
-    return _methods(settings).Stream.empty(n_features, n_classes, dtype)
+    return _kind_of_stream(settings).empty(n_features, n_classes, dtype)
 
 
 def stream_for(settings, stream):
     """`stream`, or one with its model and its clock if the settings ask for another kind."""
-    wanted = _methods(settings).Stream
+    wanted = _kind_of_stream(settings)
     return stream if isinstance(stream, wanted) else wanted.succeeding(stream)
 
 
@@ -204,10 +211,10 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         problem = replace(problem, X=gathered(problem.X, columns))
         validation = validation and replace(validation, X=gathered(validation.X, columns))
         start = start and gathered_model(start, columns)
-    method = _methods(settings).Epochs(problem, settings, alpha, start, len(class_counts), random_state)
+    method = _epochs(problem, settings, alpha, start, len(class_counts), random_state)
     if validation is not None:
         held_out = Objective(validation.X, validation.y, validation.sample_weight, method.penalty)
-    progress, best_model, verdict, is_stopped = NoProgress(settings.tol), None, None, False
+    progress, best_model, is_converged, is_stopped = NoProgress(settings.tol), None, None, False
     started = time.perf_counter()
 
     def stream():
@@ -228,7 +235,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         return is_stopped
 
     try:
-        while verdict is None and not is_stopped and solution.n_iter < settings.max_iter:
+        while is_converged is None and not is_stopped and solution.n_iter < settings.max_iter:
             score = ""
             watcher.begin_pass()
             with held_interrupt():  # an epoch that has begun ends, and counts
@@ -245,14 +252,14 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
             if is_stopped:
                 break
             score = ""
-            verdict = method.verdict(
+            is_converged = method.check_convergence(
                 progress, watches=validation is not None, most_passes=settings.max_iter - solution.n_iter, end_of_pass=end_of_pass
             )
     except KeyboardInterrupt:
         if is_called_by_a_tool():
             raise
         warnings.warn("Training interrupted by user: the model is that of the last complete epoch.", stacklevel=2)
-        verdict = True
+        is_converged = True
 
     if best_model is not None:
         method.restore(best_model)
@@ -260,7 +267,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     solution.stream.check_finite()
     objective = Objective(problem.X, problem.y, problem.sample_weight, method.penalty, settings.fit_intercept)
     solution.optimality_gap = optimality_gap(objective, method.model().point())
-    if not verdict and not is_stopped and settings.tol is not None:
+    if not is_converged and not is_stopped and settings.tol is not None:
         warnings.warn(
             f"max_iter={settings.max_iter} was reached: after {solution.n_iter} epochs the objective is at most "
             f"{solution.optimality_gap:.2g} nats/example above its minimum (tol={settings.tol}). Raise max_iter, or tol.",

@@ -9,21 +9,21 @@ from dataclasses import fields, is_dataclass
 from typing import get_args
 
 import numpy as np
-from scipy.sparse import csr_array, csr_matrix, issparse, sparray
+from scipy.sparse import csr_array, csr_matrix, issparse
 
-from . import _automatic, _explicit
+from . import _explicit, _stream
 
 __all__ = ["coefficients_of", "read_only", "state_of", "stream_of"]
 
 FORMAT = 1
-STREAMS = {"auto": _automatic.Stream, "classic": _explicit.Stream}
+STREAMS = {"auto": _stream.Stream, "classic": _explicit.Stream}
 
 
 def state_of(value):
     """A stream, or what is in one, or coefficients, in plain types."""
     if issparse(value):
         parts = {name: getattr(value, name) for name in ("data", "indices", "indptr")}
-        return parts | {"shape": list(value.shape), "is_array": isinstance(value, sparray)}
+        return parts | {"shape": list(value.shape), "is_array": isinstance(value, csr_array)}
     if not is_dataclass(value):
         return value
     state = {name: state_of(part) for name, part in value.__getstate__().items()}

@@ -25,8 +25,8 @@ from . import _absent, _distributed, _validation
 from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
 from ._containers import as_array, labels_of_iterable
+from ._coordinates import scale_of_classes, solver_coordinates, units_of_tol
 from ._distributed import Part, Setting
-from ._features import scale_of_classes, solver_coordinates, units_of_tol
 from ._matrix import inverse_or_zero
 from ._merge import merge
 from ._model import FLOATS

@@ -19,12 +19,12 @@ from test_kernels import (
 )
 
 from sklearn_softmax import kernels
-from sklearn_softmax._automatic import Iterates, StreamScalars
-from sklearn_softmax._features import Coordinates, Moments
+from sklearn_softmax._coordinates import Coordinates, Moments
 from sklearn_softmax._matrix import kernel_rows
 from sklearn_softmax._model import Model, aligned_zeros
 from sklearn_softmax._newton import Tolerance, newton
 from sklearn_softmax._objective import Objective, Penalty
+from sklearn_softmax._stream import Iterates, StreamScalars
 
 CONTAINERS = ("dense", np.int32, np.int64)
 N_CLASSES = [2, 3, 10, 26, 33, 130]

@@ -541,6 +541,9 @@ class Elsewhere:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("library", ["torch", "array_api_strict"])
 def test_arrays_of_other_libraries_come_in_and_go_out(library, dtype, dispatch, fitted):
+    is_old = parse_version(sklearn.__version__) < parse_version("1.7")
+    if dispatch and is_old:
+        pytest.skip("scikit-learn 1.6 dispatches with one more package only")
     xp = pytest.importorskip(library)
     X, weight = (np.arange(40).reshape(8, 5) % 7).astype(dtype), np.linspace(0.5, 1, 8)
     quick = dict(max_iter=3, tol=None, random_state=0)
@@ -553,7 +556,8 @@ def test_arrays_of_other_libraries_come_in_and_go_out(library, dtype, dispatch, 
             out, value = getattr(model, method)(A), getattr(expected, method)(X)
             assert type(out) is (type(A) if dispatch else np.ndarray)
             assert np.array_equal(np.asarray(out), value) and np.asarray(out).dtype == value.dtype
-        assert model.score(A, y) == pytest.approx(expected.score(X, LABELS))
+        if not is_old:  # which takes the CPU of two libraries for two devices
+            assert model.score(A, y) == pytest.approx(expected.score(X, LABELS))
         text = np.array(["a", "b", "c"])[LABELS]
         assert type(SoftmaxSGDClassifier(**quick).fit(A, text).predict(A)) is np.ndarray  # there is no text elsewhere
         model.partial_fit(A, y, xp.asarray(np.arange(3)), w)

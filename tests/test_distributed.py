@@ -5,8 +5,8 @@ import pytest
 import scipy.sparse as sp
 
 from sklearn_softmax import SoftmaxSGDClassifier, _distributed
+from sklearn_softmax._coordinates import Coordinates, Moments
 from sklearn_softmax._distributed import Part, Setting, rounds
-from sklearn_softmax._features import Coordinates, Moments
 from sklearn_softmax._newton import Tolerance, newton
 from sklearn_softmax._objective import Objective, Penalty
 from sklearn_softmax._validation import Problem

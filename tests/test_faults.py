@@ -16,7 +16,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_softmax import SoftmaxSGDClassifier, _automatic, _explicit, _model, _solver, kernels
+from sklearn_softmax import SoftmaxSGDClassifier, _explicit, _model, _solver, _stream, kernels
 
 VARIANTS = {
     "default": {},
@@ -34,16 +34,16 @@ PLACES = [
     (kernels, "stream"),
     (kernels, "explicit"),
     (kernels, "set_stream_coordinates"),
-    (_automatic, "stream_coordinates"),
-    (_automatic, "aligned_zeros"),
-    (_automatic, "intercept_with_class"),
-    (_automatic.Stream, "tentative"),
-    (_automatic.Iterates, "reserved"),
-    (_automatic, "Penalty"),
-    (_automatic, "kernel_rows"),
-    (_automatic.Iterates, "run"),
-    (_automatic.Stream, "with_class"),
-    (_automatic.Stream, "advance"),
+    (_stream, "stream_coordinates"),
+    (_stream, "aligned_zeros"),
+    (_stream, "intercept_with_class"),
+    (_stream.Stream, "tentative"),
+    (_stream.Iterates, "reserved"),
+    (_stream, "Penalty"),
+    (_stream, "kernel_rows"),
+    (_stream.Iterates, "run"),
+    (_stream.Stream, "with_class"),
+    (_stream.Stream, "advance"),
     (_explicit, "step_sizes"),
     (_explicit, "Penalty"),
     (_explicit, "kernel_rows"),
@@ -130,7 +130,7 @@ def test_whatever_fails_in_partial_fit_the_model_is_as_it_was(variant, kind, bef
             assert everything(victim) == twin, (name, at)
             assert fitted(victim) == as_it_was, (name, at)
     calls = calls_of_places(model, X, y, monkeypatch)
-    for owner in (_model, _automatic):  # how often there is need of it depends on where copies lie
+    for owner in (_model, _stream):  # how often there is need of it depends on where copies lie
         del failed[owner, "aligned_zeros"], calls[owner, "aligned_zeros"]
     assert failed == calls
     assert everything(model) == stored
@@ -149,7 +149,7 @@ def test_whatever_fails_while_labels_come_for_which_there_is_room(container, mak
         return model._stream.iterates.model.weights
 
     stored = everything(trained())
-    for owner, name in [*PLACES, (_automatic.Iterates, "with_class")]:
+    for owner, name in [*PLACES, (_stream.Iterates, "with_class")]:
         for at in range(100):
             victim = trained()  # and no copy of one: nobody knows whether kernels may write to that
             before = weights_of(victim)
@@ -204,7 +204,7 @@ def interrupting(function, at=0):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(
-    "place", [(kernels, "stream"), (kernels, "explicit"), (_automatic, "kernel_rows"), (_explicit, "kernel_rows")]
+    "place", [(kernels, "stream"), (kernels, "explicit"), (_stream, "kernel_rows"), (_explicit, "kernel_rows")]
 )
 def test_ctrl_c_in_partial_fit_waits_until_the_rows_are_learnt_from(variant, place, make_data, monkeypatch):
     X, y = make_data()

@@ -86,6 +86,9 @@ def test_a_threshold_acts_in_what_predicts(averages):
     settled.enter(0.7)
     np.testing.assert_allclose(settled.predictor().weights, expected, atol=1e-15)
     assert not settled.predictor().weights[expected == 0].any()
+    grown, shown = model.with_class(1, 10.0).predictor().rows()[0], model.predictor().rows()[0]
+    np.testing.assert_array_equal(grown[[0, 2, 3]], shown)
+    np.testing.assert_allclose(grown[1], shown.mean(axis=0), atol=1e-15)
 
 
 @every_shape

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.datasets import load_digits
 from sklearn.metrics import log_loss
 
-from sklearn_softmax import SoftmaxSGDClassifier, _automatic
+from sklearn_softmax import SoftmaxSGDClassifier, _stream
 
 VARIANTS = {
     "default": {},
@@ -99,14 +99,14 @@ def test_a_new_class_begins_with_the_mean_of_the_others(is_given, params, make_d
 def test_labels_do_not_copy_the_model_one_by_one(cuts, monkeypatch):
     n_features, y, sizes = 50, np.arange(300), []
     X = sp.csr_array((np.ones(300), y % n_features, np.arange(301)), shape=(300, n_features))
-    zeros = _automatic.Model.zeros
+    zeros = _stream.Model.zeros
 
     def counting(n_features, n_classes, dtype):
         model = zeros(n_features, n_classes, dtype)
         sizes.append(model.weights.size)
         return model
 
-    monkeypatch.setattr(_automatic.Model, "zeros", counting)
+    monkeypatch.setattr(_stream.Model, "zeros", counting)
     in_pieces(X, y, cuts)
     # each room is 1.25 times the last, of whole vectors, for the iterates and for the average
     assert sum(sizes) <= 15 * 300 * n_features

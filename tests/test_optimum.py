@@ -16,7 +16,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from sklearn_softmax import SoftmaxSGDClassifier, _automatic, kernels
+from sklearn_softmax import SoftmaxSGDClassifier, _point_saga, kernels
 
 LOADERS = {"iris": load_iris, "wine": load_wine, "breast_cancer": load_breast_cancer, "digits": load_digits}
 ALPHA = 0.01
@@ -220,7 +220,7 @@ def test_fit_stops_where_no_entry_of_the_gradient_is_larger_than_tol(name, tol):
 
 @pytest.mark.parametrize("variance_reduction", [True, False])
 def test_epochs_alone_stop_there_too(monkeypatch, variance_reduction):
-    monkeypatch.setattr(_automatic.Epochs, "_is_turn_of_newton", lambda self: False)
+    monkeypatch.setattr(_point_saga.Epochs, "_switches_to_newton", lambda self: False)
     X, y = load_digits(return_X_y=True)
     model = SoftmaxSGDClassifier(alpha=ALPHA, tol=1e-3, max_iter=1000, random_state=0, variance_reduction=variance_reduction)
     model.fit(X, y)
@@ -236,7 +236,7 @@ def test_point_saga_starts_from_the_average_of_the_first_epoch(monkeypatch):
         starts.append((model.weights.copy(), model.average.copy()))
         return kernels.point_saga(*args, model=model, **kwargs)
 
-    monkeypatch.setattr(_automatic, "kernels", SimpleNamespace(stream=kernels.stream, point_saga=point_saga))
+    monkeypatch.setattr(_point_saga, "kernels", SimpleNamespace(stream=kernels.stream, point_saga=point_saga))
     X, y = load_iris(return_X_y=True)
     SoftmaxSGDClassifier(max_iter=2, tol=None, random_state=0).fit(X, y)
     np.testing.assert_array_equal(*starts[0])
@@ -269,7 +269,7 @@ def test_a_constant_column_in_place_of_an_intercept_converges_like_the_others(to
 def test_without_intercept_fit_does_not_wait_for_that_of_an_intercept(container):
     X, y = load_digits(return_X_y=True)
     model = SoftmaxSGDClassifier(fit_intercept=False, tol=3e-4, random_state=0).fit(container(X), y)
-    assert model.n_iter_ < _automatic.MOST_EPOCHS
+    assert model.n_iter_ < _point_saga.MOST_EPOCHS
 
 
 def test_an_optimum_is_left_as_it_is_by_a_warm_start():

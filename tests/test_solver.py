@@ -16,7 +16,7 @@ from sklearn.metrics import log_loss
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.fixes import parse_version
 
-from sklearn_softmax import SoftmaxSGDClassifier, _automatic, _explicit, _solver
+from sklearn_softmax import SoftmaxSGDClassifier, _explicit, _point_saga, _solver
 from sklearn_softmax._model import Model
 from sklearn_softmax._objective import Objective, Penalty
 
@@ -169,7 +169,7 @@ def test_a_huge_step_overflows_with_advice_and_no_nan():
 
 
 @pytest.mark.parametrize(
-    "learning_rate, module, kernel, n_calls", [("invscaling", _explicit, "explicit", 4), ("auto", _automatic, "point_saga", 3)]
+    "learning_rate, module, kernel, n_calls", [("invscaling", _explicit, "explicit", 4), ("auto", _point_saga, "point_saga", 3)]
 )
 def test_an_interrupted_fit_keeps_the_last_complete_epoch(learning_rate, module, kernel, n_calls, monkeypatch):
     X, y = data("iris")
