@@ -157,7 +157,7 @@ class Stream:
 
     def copy(self):
         """A copy that shares no memory."""
-        return replace(self, model=self.model.copy(), record=self.record.copy())
+        return replace(self, model=self.model and self.model.copy(), record=self.record.copy())
 
     def tentative(self, X, n_more):
         """This stream, to learn from X and meet so many classes, and a function that undoes what it changed of this one."""

@@ -99,7 +99,7 @@ KERNELS = [
         "stream.h", "change[k] = V::broadcast(", "T(step)", ") * g[k];", "tests/test_streaming.py -k container_may", nan="T(NAN)"
     ),
     *poisoned("point_saga.h", "const V value = V::broadcast(", "x", ")", AUTOMATIC_TESTS, nan="T(NAN)"),
-    *poisoned("explicit.h", "(V::broadcast(", "factor", ") * (V::load(w)", "tests/test_solver.py", nan="T(NAN)"),
+    *poisoned("explicit.h", "(V::broadcast(T(", "block_scale", ")) * (V::load(w)", "tests/test_solver.py", nan="T(NAN)"),
 ]
 PYTHON = [
     Mutant("_model.py", "PRIOR = 10.0", "PRIOR = 100.0", "tests/test_new_classes.py"),
@@ -222,7 +222,7 @@ PYTHON = [
         "_stream.py",
         "return coordinates.to_original(weights, ",
         "intercept",
-        ", m",
+        ", self.m",
         "tests/test_streaming.py -k container_may",
     ),
     *poisoned("_merge.py", "model.set_rows(", "rows", ", intercept", "tests/test_merge.py"),
