@@ -78,10 +78,6 @@ KERNELS = [
     Mutant("explicit.h", "+= penalty_step * visits.l1_ratio / scale;", "+= penalty_step * visits.l1_ratio;", EXPLICIT_TESTS),
     Mutant("explicit.h", "threshold_in_u *= s.threshold_factor", "s.threshold_factor", "tests/test_zeros.py"),
     Mutant("explicit.h", "weight * inverse_weight * (threshold_in_u * scale -", "weight * inverse_weight * (0 -", EXPLICIT_TESTS),
-    Mutant("_explicit.py", "settings.alpha_at(t - 1) if", "alpha if", "tests/test_zeros.py"),
-    Mutant("_explicit.py", "model.enter(penalty", "model.enter(0 * penalty", "tests/test_zeros.py"),
-    Mutant("_explicit.py", "            model.settle()", "            pass", "tests/test_zeros.py"),
-    Mutant("_model.py", "weights + np.sign(weights) *", "weights + 0 *", "tests/test_model.py"),
     Mutant("explicit.h", "f.coverage = coverage;", "", EXPLICIT_TESTS),
     Mutant("explicit.h", "coverage += weight * scale;", "coverage += weight;", EXPLICIT_TESTS),
     Mutant("explicit.h", "return averages ? 1e-3 :", "return", EXPLICIT_TESTS),
@@ -102,6 +98,10 @@ KERNELS = [
     *poisoned("explicit.h", "(V::broadcast(T(", "block_scale", ")) * (V::load(w)", "tests/test_solver.py", nan="T(NAN)"),
 ]
 PYTHON = [
+    Mutant("_explicit.py", "settings.alpha_at(t - 1) if", "alpha if", "tests/test_zeros.py"),
+    Mutant("_explicit.py", "model.enter(penalty", "model.enter(0 * penalty", "tests/test_zeros.py"),
+    Mutant("_explicit.py", "            model.settle()", "            pass", "tests/test_zeros.py"),
+    Mutant("_model.py", "weights + np.sign(weights) *", "weights + 0 *", "tests/test_model.py"),
     Mutant("_model.py", "PRIOR = 10.0", "PRIOR = 100.0", "tests/test_new_classes.py"),
     Mutant(
         "_model.py",
