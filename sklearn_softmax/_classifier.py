@@ -100,7 +100,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
 
     l1_ratio : float, default=0.0
         Share of L1 in the penalty, from 0 (L2) to 1 (L1). With L1, coefficients that the rows do not need are exactly zero: in
-        `fit`, those of the optimum; in `partial_fit` and after few epochs, about as many. The classic schedules make few zeros.
+        `fit`, those of the optimum; in `partial_fit`, after few epochs and with the classic schedules, about as many.
 
     standardize : bool, default=True
         Whether the penalty is on the coefficients of standardised features, so that the unit of a column changes nothing. The
@@ -151,9 +151,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     average : bool, int or "auto", default="auto"
         Whether `coef_` and `intercept_` are an average of the iterates; an int is the time t from which on they are averaged.
         With "auto" as `learning_rate` it acts in streams, and gives late iterates more weight (that of ``t^3``): less noise, but
-        it lags behind if a stream comes sorted by class. With the others it is their mean (Polyak-Ruppert averaging), in which
-        the L1 penalty of a coefficient waits while rows do not have its feature. "auto" is True for "auto" and False for the
-        others.
+        it lags behind if a stream comes sorted by class. With the others it is their mean (Polyak-Ruppert averaging). "auto"
+        is True for "auto" and False for the others.
 
     variance_reduction : bool, default=True
         Whether `fit` keeps the last residual of every row, ``n_samples * n_classes`` numbers, to compare the next one with.

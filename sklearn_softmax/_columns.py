@@ -10,10 +10,12 @@ from scipy.sparse import issparse
 
 from ._model import aligned_zeros
 
-__all__ = ["columns_in_use", "gathered", "gathered_model", "scattered", "scattered_model"]
+__all__ = ["columns_in_use", "gathered", "gathered_model", "narrowed", "scattered", "scattered_model"]
 
 # Columns are left out if there are at least so many times as many as are in use: new indices need memory, too.
 FEW = 2
+# Rows have few numbers if they have no more than 1 / this of all columns.
+MUCH_MORE = 8
 
 
 def columns_in_use(X, start):
@@ -41,6 +43,18 @@ def gathered(X, columns):
     some = type(X)((X.shape[0], len(columns)), dtype=X.dtype)  # which copies arrays that are given to it if it can shrink them
     some.data, some.indices, some.indptr = data, indices, starts
     return some
+
+
+def narrowed(X):
+    """(X, its columns) without those that do not occur, of sparse X; None if it has so many numbers that this saves little.
+
+    What predicts is then made of these columns only. However many calls there are, each costs what its rows cost.
+    """
+    if not issparse(X) or X.nnz * MUCH_MORE > X.shape[1]:
+        return None
+    columns, indices = np.unique(np.append(X.indices, 0), return_inverse=True)  # a model has a feature at least
+    shape = X.shape[0], len(columns)
+    return type(X)((X.data, indices[:-1].astype(X.indices.dtype), X.indptr), shape=shape), columns
 
 
 def scattered(rows, columns, n_features):

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
 from . import kernels
-from ._columns import scattered_model
+from ._columns import narrowed, scattered_model
 from ._coordinates import weighted_sum
 from ._matrix import kernel_rows, raw_prediction
 from ._model import Model, not_finite
@@ -117,8 +117,12 @@ class Stream:
             raise not_finite()
 
     def rows_and_predictor(self, X):
-        """X and the model to predict with."""
-        return X, self.predictor()
+        """X and the model to predict with; only with features that X has, if all of them would cost much more."""
+        narrow = narrowed(X) if self.model.has_threshold else None
+        if narrow is None:
+            return X, self.predictor()
+        X, features = narrow
+        return X, self.model.predictor(features)
 
     @property
     def dtype(self):
@@ -128,7 +132,7 @@ class Stream:
     @property
     def is_bare(self):
         """Whether all there is of a model is the one to predict with."""
-        return self.model.average is None and self.model.pending is None
+        return self.model.average is None and self.model.threshold == 0
 
     def with_model(self, model):
         """This stream, going on from another model."""
@@ -148,12 +152,12 @@ class Stream:
 
     def trainable(self, settings):
         """This stream, in memory that kernels can write to."""
-        model = self.model.trainable(average=settings.average is not None, waits=settings.l1_ratio > 0)
+        model = self.model.trainable(average=settings.average is not None)
         return replace(self, model=model, record=np.require(self.record, requirements="W"))
 
     def copy(self):
         """A copy that shares no memory."""
-        return replace(self, model=self.model.copy(), record=self.record.copy())
+        return replace(self, model=self.model and self.model.copy(), record=self.record.copy())
 
     def tentative(self, X, n_more):
         """This stream, to learn from X and meet so many classes, and a function that undoes what it changed of this one."""
@@ -172,8 +176,20 @@ class Stream:
             eta0 = default_eta0(settings.learning_rate, squared_norms / norm_weights)
             self.norm_weight, self.squared_norm = float(norm_weights[-1]), float(squared_norms[-1])
         eta = step_sizes(settings.learning_rate, t, eta0=eta0, power_t=settings.power_t, alpha=alpha)
-        _Sweeper(problem, settings, self).run(np.arange(problem.n_samples), t, eta, alpha, self.record)
+        factor = alpha / settings.alpha_at(t - 1) if settings.alpha is None else 1.0
+        self._enter(settings, eta, alpha)
+        _Sweeper(problem, settings, self).run(np.arange(problem.n_samples), t, eta, alpha, factor, self.record)
         self.weight = float(seen[-1])
+
+    def _enter(self, settings, eta, alpha):
+        """Give a model that comes from elsewhere the L1 threshold of as many rows as it has seen, with steps as they are now."""
+        model = self.model
+        if settings.l1_ratio == 0:
+            model.settle()
+        elif model.threshold == 0 and self.weight > 0:
+            penalty = Penalty(float(np.ravel(alpha)[0]), settings.l1_ratio, model.n_classes)
+            length = float(np.ravel(eta)[0]) / self.step_divisor * self.weight
+            model.enter(penalty.alpha * length * penalty.l1_ratio / (1 + penalty.alpha * length * penalty.l2_ratio))
 
 
 def _squared_norms(X, fit_intercept):
@@ -199,22 +215,26 @@ class _Sweeper:
         )
         self.has_warned = False
 
-    def run(self, order, t, eta, alpha, record=None):
+    def run(self, order, t, eta, alpha, threshold_factor=1.0, record=None):
         """Visit the rows in `order` at the times `t`; returns the sum of weight * log loss, and adds to the `record` of a stream.
 
-        `alpha` is a number or an array of one number per visit.
+        `alpha` and `threshold_factor`, alpha in terms of that of the row before if it follows the weight seen, are a number or
+        an array of one number per visit.
         """
         model, stream = self.model, self.stream
         settings = self.settings
         eta = eta / stream.step_divisor
-        alpha = np.broadcast_to(np.asarray(alpha, dtype=np.float64), len(order))
+        alpha, threshold_factor = (
+            np.broadcast_to(np.asarray(numbers, dtype=np.float64), len(order)) for numbers in (alpha, threshold_factor)
+        )
         may_overflow = self._may_overflow(order, eta)
         if may_overflow:
             before, record_before = model.copy(), None if record is None else record.copy()
             kept = self._has_finite_scores(order)
             if not kept.all():
                 self._warn_of_rows_left_out(np.sum(~kept))
-                order, t, eta, alpha = order[kept], t[kept], eta[kept], alpha[kept]
+                order, t, eta = order[kept], t[kept], eta[kept]
+                alpha, threshold_factor = alpha[kept], threshold_factor[kept]
         average_from = len(order) if settings.average is None else int(np.searchsorted(t, 1 + settings.average))
         for division in range(MOST_DIVISIONS + 1):
             loss, n_visited = kernels.explicit(
@@ -224,6 +244,7 @@ class _Sweeper:
                 order=order,
                 eta=eta,
                 alpha=alpha,
+                threshold_factor=threshold_factor,
                 penalty=self.penalty,
                 fit_intercept=settings.fit_intercept,
                 may_overflow=may_overflow,
@@ -247,7 +268,7 @@ class _Sweeper:
     def _has_finite_scores(self, order):
         """Which visits the model can make: a row so large that it can't be scored has no step, however short."""
         limit = np.finfo(self.problem.X.dtype).max / 100  # the kernel stops at a little more
-        return (np.abs(raw_prediction(self.problem.X[order], self.model)) < limit).all(axis=1)
+        return (np.abs(raw_prediction(self.problem.X[order], self.model.iterate())) < limit).all(axis=1)
 
     def _warn_of_rows_left_out(self, n_rows):
         warnings.warn(
@@ -331,7 +352,7 @@ class Epochs:
         eta = step_sizes(settings.learning_rate, t, eta0=self.eta0, power_t=settings.power_t, alpha=self.alpha)
         loss = self.sweeper.run(order, t, eta, self.alpha) / n_samples
         self.n_epochs += 1
-        return loss + self.penalty(self.sweeper.model.rows()[0].T)
+        return loss + self.penalty(self.sweeper.model.iterate().rows()[0].T)
 
     def check_convergence(self, progress, **_):
         """True if there has been no progress for so long that it is enough; None to go on."""

@@ -11,13 +11,13 @@ With two classes users see one row w, the log odds of the second class. The soft
 the two rows -w/2 and w/2, and these are what all arrays hold.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from . import kernels
 
-__all__ = ["FLOATS", "Model", "aligned_zeros", "intercept_with_class", "not_finite", "with_class"]
+__all__ = ["FLOATS", "Model", "aligned_zeros", "intercept_with_class", "not_finite", "soft_threshold", "with_class"]
 
 FLOATS = (np.float64, np.float32)  # the types of weights
 ALIGNMENT = 64  # bytes: a cache line
@@ -56,18 +56,48 @@ def not_finite():
     )
 
 
-def with_class(weights, intercept, n_classes, at, seen):
+def soft_threshold(weights, amount):
+    """What is left of weights when `amount`, a number or an array that broadcasts, is taken from their absolute values."""
+    amount = np.asarray(amount, dtype=weights.dtype)
+    return np.maximum(weights - amount, 0) + np.minimum(weights + amount, 0)
+
+
+def _after_threshold(weights, threshold):
+    """`soft_threshold`; `weights` themselves if it takes nothing."""
+    if threshold == 0:
+        return weights
+    left = aligned_zeros(*weights.shape, weights.dtype)
+    left[:] = soft_threshold(weights, min(threshold, float(np.finfo(weights.dtype).max) / 4))
+    return left
+
+
+def _before_threshold(weights, threshold):
+    """Weights of which `threshold` leaves these."""
+    before = aligned_zeros(*weights.shape, weights.dtype)
+    before[:] = weights + np.sign(weights) * weights.dtype.type(threshold)
+    return before
+
+
+def _mean_of_classes(weights, n_classes, threshold):
+    """The mean of the weights of each feature, of classes after the threshold; itself before it."""
+    if threshold == 0:
+        return weights @ np.full(weights.shape[1], 1 / n_classes, dtype=weights.dtype)
+    return _before_threshold(_after_threshold(weights, threshold).sum(axis=1, keepdims=True) / n_classes, threshold)[:, 0]
+
+
+def with_class(weights, intercept, n_classes, at, seen, threshold=0.0):
     """(weights, intercept), both padded, of a model with a class more, number `at`, that no row of total weight `seen` had.
 
     Its scores are the mean of those of the other K plus log(K * odds), odds = PRIOR / (seen + PRIOR * K). Since a mean of
     exponentials is not less than the exponential of the mean, its odds are at most that, and only where the others are equally
     probable. On rows about which the model is surer they are several times less: hence the number PRIOR. By experiment, and flat,
-    it makes about the model that had the class from the start. (0 for `seen` leaves intercepts of 0 as they are.)
+    it makes about the model that had the class from the start. (0 for `seen` leaves intercepts of 0 as they are.) Where the model
+    is what `threshold` leaves of the weights, so it is with the mean.
     """
     grown = Model.zeros(len(weights), n_classes + 1, weights.dtype)
     if n_classes > 1:  # one class alone has no weights
         grown.weights[:, :at] = weights[:, :at]
-        grown.weights[:, at] = weights @ np.full(weights.shape[1], 1 / n_classes, dtype=weights.dtype)
+        grown.weights[:, at] = _mean_of_classes(weights, n_classes, threshold)
         grown.weights[:, at + 1 : n_classes + 1] = weights[:, at:n_classes]
     grown.intercept[: n_classes + 1] = intercept_with_class(intercept[:n_classes], at, seen)
     return grown.weights, grown.intercept
@@ -101,9 +131,9 @@ class Model:
     averaged_weight : float
         The total weight of the iterates in the mean.
 
-    pending : ndarray of shape (n_features,), float64, or None
-        The soft thresholds of an L1 penalty that the weights of features still wait for, in a
-        stream: they act when a row has the feature. None if nothing waits.
+    threshold, average_threshold : float
+        What an L1 penalty takes from the weights, and from their average, to make the models
+        of the iterate and the average; see kernels/explicit.h.
     """
 
     n_classes: int
@@ -112,7 +142,8 @@ class Model:
     average: np.ndarray | None = None
     intercept_average: np.ndarray | None = None
     averaged_weight: float = 0.0
-    pending: np.ndarray | None = None
+    threshold: float = 0.0
+    average_threshold: float = 0.0
 
     @classmethod
     def zeros(cls, n_features, n_classes, dtype):
@@ -181,58 +212,59 @@ class Model:
         rows, intercept = self.rows()
         return np.vstack([rows.T.astype(np.float64), intercept])
 
-    def predictor(self):
-        """The model to predict with: the average if there is one, else the iterate; shares memory if nothing waits."""
-        if self.averaged_weight > 0:
-            return Model(self.n_classes, self.average, self.intercept_average)
-        if self.pending is None or not self.pending.any():
-            return Model(self.n_classes, self.weights, self.intercept)
-        model = Model(self.n_classes, self.weights, self.intercept, pending=self.pending)
-        model.apply_pending()
-        return model
+    @property
+    def is_averaged(self):
+        """Whether there is an average to predict with."""
+        return self.averaged_weight > 0
 
-    def apply_pending(self):
-        """Let the thresholds that wait act, in new memory."""
-        if self.pending is not None:
-            amount = self.pending.astype(self.weights.dtype)[:, None]
-            weights = aligned_zeros(*self.weights.shape, self.weights.dtype)
-            np.multiply(np.sign(self.weights), np.maximum(np.abs(self.weights) - amount, 0), out=weights)
-            self.weights, self.pending = weights, None
+    @property
+    def has_threshold(self):
+        """Whether the model to predict with is what a threshold leaves."""
+        return (self.average_threshold if self.is_averaged else self.threshold) > 0
 
-    def trainable(self, average, waits=False):
-        """A model in memory that kernels can write to; shares memory if it can.
+    def iterate(self, features=slice(None)):
+        """The model of the iterate, of some features, after its threshold; shares memory if there is none."""
+        return Model(self.n_classes, _after_threshold(self.weights[features], self.threshold), self.intercept)
 
-        Parameters
-        ----------
-        average : bool
-            Whether it has an average.
-        waits : bool
-            Whether the thresholds of an L1 penalty may wait.
-        """
+    def predictor(self, features=slice(None)):
+        """The model to predict with: that of the average if there is one, else of the iterate; shares memory if it can."""
+        if not self.is_averaged:
+            return self.iterate(features)
+        average = _after_threshold(self.average[features], self.average_threshold)
+        return Model(self.n_classes, average, self.intercept_average)
+
+    def settle(self):
+        """Let the thresholds act, in new memory."""
+        self.weights, self.threshold = _after_threshold(self.weights, self.threshold), 0.0
+        if self.average is not None:
+            self.average, self.average_threshold = _after_threshold(self.average, self.average_threshold), 0.0
+
+    def enter(self, threshold):
+        """Let the weights and their average be such that this threshold leaves of both what they are now, in new memory."""
+        self.weights, self.threshold = _before_threshold(self.weights, threshold), threshold
+        if self.is_averaged:
+            self.average, self.average_threshold = _before_threshold(self.average, threshold), threshold
+
+    def trainable(self, average):
+        """A model in memory that kernels can write to, with an average or without; shares memory if it can."""
         model = Model(self.n_classes, _aligned(self.weights), np.require(self.intercept, requirements="W"))
-        if self.pending is not None:
-            model.pending = np.require(self.pending, requirements="W")
-            if not waits:
-                model.apply_pending()
-        elif waits:
-            model.pending = np.zeros(len(self.weights))
+        model.threshold = self.threshold
         if average:
             model.average = aligned_zeros(*self.weights.shape, self.weights.dtype)
             model.intercept_average = self.intercept.copy()
             if self.average is not None:
                 model.average = _aligned(self.average)
                 model.intercept_average = np.require(self.intercept_average, requirements="W")
-                model.averaged_weight = self.averaged_weight
+                model.averaged_weight, model.average_threshold = self.averaged_weight, self.average_threshold
         return model
 
     def with_class(self, at, seen):
         """This model with a class more; see the function of that name."""
-
         n_classes = self.n_classes
-        model = Model(n_classes + 1, *with_class(self.weights, self.intercept, n_classes, at, seen))
-        model.averaged_weight, model.pending = self.averaged_weight, self.pending
+        grown = with_class(self.weights, self.intercept, n_classes, at, seen, self.threshold)
+        model = replace(self, n_classes=n_classes + 1, weights=grown[0], intercept=grown[1])
         if self.average is not None:
-            grown = with_class(self.average, self.intercept_average, n_classes, at, seen)
+            grown = with_class(self.average, self.intercept_average, n_classes, at, seen, self.average_threshold)
             model.average, model.intercept_average = grown
         return model
 
@@ -265,4 +297,4 @@ class Model:
             self.average[:] = other.average
             self.intercept_average[:] = other.intercept_average
         self.averaged_weight = other.averaged_weight
-        self.pending = None if other.pending is None else other.pending.copy()
+        self.threshold, self.average_threshold = other.threshold, other.average_threshold

@@ -15,10 +15,10 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import kernels
-from ._columns import scattered_model
+from ._columns import narrowed, scattered_model
 from ._coordinates import Coordinates, Moments, stream_coordinates, weighted_sum
 from ._matrix import inverse_or_zero, kernel_rows
-from ._model import Model, aligned_zeros, intercept_with_class, not_finite
+from ._model import Model, aligned_zeros, intercept_with_class, not_finite, soft_threshold
 from ._objective import Penalty
 
 __all__ = ["Iterates", "Stream", "StreamScalars"]
@@ -29,9 +29,6 @@ TINY = np.finfo(np.float64).tiny
 ROOM = 0.25
 # Coefficients of a feature are taken for such that add up to 0 if their sum is below so many times the rounding of their norm.
 ROUNDINGS = 100
-# The model for sparse rows is made of their features only, unless they have more numbers than 1 / this of all features. However
-# many calls there are, each then costs what its rows cost.
-MUCH_MORE = 8
 # With numbers up to these (values of X and weights: down to the inverse, too), no step leaves the range of the dtype.
 LARGEST_VALUE = {np.dtype(np.float32): 1e7, np.dtype(np.float64): 1e50}
 LARGEST_COEFFICIENT, LARGEST_STEP, LARGEST_ALPHA = 1e10, 1e6, 1e20
@@ -316,7 +313,7 @@ class Iterates:
     def here(self, averaged, coordinates, features=slice(None)):
         """(weights, intercept) of the iterate or the average, of some features, in their coordinates."""
         weights, intercept, bound = self._up_to_date(averaged, coordinates, features)
-        return (_soft_threshold(weights, bound) if self.l1_ratio > 0 else weights), intercept
+        return (soft_threshold(weights, bound) if self.l1_ratio > 0 else weights), intercept
 
     def share_of_threshold(self, averaged, standardizes):
         """What the L1 threshold takes from the iterate or the average, in units of the threshold."""
@@ -334,7 +331,7 @@ class Iterates:
             with np.errstate(over="ignore"):
                 gap = (clock.penalty_step - moments.penalty_stamp) * coordinates.gain * l2_ratio * ratio * ratio
             kept = (1 / (1 + gap))[:, None]
-            weights = weights - ((1 - kept) * _soft_threshold(weights, bound)).astype(weights.dtype)
+            weights = weights - ((1 - kept) * soft_threshold(weights, bound)).astype(weights.dtype)
         if averaged and clock.average_weight > 0:
             # the average waits: of a feature until it is touched, of dense rows until their block ends
             stamps = moments.average_stamp if self.is_sparse else np.full(len(weights), clock.block_average_weight)
@@ -355,11 +352,6 @@ def _bound(length, alpha, l1_ratio, clock, coordinates):
     with np.errstate(over="ignore"):
         bound = alpha * l1_ratio * length * coordinates.gain.astype(np.float64) * coordinates.penalty_ratio
     return np.minimum(bound, np.finfo(coordinates.gain.dtype).max / 4)
-
-
-def _soft_threshold(weights, bound):
-    bound = bound.astype(weights.dtype)
-    return np.maximum(weights - bound, 0) + np.minimum(weights + bound, 0)
 
 
 @dataclass
@@ -467,12 +459,10 @@ class Stream:
 
     def rows_and_predictor(self, X):
         """X and the model to predict with; only with features that X has, if all of them would cost much more."""
-        if self.original is not None or not (issparse(X) and self.iterates.is_sparse):
+        narrow = narrowed(X) if self.original is None and self.iterates.is_sparse else None
+        if narrow is None:
             return X, self.predictor()
-        if X.nnz * MUCH_MORE > X.shape[1]:
-            return X, self.predictor()
-        features, columns = np.unique(np.append(X.indices, 0), return_inverse=True)  # a model has a feature at least
-        X = type(X)((X.data, columns[:-1].astype(X.indices.dtype), X.indptr), shape=(X.shape[0], len(features)))
+        X, features = narrow
         return X, self.iterates.original(self.averages, self.standardizes, features)
 
     @property

@@ -22,12 +22,13 @@ def explicit(
     order: NDArray[np.intp],  # IN  the rows to visit
     eta: NDArray[np.float64],  # IN  step sizes, by visit; a stride of 0 is allowed
     alpha: NDArray[np.float64],  # IN  penalty strengths, by visit; a stride of 0 is allowed
+    threshold_factor: NDArray[np.float64],  # IN  what the L1 threshold is multiplied with, by visit; a stride of 0 is allowed
     penalty: Any,  # IN  Penalty, whose alpha is not read
     fit_intercept: bool,  # IN
     may_overflow: bool,  # IN  look for scores that are not finite, and stop before them
     average_from: int,  # IN  the first visit whose model enters the average
     progressive_loss: NDArray[np.float64] | None,  # INOUT  as in stream
-    model: Any,  # INOUT  Model, in the dtype of values; without `pending`, thresholds act at the end
+    model: Any,  # INOUT  Model, in the dtype of values
 ) -> tuple[float, int]:
     """Visit rows in order, one explicit step each; see explicit.h.
 
@@ -59,7 +60,7 @@ def stream(
     table: NDArray[Any] | None,  # OUT  (n_samples, n_padded): the implicit residual of each row that is visited
     norms: NDArray[np.float64] | None,  # OUT  (n_samples,): 1 + |row|^2 in the coordinates
     progressive_loss: NDArray[np.float64] | None,  # INOUT  (4,): see ProgressiveLoss in kernels.h
-    scalars: NDArray[np.float64],  # INOUT  (12,): the numbers of StreamScalars; the loss is added to that in them
+    scalars: NDArray[np.float64],  # INOUT  (14,): the numbers of StreamScalars; the loss is added to that in them
     state: Any,  # INOUT  Iterates, in the dtype of values
 ) -> None:
     """Visit rows in order by the stream rule of stream.h, one implicit step each."""

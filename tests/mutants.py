@@ -75,12 +75,12 @@ KERNELS = [
     Mutant("point_saga.h", "            catch_up(j);\n            for", "            for", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "waiting[j].updated_at = n_begun;", "waiting[j].updated_at = n_begun - 1;", AUTOMATIC_TESTS),
     # explicit.h
-    Mutant("explicit.h", "last_threshold = penalty_step * visits.l1_ratio / scale;", "last_threshold = 0;", EXPLICIT_TESTS),
+    Mutant("explicit.h", "+= penalty_step * visits.l1_ratio / scale;", "+= penalty_step * visits.l1_ratio;", EXPLICIT_TESTS),
+    Mutant("explicit.h", "threshold_in_u *= s.threshold_factor", "s.threshold_factor", "tests/test_zeros.py"),
+    Mutant("explicit.h", "weight * inverse_weight * (threshold_in_u * scale -", "weight * inverse_weight * (0 -", EXPLICIT_TESTS),
     Mutant("explicit.h", "f.coverage = coverage;", "", EXPLICIT_TESTS),
     Mutant("explicit.h", "coverage += weight * scale;", "coverage += weight;", EXPLICIT_TESTS),
-    Mutant("explicit.h", "s.pending ? -s.pending[j] : 0", "0", EXPLICIT_TESTS),
     Mutant("explicit.h", "return averages ? 1e-3 :", "return", EXPLICIT_TESTS),
-    Mutant("explicit.h", "row.values[n] != 0);  // a zero", "true);  // a zero", EXPLICIT_TESTS),
     Mutant("explicit.h", "block.scale_changes(coverage_before);", "", EXPLICIT_TESTS),
     Mutant("rows.h", "size += all[j] != 0;", "size += 1;", EXPLICIT_TESTS),
     # moments.h
@@ -95,9 +95,13 @@ KERNELS = [
         "stream.h", "change[k] = V::broadcast(", "T(step)", ") * g[k];", "tests/test_streaming.py -k container_may", nan="T(NAN)"
     ),
     *poisoned("point_saga.h", "const V value = V::broadcast(", "x", ")", AUTOMATIC_TESTS, nan="T(NAN)"),
-    *poisoned("explicit.h", "(V::broadcast(", "factor", ") * (V::load(w)", "tests/test_solver.py", nan="T(NAN)"),
+    *poisoned("explicit.h", "(V::broadcast(T(", "block_scale", ")) * (V::load(w)", "tests/test_solver.py", nan="T(NAN)"),
 ]
 PYTHON = [
+    Mutant("_explicit.py", "settings.alpha_at(t - 1) if", "alpha if", "tests/test_zeros.py"),
+    Mutant("_explicit.py", "model.enter(penalty", "model.enter(0 * penalty", "tests/test_zeros.py"),
+    Mutant("_explicit.py", "            model.settle()", "            pass", "tests/test_zeros.py"),
+    Mutant("_model.py", "weights + np.sign(weights) *", "weights + 0 *", "tests/test_model.py"),
     Mutant("_model.py", "PRIOR = 10.0", "PRIOR = 100.0", "tests/test_new_classes.py"),
     Mutant(
         "_model.py",
@@ -196,7 +200,7 @@ PYTHON = [
     Mutant("_stream.py", "if self._is_safe(problem, settings):", "if True:", "tests/test_torture.py -k leads_out"),
     Mutant("_coordinates.py", "np.max([moments.rounding", "0 * np.max([moments.rounding", AUTOMATIC_TESTS + " -k roundings"),
     Mutant("_coordinates.py", "(active_deviation > 0 if centre else True)", "True", "tests/test_torture.py -k up_to_rounding"),
-    Mutant("_stream.py", "if X.nnz * MUCH_MORE > X.shape[1]:", "if True:", "tests/test_streaming.py -k few_sparse_rows"),
+    Mutant("_columns.py", "X.nnz * MUCH_MORE > X.shape[1]:", "True:", "tests/test_streaming.py -k few_sparse_rows"),
     Mutant("_classifier.py", "copied._stream = self._stream.copy()", "pass", "tests/test_persistence.py -k checkpoint"),
     Mutant("_classifier.py", "return float(average) - 1 if", "return float(average) if", "tests/test_classifier.py -k averaging"),
     Mutant("_classifier.py", "1 if deviation is None else deviation", "1", "tests/test_classifier.py -k importances"),
@@ -218,7 +222,7 @@ PYTHON = [
         "_stream.py",
         "return coordinates.to_original(weights, ",
         "intercept",
-        ", m",
+        ", self.m",
         "tests/test_streaming.py -k container_may",
     ),
     *poisoned("_merge.py", "model.set_rows(", "rows", ", intercept", "tests/test_merge.py"),

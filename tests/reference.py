@@ -29,75 +29,44 @@ def soft_threshold(W, amount):
     return np.sign(W) * np.maximum(np.abs(W) - amount, 0)
 
 
-def sweep(X, y, sample_weight, order, eta, alpha, W, b, *, l2_ratio, l1_ratio, fit_intercept, average_from=None, average=None):
-    """Visit the rows of the dense array X in order, one step each. The L1 penalty of a feature waits
-    while rows do not have it.
+def sweep(
+    X, y, sample_weight, order, eta, alpha, W, b, *, l2_ratio, l1_ratio, fit_intercept, average_from=None, average=None,
+    thresholds=(0.0, 0.0), follows_weight=False,
+):  # fmt: skip
+    """Visit the rows of the dense array X in order, one step each, with the cumulative L1 penalty.
 
-    W has shape (n_classes, n_features) and b (n_classes,), for two classes too. `average` is the mean of the models so far,
-    (W, b, total weight), or None; models enter it from visit number `average_from` on.
+    W, of shape (n_classes, n_features), and b (n_classes,), for two classes too, are a sum of steps without L1. The model is
+    what a threshold leaves of W. `average` is the mean of all (W, b) so far and their total weight, or None; they enter it from
+    visit number `average_from` on. `thresholds` are that of W and that of the average. If alpha `follows_weight`, the threshold
+    stays in proportion to it.
 
     Returns
     -------
-    W, b : the model after the last visit
-    average : (W, b, total weight) or None
-    loss : the sum of weight * log loss, each row scored before its step
+    W, b, average, loss, thresholds : after the last visit; the sum of weight * log loss, each row scored before its step
     """
     X, W, b = np.array(X, dtype=np.float64), np.array(W, dtype=np.float64), np.array(b, dtype=np.float64)
     if average is not None:
         mean_W, mean_b, total = average
-    loss, waiting = 0.0, np.zeros(X.shape[1])  # soft thresholds
+    (threshold, mean_threshold), loss = thresholds, 0.0
     for t, i in enumerate(order):
-        present = X[i] != 0
-        W = np.where(present, soft_threshold(W, waiting), W)
-        waiting = np.where(present, 0, waiting)
-        scores = W @ X[i] + b
+        scores = soft_threshold(W, threshold) @ X[i] + b
         loss += sample_weight[i] * log_loss(scores, y[i])
         g = residual(scores, y[i])
         step = eta[t] * sample_weight[i]
         W = W - step * np.outer(g, X[i])
-        threshold = step * alpha[t] * l1_ratio
-        W = np.where(present, soft_threshold(W, threshold), W)
-        waiting = np.where(present, 0, waiting + threshold)
-        W, waiting = (array / (1 + step * alpha[t] * l2_ratio) for array in (W, waiting))
+        if follows_weight and t > 0:
+            threshold = threshold * alpha[t] / alpha[t - 1]
+        threshold = threshold + step * alpha[t] * l1_ratio
+        W, threshold = (numbers / (1 + step * alpha[t] * l2_ratio) for numbers in (W, threshold))
         if fit_intercept:
             b = b - step * g
         if average is not None and t >= average_from:
-            weight = sample_weight[i]
-            mean_W = (total * mean_W + weight * W) / (total + weight)
-            mean_b = (total * mean_b + weight * b) / (total + weight)
-            total = total + weight
-    W = soft_threshold(W, waiting)
-    return W, b, None if average is None else (mean_W, mean_b, total), loss
-
-
-def dual_sweep(X, y, sample_weight, order, eta, alpha, theta, b, length, *, l2_ratio, l1_ratio, fit_intercept, average=None):
-    """As `sweep`, with the cumulative L1 penalty: theta is a sum of steps without L1, and W what a threshold leaves of it.
-
-    `length` is the sum of eta * sample_weight so far; `average` the mean of (theta, b, length), and its total weight. In a sparse
-    feature the division of L2 waits until the feature is touched, and the average of theta with it.
-
-    Returns
-    -------
-    theta, b, length, average : the last ones
-    W, b : the model to predict with
-    """
-    theta, b = np.array(theta, dtype=np.float64), np.array(b, dtype=np.float64)
-    for t, i in enumerate(order):
-        W = soft_threshold(theta, alpha[t] * l1_ratio * length)
-        g = residual(W @ X[i] + b, y[i])
-        step = eta[t] * sample_weight[i]
-        theta = theta - step * np.outer(g, X[i])
-        length = length + step
-        W = soft_threshold(theta, alpha[t] * l1_ratio * length)
-        theta = theta - W * (1 - 1 / (1 + step * alpha[t] * l2_ratio))
-        b = b - step * g * fit_intercept
-        if average is not None:
-            *means, total = average
             share = sample_weight[i] / (total + sample_weight[i])
-            means = [mean + share * (now - mean) for mean, now in zip(means, (theta, b, length))]
-            average = (*means, total + sample_weight[i])
-    mean_theta, mean_b, mean_length = (theta, b, length) if average is None else average[:3]
-    return theta, b, length, average, (soft_threshold(mean_theta, alpha[-1] * l1_ratio * mean_length), mean_b)
+            mean_W = mean_W + share * (W - mean_W)
+            mean_b = mean_b + share * (b - mean_b)
+            mean_threshold = mean_threshold + share * (threshold - mean_threshold)
+            total = total + sample_weight[i]
+    return W, b, None if average is None else (mean_W, mean_b, total), loss, (threshold, mean_threshold)
 
 
 # The implicit residual ------------------------------------------------------------------------------------------------------

@@ -259,8 +259,8 @@ def test_nobody_is_told_anything_if_no_callback_is_set(iris, monkeypatch):
 
     if callback is not None:
         monkeypatch.setattr(callback.CallbackContext, "_from_estimator", fails)
-    monkeypatch.setattr("sklearn_softmax._compat.FitCallbacks.begin_pass", fails)
-    monkeypatch.setattr("sklearn_softmax._compat.FitCallbacks.end_passes", fails)
+    monkeypatch.setattr("sklearn_softmax._callbacks.FitCallbacks.begin_pass", fails)
+    monkeypatch.setattr("sklearn_softmax._callbacks.FitCallbacks.end_passes", fails)
     assert SoftmaxSGDClassifier().fit(*iris).n_iter_ > 1
 
 

@@ -107,6 +107,7 @@ class Task:
             order=self.order,
             eta=self.eta,
             alpha=self.alpha,
+            threshold_factor=np.ones(len(self.order)),
             penalty=self.penalty(),
             fit_intercept=self.fit_intercept,
             may_overflow=may_overflow,
@@ -117,8 +118,8 @@ class Task:
         return model, loss, n_visited
 
     def part(self, model, first, last, container, progressive_loss=None):
-        """The model after some of the visits, in which thresholds may wait."""
-        model = model.trainable(average=self.averages, waits=self.l1_ratio > 0)
+        """The model after some of the visits."""
+        model = model.trainable(average=self.averages)
         visits = slice(first, last)
         kernels.explicit(
             *kernel_rows(contained(self.X, container)),
@@ -127,6 +128,7 @@ class Task:
             order=self.order[visits],
             eta=self.eta[visits],
             alpha=self.alpha[visits],
+            threshold_factor=np.ones(len(self.order[visits])),
             penalty=self.penalty(),
             fit_intercept=self.fit_intercept,
             may_overflow=False,
@@ -137,7 +139,7 @@ class Task:
         return model
 
     def twin(self):
-        """W, b, (average of W, of b, total weight) or None, loss."""
+        """W, b, (average of W, of b, total weight) or None, loss, (threshold of W, of the average)."""
         start = self.model()
         average = None
         if self.averages:
@@ -163,12 +165,14 @@ class Task:
             self.check_against(expected, *self.sweep(container))
 
     def check_against(self, expected, model, loss, n_visited):
-        W, b, average, expected_loss = expected
+        W, b, average, expected_loss, thresholds = expected
         tolerance = TOLERANCE[self.dtype]
         assert n_visited == len(self.order)
         assert_near(loss, expected_loss, tolerance)
         assert_near(model.rows()[0], W, tolerance)
         assert_near(model.rows()[1], b, tolerance)
+        assert model.threshold == pytest.approx(thresholds[0], rel=1e-11)
+        assert model.average_threshold == pytest.approx(thresholds[1], rel=1e-11)
         assert not model.weights[:, self.n_classes :].any()
         assert np.isneginf(model.intercept[self.n_classes :]).all()
         if average is None:
@@ -233,17 +237,16 @@ def test_rows_of_any_weight_are_averaged(factor, penalty, dtype):
 @every_averaging
 @pytest.mark.parametrize("n_classes", [2, 10])
 def test_any_cutting_of_a_sweep_gives_the_same_model(n_classes, averaging, penalty, dtype):
-    """Thresholds that wait at the end of a part go on waiting in the next one."""
     task = Task(n_classes, dtype, penalty=penalty, averaging=averaging, weights="varied")
     whole = task.part(task.model(), 0, 60, "dense")
     for container in CONTAINERS:
         cut = task.model()
         for first, last in [(0, 1), (1, 23), (23, 24), (24, 60)]:
             cut = task.part(cut, first, last, container)
-        for name in ("weights", "average", "pending"):
+        for name in ("weights", "average", "threshold", "average_threshold"):
             if getattr(whole, name) is not None:
                 assert_near(getattr(cut, name), getattr(whole, name), TOLERANCE[dtype])
-    assert whole.pending is None or whole.pending.any()
+    assert (whole.threshold > 0) == (task.l1_ratio > 0)
 
 
 @every_dtype
@@ -283,19 +286,21 @@ def test_weights_that_l1_makes_zero_come_back(n_classes, averaging, dtype):
     was_zero = np.zeros((n_classes, 9), dtype=bool)
     came_back = np.zeros_like(was_zero)
     W, b = task.model().rows()
+    thresholds = 0.0, 0.0
     for t in range(len(task.order)):
         visit = slice(t, t + 1)
-        W, b, *_ = reference.sweep(
+        W, b, *_, thresholds = reference.sweep(
             task.X, task.y, task.sample_weight, task.order[visit], task.eta[visit], task.alpha[visit], W, b,
-            l2_ratio=0, l1_ratio=1, fit_intercept=True,
+            l2_ratio=0, l1_ratio=1, fit_intercept=True, thresholds=thresholds,
         )  # fmt: skip
-        came_back |= was_zero & (W != 0)
-        was_zero |= W == 0
+        is_zero = np.abs(W) <= thresholds[0]
+        came_back |= was_zero & ~is_zero
+        was_zero |= is_zero
     assert came_back.any()
-    exact = task.sweep("dense")[0].rows()[0] == 0
-    assert exact.any()
+    exact = task.sweep("dense")[0].predictor().weights == 0
+    assert exact[:, :n_classes].any()
     for index in (np.int32, np.int64):
-        np.testing.assert_array_equal(task.sweep(index)[0].rows()[0] == 0, exact)
+        np.testing.assert_array_equal(task.sweep(index)[0].predictor().weights == 0, exact)
 
 
 @every_instruction_set
@@ -331,6 +336,7 @@ def test_csr_without_any_nonzero(dtype):
     X = csr_array(task.X)
     loss, n_visited = kernels.explicit(
         X.data, X.indices, X.indptr, y=task.y, sample_weight=task.sample_weight, order=task.order, eta=task.eta, alpha=task.alpha,
+        threshold_factor=np.ones(len(task.order)),
         penalty=task.penalty(), fit_intercept=True, may_overflow=False, average_from=0, progressive_loss=None,
         model=model,
     )  # fmt: skip
@@ -358,13 +364,13 @@ def test_input_may_be_read_only(container):
     task = Task(3, np.float64, penalty="elastic net", averaging="from start")
     expected = task.twin()
     X = contained(task.X, container)
-    arrays = [*kernel_rows(X), task.y, task.sample_weight, task.order, task.eta, task.alpha]
+    arrays = [*kernel_rows(X), task.y, task.sample_weight, task.order, task.eta, task.alpha, np.ones(len(task.order))]
     for array in arrays:
         array.flags.writeable = False
-    values, columns, starts, y, sample_weight, order, eta, alpha = arrays
+    values, columns, starts, y, sample_weight, order, eta, alpha, one = arrays
     model = task.model()
     loss, n_visited = kernels.explicit(
-        values, columns, starts, y=y, sample_weight=sample_weight, order=order, eta=eta, alpha=alpha,
+        values, columns, starts, y=y, sample_weight=sample_weight, order=order, eta=eta, alpha=alpha, threshold_factor=one,
         penalty=task.penalty(), fit_intercept=True, may_overflow=False, average_from=0, progressive_loss=None,
         model=model,
     )  # fmt: skip
@@ -477,8 +483,8 @@ def visit(W, b, x, y):
     one, row = np.ones(1), np.zeros(1, dtype=np.intp)
     loss, _ = kernels.explicit(
         *kernel_rows(x[None].astype(W.dtype)), y=np.array([y], dtype=np.int32), sample_weight=one, order=row, eta=one,
-        alpha=one, penalty=SimpleNamespace(l2_ratio=0.0, l1_ratio=0.0), fit_intercept=True, may_overflow=False, average_from=1,
-        progressive_loss=None, model=model,
+        alpha=one, threshold_factor=one, penalty=SimpleNamespace(l2_ratio=0.0, l1_ratio=0.0), fit_intercept=True,
+        may_overflow=False, average_from=1, progressive_loss=None, model=model,
     )  # fmt: skip
     after = model.rows()
     return W - after[0], b - after[1], loss

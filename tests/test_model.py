@@ -68,16 +68,27 @@ def test_rows_are_those_of_the_softmax_wherever_a_model_comes_from(n_classes, dt
         np.testing.assert_array_equal(same.rows()[0], rows + 1)
 
 
-def test_thresholds_that_wait_act_in_what_predicts():
-    model = Model.from_public(*public(3)).trainable(average=False, waits=True)
+@pytest.mark.parametrize("averages", [False, True])
+def test_a_threshold_acts_in_what_predicts(averages):
+    model = Model.from_public(*public(3)).trainable(average=averages)
     before = model.weights.copy()
-    model.pending[:] = [0, 0.1, 0.5, 1, 10]
-    shown = model.predictor()
+    model.threshold = 0.5
+    if averages:
+        model.average[:], model.averaged_weight, model.average_threshold, model.threshold = before, 1.0, 0.5, 0.1
+    expected = np.sign(before) * np.maximum(np.abs(before) - 0.5, 0)
+    assert (expected == 0).any() and expected.any()
+    np.testing.assert_allclose(model.predictor().weights, expected, atol=1e-15)
+    np.testing.assert_array_equal(model.predictor([1, 3]).weights, model.predictor().weights[[1, 3]])
     np.testing.assert_array_equal(model.weights, before)
-    expected = np.sign(before) * np.maximum(np.abs(before) - model.pending[:, None], 0)
-    np.testing.assert_array_equal(shown.weights, expected)
-    assert not shown.weights[4].any()
-    np.testing.assert_array_equal(model.trainable(average=False).weights, expected)
+    settled = model.copy()
+    settled.settle()
+    np.testing.assert_array_equal(settled.predictor().weights, model.predictor().weights)
+    settled.enter(0.7)
+    np.testing.assert_allclose(settled.predictor().weights, expected, atol=1e-15)
+    assert not settled.predictor().weights[expected == 0].any()
+    grown, shown = model.with_class(1, 10.0).predictor().rows()[0], model.predictor().rows()[0]
+    np.testing.assert_array_equal(grown[[0, 2, 3]], shown)
+    np.testing.assert_allclose(grown[1], shown.mean(axis=0), atol=1e-15)
 
 
 @every_shape

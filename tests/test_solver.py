@@ -194,7 +194,7 @@ def test_loss_curve_is_the_running_loss_of_the_twin_plus_the_penalty():
     fitted = SoftmaxSGDClassifier(alpha=0.02, learning_rate="constant", eta0=0.1, shuffle=False, tol=None, max_iter=4).fit(X, y)
     n, W, b, curve = len(y), np.zeros((3, 4)), np.zeros(3), []
     for _ in range(4):
-        W, b, _, loss = reference.sweep(
+        W, b, _, loss, _ = reference.sweep(
             X, y, np.ones(n), range(n), np.full(n, 0.1), np.full(n, 0.02), W, b, l2_ratio=1, l1_ratio=0, fit_intercept=True
         )
         curve.append(loss / n + 0.01 * np.square(W).sum())

@@ -287,7 +287,7 @@ def test_a_schedule_goes_on_from_the_model_of_the_automatic_step(make_data):
     X, y = make_data(seed=1)
     model.set_params(learning_rate="constant", eta0=0.01).partial_fit(X, y)
     alpha = 1 / (120 + np.cumsum(one))
-    coef, intercept, _, _ = reference.sweep(
+    coef, intercept, *_ = reference.sweep(
         X, y, one, range(120), 0.01 * one, alpha, coef, intercept, l2_ratio=1, l1_ratio=0, fit_intercept=True
     )
     np.testing.assert_allclose(model.coef_, coef, rtol=1e-10, atol=1e-12)

@@ -2,11 +2,18 @@
 //
 //     g = softmax(W^T x + b) - e_y,     step = eta_t * sample_weight,     W_j <- W_j - step x_j g,     b <- b - step g
 //
-// and then the penalty's prox with step * alpha_t: its soft threshold, then its division by 1 + step alpha_t l2_ratio,
-// which cannot overshoot. The division acts on all features at once, by a number: W = scale * U, where U is what the
-// memory of the weights holds. The threshold acts on the features of the row. For the others it waits until a row has
-// them: thresholds add up, and those of U are 1 / scale as large. The average is that of these iterates, exactly. While
-// U_j stays as it is, the sum of weight * W_j grows by U_j times
+// and then the penalty's prox. That of its L2 part is a division by 1 + step alpha_t l2_ratio, which cannot overshoot. It
+// acts on all features at once, by a number: W = scale * U, where U is what the memory of the weights holds. L1 is the
+// cumulative penalty of Tsuruoka, Tsujii and Ananiadou (2009): W is a sum of steps without a threshold, and the model is
+//
+//     soft_threshold(W, u),     u <- (u + step alpha_t l1_ratio) / (1 + step alpha_t l2_ratio)
+//
+// A threshold after each step makes no zeros: it is much less than the step's noise. The sum of the thresholds is not.
+// That u is divided as W is makes the division one of the model, and what W and u forget together is the same. Where
+// alpha_t is 1 / (weight seen), u is kept in proportion to it.
+//
+// The average is one of W and one of u, with a threshold when it is read. It is that of all visits, exactly. While U_j
+// stays as it is, the sum of weight * W_j grows by U_j times
 //
 //     coverage = sum of weight * scale
 //
@@ -26,16 +33,19 @@ double smallest_scale(bool averages) {
     return averages ? 1e-3 : sizeof(T) == 8 ? 1e-100 : 1e-10;
 }
 
+// which leaves nothing of any weight, and times 0 is a number
+constexpr double largest_threshold = 1e300;
+
 template <class T>
 class ExplicitRule {
     using V = Vec<T>;
     using Waiting = softmax::WaitingFeature;
     softmax::Explicit<T>& s;
     const softmax::Visits<T>& visits;
-    const bool averages, has_threshold, waits;  // the last: whether something of a feature waits until a row has it
+    const bool averages;
     ptrdiff_t t = 0;  // visits so far
-    double threshold = 0, coverage = 0;  // sums since U was W
-    double last_threshold = 0;
+    double threshold_in_u;  // u / scale
+    double coverage = 0;  // since U was W
     // of the block that has ended
     double block_scale = 1, block_coverage = 0, block_weight;  // the last: the weight of the average where the block began
     double coverage_before[most_rows];  // each visit of the open block
@@ -43,26 +53,26 @@ class ExplicitRule {
    public:
     static constexpr bool has_gains = false, has_coordinates = false, averages_all_visits = true;
     double scale = 1;
+    T threshold() const { return T(threshold_in_u); }
+    const T* predicting() const { return s.average; }
+    T predicting_threshold() const { return T(s.average_threshold); }
 
     explicit ExplicitRule(softmax::Explicit<T>& sweep)
         : s(sweep),
           visits(sweep.visits),
           averages(sweep.average != nullptr),
-          has_threshold(sweep.visits.l1_ratio > 0 || sweep.pending),
-          waits(averages || has_threshold),
+          threshold_in_u(sweep.threshold),
           block_weight(sweep.averaged_weight),
           inverse_weight(inverse_or_zero(sweep.averaged_weight)) {
-        if (waits)
-            for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
-                s.waiting[j] = {s.pending ? -s.pending[j] : 0, 0, s.averaged_weight};
+        if (averages)
+            for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) s.waiting[j] = {0, s.averaged_weight};
     }
 
     Predictor predictor() const { return s.progressive_loss && averages ? Predictor::average : Predictor::none; }
-    const T* predicting() const { return s.average; }
 
     // Whether blocks give the same iterates and whatever else is asked for.
     bool is_for_blocks() const {
-        if (visits.rows.is_sparse() || has_threshold || s.may_overflow) return false;
+        if (visits.rows.is_sparse() || visits.l1_ratio > 0 || s.threshold > 0 || s.may_overflow) return false;
         for (ptrdiff_t visit = 0; visit < visits.n_visits; ++visit) {
             const double step = s.eta.data[visit * s.eta.stride] * weight_of(visits.order[visit]);
             if (!(s.alpha.data[visit * s.alpha.stride] * step * visits.l2_ratio < 1))
@@ -134,8 +144,9 @@ class ExplicitRule {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             const ptrdiff_t at = row.columns[n] * visits.n_padded;
             prefetch_feature(visits.weights + at, visits.n_padded);
-            if (waits) prefetch_for_write(s.waiting + row.columns[n]);
-            if (averages) prefetch_feature(s.average + at, visits.n_padded);
+            if (!averages) continue;
+            prefetch_for_write(s.waiting + row.columns[n]);
+            prefetch_feature(s.average + at, visits.n_padded);
         }
     }
 
@@ -143,41 +154,35 @@ class ExplicitRule {
 
     template <int NV>
     SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row, int vectors) const {
-        if (!waits) return;
-        for (ptrdiff_t n = 0; n < row.size; ++n)
-            catch_up(row.columns[n], NV ? NV : vectors, row.values[n] != 0);  // a zero that is stored is none
+        if (averages)
+            for (ptrdiff_t n = 0; n < row.size; ++n) catch_up(row.columns[n], NV ? NV : vectors);
     }
 
     template <int NV>
     SOFTMAX_INLINE void change(ptrdiff_t j, T x, const V* changes, int vectors) const {
-        T* const w = visits.weights + j * visits.n_padded;
-        if (!has_threshold || x == 0) return subtract_product<NV>(w, x, changes, vectors);
-        const V value = V::broadcast(x), amount = V::broadcast(T(last_threshold));
-        const int n_vectors = NV ? NV : vectors;
-        for (int k = 0; k < n_vectors; ++k)
-            soft_threshold(V::load(w + k * V::lanes) - value * changes[k], amount).store(w + k * V::lanes);
-        s.waiting[j].threshold = threshold;
+        subtract_product<NV>(visits.weights + j * visits.n_padded, x, changes, vectors);
     }
 
     void end_visit(bool) {
-        if (scale < smallest_scale<T>(averages)) flush(false);
+        if (scale < smallest_scale<T>(averages)) flush();
     }
 
-    // U becomes W, and the average that of all visits. The thresholds act, or go on waiting.
-    void flush(bool applies_thresholds) {
-        if (!waits && scale == 1) return;
+    // U becomes W, and the average that of all visits.
+    void flush() {
+        s.threshold = threshold_in_u * scale;
+        if (!averages && scale == 1) return;
         for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
-            if (waits) {
-                catch_up(j, int(visits.n_padded / V::lanes), applies_thresholds);
-                s.waiting[j] = {(s.waiting[j].threshold - threshold) * scale, 0, s.averaged_weight};
-                if (s.pending) s.pending[j] = -s.waiting[j].threshold;
+            if (averages) {
+                catch_up(j, int(visits.n_padded / V::lanes));
+                s.waiting[j] = {0, s.averaged_weight};
             }
             if (scale != 1)
                 for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes)
                     (V::broadcast(T(scale)) * V::load(visits.weights + at)).store(visits.weights + at);
         }
         scale = 1;
-        threshold = coverage = 0;
+        threshold_in_u = s.threshold;
+        coverage = 0;
     }
 
     // -------------------------------------------------------------------------------------------------------------- both
@@ -197,8 +202,9 @@ class ExplicitRule {
             change[k] = length_in_u * scores[k];
             if (visits.fit_intercept) subtract(visits.intercept + k * V::lanes, length * scores[k]);
         }
-        last_threshold = penalty_step * visits.l1_ratio / scale;
-        threshold += last_threshold;
+        threshold_in_u *= s.threshold_factor.data[t * s.threshold_factor.stride];
+        threshold_in_u += penalty_step * visits.l1_ratio / scale;
+        if (!(threshold_in_u < largest_threshold)) threshold_in_u = largest_threshold;
         scale /= 1 + penalty_step * visits.l2_ratio;
         if (averages) {
             if (n_in_block < most_rows) coverage_before[n_in_block++] = coverage;
@@ -206,6 +212,7 @@ class ExplicitRule {
                 s.averaged_weight += weight;
                 inverse_weight = inverse_or_zero(s.averaged_weight);
                 coverage += weight * scale;
+                s.average_threshold += weight * inverse_weight * (threshold_in_u * scale - s.average_threshold);
                 add_to_average(s.intercept_average, visits.intercept, visits.n_classes, weight * inverse_weight);
             }
         }
@@ -238,26 +245,20 @@ class ExplicitRule {
         return residual<NV>(scores, v.n_vectors(), visits.y[i]);
     }
 
-    // The average and, if wanted, the thresholds of the visits since feature j was up to date.
-    SOFTMAX_INLINE void catch_up(ptrdiff_t j, int n_vectors, bool applies_thresholds) const {
+    // The average of the visits since feature j was up to date.
+    SOFTMAX_INLINE void catch_up(ptrdiff_t j, int n_vectors) const {
         Waiting& f = s.waiting[j];
-        const double amount = applies_thresholds ? threshold - f.threshold : 0;
-        T* const w = visits.weights + j * visits.n_padded;
-        if (s.averaged_weight > f.weight) {
-            T* const mean = s.average + j * visits.n_padded;
-            const V of_mean = V::broadcast(T(f.weight * inverse_weight));
-            const V of_weights = V::broadcast(T((coverage - f.coverage) * inverse_weight));
-            for (int k = 0; k < n_vectors; ++k) {
-                const ptrdiff_t at = k * V::lanes;
-                (of_mean * V::load(mean + at) + of_weights * V::load(w + at)).store(mean + at);
-            }
-            f.coverage = coverage;
-            f.weight = s.averaged_weight;
+        if (!(s.averaged_weight > f.weight)) return;
+        const T* const w = visits.weights + j * visits.n_padded;
+        T* const mean = s.average + j * visits.n_padded;
+        const V of_mean = V::broadcast(T(f.weight * inverse_weight));
+        const V of_weights = V::broadcast(T((coverage - f.coverage) * inverse_weight));
+        for (int k = 0; k < n_vectors; ++k) {
+            const ptrdiff_t at = k * V::lanes;
+            (of_mean * V::load(mean + at) + of_weights * V::load(w + at)).store(mean + at);
         }
-        if (amount == 0) return;
-        const V amounts = V::broadcast(T(amount));
-        for (int k = 0; k < n_vectors; ++k) soft_threshold(V::load(w + k * V::lanes), amounts).store(w + k * V::lanes);
-        f.threshold = threshold;
+        f.coverage = coverage;
+        f.weight = s.averaged_weight;
     }
 };
 
@@ -269,7 +270,7 @@ void explicit_sweep(softmax::Explicit<T>& s) {
         constexpr int NV = decltype(number)::value;
         by_blocks ? visit_dense<NV>(rule, s.visits) : visit_sparse<NV>(rule, s.visits);
     });
-    if (!by_blocks) rule.flush(!s.pending);
+    if (!by_blocks) rule.flush();
 }
 
 }  // namespace

@@ -82,9 +82,9 @@ struct Visits {
     T* scratch;  // zero on entry
 };
 
-// What explicit.h had counted when a feature was up to date.
+// What explicit.h had counted when the average of a feature was up to date.
 struct WaitingFeature {
-    double threshold, coverage, weight;
+    double coverage, weight;
 };
 
 // Explicit steps of the size eta * sample_weight; see explicit.h.
@@ -93,16 +93,17 @@ struct Explicit {
     // IN
     Visits<T> visits;
     Numbers eta, alpha;  // by visit
+    Numbers threshold_factor;  // by visit: what alpha is in terms of the one before, where it follows the weight seen; else 1
     bool may_overflow;  // look for scores that are not finite, and stop there
     ptrdiff_t average_from;  // the first visit whose model enters the average
     // INOUT
     T* average;  // as weights; null: no averaging
     double* intercept_average;
     double averaged_weight;  // of the iterates in the average
-    double* pending;  // (n_features): the thresholds that weights still wait for; null: they act at the end
+    double threshold, average_threshold;  // what L1 takes from the weights, and from their average, to make the models
     ProgressiveLoss* progressive_loss;  // null: not wanted
     // TEMP
-    WaitingFeature* waiting;  // (n_features), if there are averages or thresholds
+    WaitingFeature* waiting;  // (n_features), if there are averages
     // OUT, zero on entry
     double loss;  // sum of weight * log loss, each row scored before its update
     ptrdiff_t n_visited;  // less than n_visits if a row's scores were not finite

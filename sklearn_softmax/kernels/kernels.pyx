@@ -82,12 +82,14 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         Visits[T] visits
         Numbers eta
         Numbers alpha
+        Numbers threshold_factor
         bint may_overflow
         Py_ssize_t average_from
         T* average
         double* intercept_average
         double averaged_weight
-        double* pending
+        double threshold
+        double average_threshold
         ProgressiveLoss* progressive_loss
         WaitingFeature* waiting
         double loss
@@ -271,6 +273,7 @@ def explicit(
     const Py_ssize_t[::1] order,
     const double[:] eta,
     const double[:] alpha,
+    const double[:] threshold_factor,
     penalty,
     bint fit_intercept,
     bint may_overflow,
@@ -283,11 +286,9 @@ def explicit(
         double[::1] intercept = model.intercept
         floating[:, ::1] average
         double[::1] intercept_average
-        double[::1] pending
         Indices indices = Indices(columns, starts)
         Py_ssize_t n_features = weights.shape[0]
         Explicit[floating] task
-        bint waits
         Scratch scratch, waiting, narrowed, gathered
 
     if order.shape[0] == 0:
@@ -297,6 +298,7 @@ def explicit(
     )
     task.eta = numbers(eta)
     task.alpha = numbers(alpha)
+    task.threshold_factor = numbers(threshold_factor)
     task.may_overflow = may_overflow
     task.average_from = average_from
     task.average = NULL
@@ -307,13 +309,10 @@ def explicit(
         intercept_average = model.intercept_average
         task.average = &average[0, 0]
         task.intercept_average = &intercept_average[0]
-    task.pending = NULL
-    if model.pending is not None:
-        pending = model.pending
-        task.pending = &pending[0]
+    task.threshold = model.threshold
+    task.average_threshold = model.average_threshold
     task.progressive_loss = <ProgressiveLoss*> &progressive_loss[0] if progressive_loss is not None else NULL
-    waits = model.average is not None or model.pending is not None or penalty.l1_ratio > 0
-    waiting = Scratch(3 * n_features * sizeof(double) if waits else 0)
+    waiting = Scratch(n_features * sizeof(WaitingFeature) if model.average is not None else 0)
     task.waiting = <WaitingFeature*> waiting.start
     task.loss = 0
     task.n_visited = 0
@@ -328,6 +327,7 @@ def explicit(
     with nogil:
         run_explicit(task)
     model.averaged_weight = task.averaged_weight
+    model.threshold, model.average_threshold = task.threshold, task.average_threshold
     return task.loss, task.n_visited
 
 

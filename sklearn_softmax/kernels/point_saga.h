@@ -37,6 +37,8 @@ class PointSagaRule {
 
    public:
     static constexpr bool has_gains = false, has_coordinates = true, averages_all_visits = false;
+    static constexpr T threshold() { return 0; }
+    static constexpr T predicting_threshold() { return 0; }
     static constexpr Predictor predictor() { return Predictor::none; }
     static constexpr const T* predicting() { return nullptr; }
     static constexpr const T* before() { return nullptr; }

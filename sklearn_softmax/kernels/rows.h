@@ -3,7 +3,7 @@
 #pragma once
 
 #include "kernels.h"
-#include "simd.h"
+#include "prox.h"
 
 namespace {
 
@@ -67,9 +67,21 @@ struct SparseRows {
     }
 };
 
-// N vectors of classes: scores[0..N) = sum_j x_j weights[j], with sums that stay in registers.
-template <int N, class T, class Row>
-SOFTMAX_SHARED void forward_tile(const Row row, const T* weights, ptrdiff_t stride, Vec<T>* scores) {
+// How weights are read: as they are, or what the L1 threshold leaves of them.
+template <class T>
+struct AsTheyAre {
+    SOFTMAX_INLINE Vec<T> operator()(Vec<T> w) const { return w; }
+};
+
+template <class T>
+struct AfterThreshold {
+    Vec<T> amount;
+    SOFTMAX_INLINE Vec<T> operator()(Vec<T> w) const { return soft_threshold(w, amount); }
+};
+
+// N vectors of classes: scores[0..N) = sum_j x_j read(weights[j]), with sums that stay in registers.
+template <int N, class T, class Row, class Read>
+SOFTMAX_SHARED void forward_tile(const Row row, const T* weights, ptrdiff_t stride, Vec<T>* scores, const Read read) {
     using V = Vec<T>;
     constexpr int chains = N == 1 ? 8 : N <= 4 ? 8 / N : 1;  // enough independent sums to hide an fma's latency
     V sums[chains][N];
@@ -80,12 +92,12 @@ SOFTMAX_SHARED void forward_tile(const Row row, const T* weights, ptrdiff_t stri
         for (int c = 0; c < chains; ++c) {
             const V x = V::broadcast(row.values[j + c]);
             const T* w = weights + row.column(j + c) * stride;
-            for (int k = 0; k < N; ++k) sums[c][k] = sums[c][k] + x * V::load(w + k * V::lanes);
+            for (int k = 0; k < N; ++k) sums[c][k] = sums[c][k] + x * read(V::load(w + k * V::lanes));
         }
     for (; j < row.size; ++j) {
         const V x = V::broadcast(row.values[j]);
         const T* w = weights + row.column(j) * stride;
-        for (int k = 0; k < N; ++k) sums[0][k] = sums[0][k] + x * V::load(w + k * V::lanes);
+        for (int k = 0; k < N; ++k) sums[0][k] = sums[0][k] + x * read(V::load(w + k * V::lanes));
     }
     for (int k = 0; k < N; ++k) {
         for (int c = 1; c < chains; ++c) sums[0][k] = sums[0][k] + sums[c][k];
@@ -94,15 +106,16 @@ SOFTMAX_SHARED void forward_tile(const Row row, const T* weights, ptrdiff_t stri
 }
 
 // The same for any number of vectors: N of them if it is known when this is compiled, else in tiles.
-template <int N, class T, class Row>
-SOFTMAX_INLINE void forward(const Row& row, const T* weights, ptrdiff_t stride, Vec<T>* scores, int n_vectors) {
+template <int N, class T, class Row, class Read = AsTheyAre<T>>
+SOFTMAX_INLINE void forward(
+    const Row& row, const T* weights, ptrdiff_t stride, Vec<T>* scores, int n_vectors, const Read& read = {}) {
     if constexpr (N > 0) {
-        forward_tile<N>(row, weights, stride, scores);
+        forward_tile<N>(row, weights, stride, scores, read);
     } else {
         int k = 0;
-        for (; k + 8 <= n_vectors; k += 8) forward_tile<8>(row, weights + k * Vec<T>::lanes, stride, scores + k);
-        for (; k + 4 <= n_vectors; k += 4) forward_tile<4>(row, weights + k * Vec<T>::lanes, stride, scores + k);
-        for (; k < n_vectors; ++k) forward_tile<1>(row, weights + k * Vec<T>::lanes, stride, scores + k);
+        for (; k + 8 <= n_vectors; k += 8) forward_tile<8>(row, weights + k * Vec<T>::lanes, stride, scores + k, read);
+        for (; k + 4 <= n_vectors; k += 4) forward_tile<4>(row, weights + k * Vec<T>::lanes, stride, scores + k, read);
+        for (; k < n_vectors; ++k) forward_tile<1>(row, weights + k * Vec<T>::lanes, stride, scores + k, read);
     }
 }
 

@@ -60,6 +60,8 @@ class StreamRule {
 
    public:
     static constexpr bool has_gains = true, has_coordinates = true, averages_all_visits = false;
+    static constexpr T threshold() { return 0; }
+    static constexpr T predicting_threshold() { return 0; }
     const T* predicting() const {
         if (s.thresholded) return s.thresholded + visits.rows.n_features * visits.n_padded;
         return predictor() == Predictor::average ? s.average : theta;

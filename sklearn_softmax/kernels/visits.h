@@ -19,6 +19,9 @@
 //     rule.average_block(block)     which takes the iterates of all its visits into the average
 //     rule.end_block()              no rows will come: whether `update` has something left to do
 // Sparse:
+//     rule.threshold()              what an L1 threshold takes from the weights when rows are scored, if the rule leaves that to
+//                                   the visit, and
+//     rule.predicting_threshold()   from those to predict with
 //     rule.has_coordinates          whether there is
 //     rule.see(row, seen, stepped)  what a visit sees of a row, and how steps scale it; else both are the row
 //     rule.before()                 how it was seen before, for the predictor
@@ -187,18 +190,22 @@ void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
             rule.see(row, s.scratch, s.scratch + s.rows.longest_row);
             seen = s.scratch, stepped = seen + s.rows.longest_row, before = rule.before();
         }
-        const auto multiply = [&](const T* x, const T* weights, V* products) {
-            forward<NV>(CsrRow<T>{x, row.size, row.columns}, weights, s.n_padded, products, v.n_vectors());
+        const auto multiply = [&](const T* x, const T* weights, T threshold, V* products) {
+            const CsrRow<T> numbers{x, row.size, row.columns};
+            if (threshold > 0)
+                forward<NV>(numbers, weights, s.n_padded, products, v.n_vectors(), AfterThreshold<T>{V::broadcast(threshold)});
+            else
+                forward<NV>(numbers, weights, s.n_padded, products, v.n_vectors());
         };
         rule.template bring_up_to_date<NV>(row, v.n_vectors());
-        if (rule.predictor() != Predictor::none) multiply(before, rule.predicting(), v.prediction());
+        if (rule.predictor() != Predictor::none) multiply(before, rule.predicting(), rule.predicting_threshold(), v.prediction());
         double norm = 0, stepped_norm = 0;
         if constexpr (Rule::has_coordinates)
             for (ptrdiff_t n = 0; n < row.size; ++n) {
                 norm += double(seen[n]) * seen[n];
                 stepped_norm += double(seen[n]) * stepped[n];
             }
-        multiply(seen, s.weights, v.scores());
+        multiply(seen, s.weights, rule.threshold(), v.scores());
         const V scale = V::broadcast(T(rule.scale));
         for (int k = 0; k < v.n_vectors(); ++k)
             v.scores()[k] = plus_intercept(scale * v.scores()[k], s.intercept + k * V::lanes);
