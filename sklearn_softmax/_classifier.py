@@ -1,6 +1,6 @@
 """The estimator: parameters, fit, partial_fit, predict; the only file that knows `self`."""
 
-from contextlib import contextmanager
+from functools import partial
 from numbers import Integral, Real
 from operator import is_
 from typing import Any, NamedTuple
@@ -14,10 +14,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _absent, _handover, _solver, _state, _validation
 from ._compat import CallbackSupportMixin, FitCallbacks, Interval, StrOptions, fit_context, uses_sparse_arrays
-from ._containers import gives_namespace_of_X
+from ._containers import are_among, gives_namespace_of_X
 from ._interrupt import held_interrupt
 from ._matrix import raw_prediction
-from ._model import FLOATS, Model
+from ._model import Model
 from ._schedule import SCHEDULES
 from ._versions import HasPage, __version__, warn_of_other_version
 
@@ -36,6 +36,27 @@ class Shown(NamedTuple):
     replaces: bool  # training goes on from them
 
 
+class unchanged_on_error:
+    """Attributes of an estimator are as they were if anything is raised.
+
+    Arrays are changed in place only after all that can fail. What is so small that it
+    becomes 0 is no error, whatever NumPy is told to do about it.
+    """
+
+    def __init__(self, estimator):
+        self.attributes, self.errstate = vars(estimator), np.errstate(under="ignore")
+
+    def __enter__(self):
+        self.before = self.attributes.copy()
+        self.errstate.__enter__()
+
+    def __exit__(self, kind, *error):
+        self.errstate.__exit__(kind, *error)
+        if kind is not None:
+            self.attributes.clear()
+            self.attributes.update(self.before)
+
+
 class _OnlyAfterFit:
     """Stands where `fit` puts an attribute, and says why there is none. (It is not asked if there is one.)"""
 
@@ -52,11 +73,6 @@ class _OnlyAfterFit:
             f"{which} after partial_fit or for assigned coefficients, only after fit. What a stream says of itself is "
             "progressive_loss_ and recent_progressive_loss_."
         )
-
-
-def _numbers_of_added(known_classes, classes):
-    """The numbers, from small to large, of those of the sorted `classes` that are not known."""
-    return np.flatnonzero(~np.isin(classes, known_classes))
 
 
 class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
@@ -433,23 +449,29 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         ``set_callbacks()`` removes them, for files that other versions of scikit-learn shall load.
         """
         callbacks = FitCallbacks(self, self.max_iter)  # out here: on an error they are still torn down
-        with self._unchanged_on_error():
-            X_given, y_given = X, y
+        with unchanged_on_error(self):
             if self.warm_start:
                 self._check_nothing_is_given_by_half()
             goes_on = self.warm_start and hasattr(self, "_stream")
-            X, y = _validation.checked_X_y(self, X, y, dtype=self._dtype() if goes_on else FLOATS, reset=not goes_on)
-            settings = self._settings()
-            known = self.classes_ if goes_on else None
-            problem, classes, is_present = _validation.fit_problem(self, X, y, sample_weight, known)
-            random_state = check_random_state(self.random_state)
-            validation = None
-            if any(given is not None for given in (X_val, y_val, sample_weight_val)):
-                validation = _validation.validation_problem(self, X_val, y_val, sample_weight_val, classes, is_present, problem)
-            elif self.early_stopping:
-                train, held_out = _validation.split(problem, classes[is_present], self.validation_fraction, random_state)
-                problem, validation = problem.take(train), problem.take(held_out)
-            class_counts = np.bincount(problem.y, weights=problem.base_weight, minlength=is_present.sum())
+            settings, random_state = self._settings(), check_random_state(self.random_state)
+            problem, validation, classes, is_present = _validation.fit_input(
+                X,
+                y,
+                sample_weight,
+                X_val,
+                y_val,
+                sample_weight_val,
+                known=self._known() if goes_on else None,
+                check_X=partial(_validation.checked_X, self),
+                name=type(self).__name__,
+                class_weight=self.class_weight,
+                new_classes=self.new_classes,
+                fit_intercept=self.fit_intercept,
+                early_stopping=self.early_stopping,
+                validation_fraction=self.validation_fraction,
+                random_state=random_state,
+            )
+            class_counts = problem.class_counts(int(is_present.sum()))
             start = _absent.model_of_present(self._start(classes), is_present) if goes_on else None
             alpha = settings.alpha_at(float(problem.sample_weight.sum()))
             settings_of_present = _absent.settings_of_present(settings, alpha, is_present)
@@ -467,7 +489,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
                 )
 
             if callbacks:
-                callbacks.begin(X_given, y_given, sample_weight, attributes)
+                callbacks.begin(X, y, sample_weight, attributes)
             solution = _solver.fit(problem, settings_of_present, start, class_counts, validation, random_state, callbacks or None)
             vars(self).update(attributes(solution))
             if callbacks:
@@ -509,35 +531,27 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         -----
         Ctrl-C waits until the rows are learnt from: a call is never learnt from by half.
         """
-        with held_interrupt(), self._unchanged_on_error():
+        with held_interrupt(), unchanged_on_error(self):
             is_first = not hasattr(self, "_stream")
             if is_first:
                 self._check_nothing_is_given_by_half()
             settings = self._checked_settings()
-            before = None if is_first else self.classes_
-            known = _validation.checked_classes(self, classes, before)
-            X, y = _validation.checked_X_y(
-                self, X, y, dtype=FLOATS if is_first else self._dtype(), reset=is_first, are_labels_known=True
+            given = _validation.stream_input(
+                X,
+                y,
+                classes,
+                sample_weight,
+                known=None if is_first else self._known(),
+                check_X=partial(_validation.checked_X, self),
+                name=type(self).__name__,
+                class_weight=self.class_weight,
+                new_classes=self.new_classes,
             )
-            if is_first:
-                stream = _solver.new_stream(settings, X.shape[1], len(known), X.dtype)
-            else:
-                stream = _solver.stream_for(settings, self._own_stream())
-                if known is not before:
-                    for at in _numbers_of_added(before, known):
-                        stream = stream.with_class(at, settings.fit_intercept)
-            problem, classes, is_known, counts = _validation.stream_problem(self, X, y, sample_weight, known, stream.class_counts)
-            if problem.n_samples == 0 and (len(known) == 0 or known is before):
+            if given is None:
                 return self
-            if len(known) == 0:  # the class of the first row begins alone
-                is_known[problem.y[0]] = True
-                stream = _solver.new_stream(settings, X.shape[1], 1, X.dtype)
-            stream = stream.trainable(settings)
-            if problem.n_samples:
-                stream = _solver.advance(stream, problem, settings, is_known)
-            stream.class_counts = counts
+            stream = _solver.learn(None if is_first else self._own_stream(), given, settings)
             alpha = settings.alpha_at(stream.weight) if stream.weight else np.nan
-            vars(self).update(self._attributes(stream, alpha, classes, n_iter_=1))
+            vars(self).update(self._attributes(stream, alpha, given.classes, n_iter_=1))
             vars(self).pop("optimality_gap_", None)  # it was that of another model
         return self
 
@@ -577,25 +591,14 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         average = self.learning_rate == "auto" if self.average == "auto" else self.average
         return float(average) - 1 if average else None
 
-    @contextmanager
-    def _unchanged_on_error(self):
-        """Attributes as they were if anything is raised. (Arrays are changed in place only after all that can fail.)
-
-        What is so small that it becomes 0 is no error, whatever NumPy is told to do about it.
-        """
-        before = dict(vars(self))
-        try:
-            with np.errstate(under="ignore"):
-                yield
-        except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
-            raise
-
     @staticmethod
     def _attributes(stream, alpha, classes, **more):
         """What makes an estimator a fitted one."""
         return dict(_stream=stream, _shown=None, _given={}, classes_=classes, t_=1.0 + stream.weight, alpha_=alpha, **more)
+
+    def _known(self):
+        """What training that goes on from this model has to know of its input."""
+        return _validation.Known(self._dtype(), self.classes_, self._stream.class_counts)
 
     def _dtype(self):
         """Of the coefficients."""
@@ -610,7 +613,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     def _start(self, classes):
         """The model to start from, with what `classes` has that `classes_` has not."""
         start = self._predictor().copy()
-        for at in _numbers_of_added(self.classes_, classes):
+        for at in np.flatnonzero(~are_among(classes, self.classes_)):
             start = start.with_class(at, self._stream.weight if self.fit_intercept else 0)
         return start
 
@@ -659,7 +662,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     @classes_.setter
     def classes_(self, classes):
         n_classes = len(self._stream.class_counts) if hasattr(self, "_stream") else None
-        with self._unchanged_on_error():
+        with unchanged_on_error(self):
             vars(self)["classes_"] = _validation.assigned_classes(classes, n_classes)
             self._begin_with_given()
 
@@ -667,7 +670,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         """Replace the coefficients, the intercepts or both."""
         if not hasattr(self, "_stream"):
             given = {name: _validation.assigned_coefficients(value, name) for name, value in given.items()}
-            with self._unchanged_on_error():
+            with unchanged_on_error(self):
                 self._given = vars(self).get("_given", {}) | given
                 self._begin_with_given()
             return
@@ -737,14 +740,23 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         return loss / weight
 
     def _scores(self, X):
-        """Raw predictions of shape (n_samples, n_classes); those of two classes are each other's negative."""
+        """Scores of shape (n_samples, n_classes), whose softmax are the probabilities.
+
+        Two classes have minus and plus the score that users see, whose sigmoids are.
+        """
         if not hasattr(self, "_stream"):
             check_is_fitted(self)  # which takes its time to say no more than that
-        X = _validation.checked_X(self, X, dtype=self._dtype(), reset=False)
+        X = _validation.checked_X(self, X, self._dtype(), False)
         with np.errstate(under="ignore"):
             if self._shown is None:
-                return raw_prediction(*self._stream.rows_and_predictor(X))
-            return raw_prediction(X, self._predictor())
+                scores = raw_prediction(*self._stream.rows_and_predictor(X))
+            else:
+                scores = raw_prediction(X, self._predictor())
+        if scores.shape[1] == 2:
+            limit = np.finfo(scores.dtype).max / 2
+            scores[:, 1] = 2 * np.clip(scores[:, 1], -limit, limit)
+            np.negative(scores[:, 1], out=scores[:, 0])
+        return scores
 
     @gives_namespace_of_X
     def decision_function(self, X):
@@ -762,10 +774,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             positive for ``classes_[1]``; with one class, which a stream may begin with, a column of zeros.
         """
         scores = self._scores(X)
-        if len(self.classes_) != 2:
-            return scores
-        limit = np.finfo(scores.dtype).max / 2
-        return 2 * np.clip(scores[:, 1], -limit, limit)
+        return scores[:, 1].copy() if scores.shape[1] == 2 else scores
 
     @gives_namespace_of_X
     def predict_proba(self, X):
@@ -781,9 +790,9 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         proba : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`, in the dtype of `coef_`. Rows sum to 1; with two classes both are accurate however small.
         """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return expit(np.column_stack([-scores, scores]))
+        scores = self._scores(X)
+        if scores.shape[1] == 2:
+            return expit(scores)
         with np.errstate(over="ignore", under="ignore"):  # a difference of two scores may be -inf, whose exp is right
             proba = np.exp(scores - scores.max(axis=1, keepdims=True).astype(np.float64))
             proba /= proba.sum(axis=1, keepdims=True)
@@ -803,9 +812,9 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         log_proba : ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; finite if the coefficients are.
         """
-        scores = self.decision_function(X)
-        if scores.ndim == 1:
-            return log_expit(np.column_stack([-scores, scores]))
+        scores = self._scores(X)
+        if scores.shape[1] == 2:
+            return log_expit(scores)
         with np.errstate(over="ignore", under="ignore"):
             log_proba = log_softmax(scores.astype(np.float64), axis=1).astype(scores.dtype)
         return np.maximum(log_proba, np.finfo(scores.dtype).min)
@@ -824,8 +833,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         y : ndarray of shape (n_samples,)
             Labels.
         """
-        scores = self.decision_function(X)
-        return self.classes_[(scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)]
+        scores = self._scores(X)
+        return self.classes_[scores.argmax(axis=1)]
 
     def to_logistic_regression(self):
         """Hand the model over to scikit-learn: a fitted `LogisticRegression` with the same predictions.
@@ -924,7 +933,10 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         _handover.check(lr, n_samples)
         model, estimator = _handover.model_of(lr), cls()
         vars(estimator).update({name: value for name, value in vars(lr).items() if name in OF_INPUT})
-        problem = None if X is None else _validation.unlabelled_problem(estimator, X, model.weights.dtype)
+        problem = None
+        if X is not None:
+            X = _validation.checked_X(estimator, X, dtype=model.weights.dtype, reset=False)
+            problem = _validation.unlabelled_problem(X)
         if n_samples is None:
             n_samples = DEFAULT_N_SAMPLES if problem is None else problem.n_samples
         estimator.set_params(**{**_handover.params_of(lr, n_samples), **params})

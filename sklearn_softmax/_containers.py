@@ -15,6 +15,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from ._compat import in_namespace_of
 
 __all__ = [
+    "are_among",
     "as_array",
     "as_numpy",
     "columns_of",
@@ -24,6 +25,10 @@ __all__ = [
     "joined_labels",
     "labels",
     "labels_of_iterable",
+    "numbers_and_unseen",
+    "numbers_of",
+    "union_of_classes",
+    "unseen_labels",
     "values_of_frame",
 ]
 
@@ -218,6 +223,52 @@ def joined_labels(parts):
     """One array of many, with the labels of all of them; of objects if no other type has room for all, which nobody takes."""
     same = in_one_type(parts)
     return np.concatenate([part.astype(object) for part in parts] if same is None else same)
+
+
+def numbers_and_unseen(labels, classes):
+    """The class number of each label, and the labels that have none: if there are any, numbers mean nothing."""
+    converted, is_exact = in_type_of(labels, classes.dtype)
+    if len(classes) == 0 or is_exact is False:
+        return np.zeros(len(labels), dtype=np.int32), labels
+    numbers = np.minimum(classes.searchsorted(converted), len(classes) - 1)  # without sorting the labels
+    is_unseen = classes[numbers] != converted
+    return numbers.astype(np.int32), labels[is_unseen if is_exact is True else is_unseen | ~is_exact]
+
+
+def numbers_of(labels, classes, y_name, advice):
+    """The class number of each label."""
+    numbers, unseen = numbers_and_unseen(labels, classes)
+    if len(unseen):
+        raise unseen_labels(y_name, unseen, classes, advice)
+    return numbers
+
+
+def unseen_labels(y_name, unseen, classes, advice):
+    """The error that says so."""
+    return ValueError(f"{y_name} contains labels not seen before: {np.unique(unseen)}. classes_ is {classes}. {advice}")
+
+
+def union_of_classes(classes, labels):
+    """The sorted union of classes and labels of one type, in the type of the classes if it has room for all."""
+    if len(classes) == 0:
+        return np.unique(labels)
+    same = in_one_type([classes, labels]) if (classes.dtype.kind == "b") == (labels.dtype.kind == "b") else None
+    if same is not None:
+        return np.union1d(*same)
+    raise ValueError(
+        f"The new labels {labels.tolist()} can't be sorted among the classes {classes.tolist()}: no type has room for both "
+        f"({labels.dtype} and {classes.dtype}). Give all labels one type."
+    )
+
+
+def are_among(classes, some):
+    """Which of the sorted classes are those of `some`, which are all among them: an array of booleans.
+
+    Types may differ, as those of a union may from those of its parts.
+    """
+    is_among = np.zeros(len(classes), dtype=bool)
+    is_among[numbers_and_unseen(some, classes)[0]] = True
+    return is_among
 
 
 # Frames --------------------------------------------------------------------------------------------------------------------

@@ -18,8 +18,9 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
-from . import _solver, _validation
+from . import _solver
 from ._classifier import SoftmaxSGDClassifier
+from ._containers import are_among, union_of_classes
 from ._coordinates import ratio_or_zero
 from ._model import Model
 
@@ -114,7 +115,7 @@ def merge(models, weights=None, base=None):
     settings = first._checked_settings()
     classes = together[0].classes_
     for model in together[1:]:
-        classes = _validation.union_of_classes(classes, model.classes_)
+        classes = union_of_classes(classes, model.classes_)
     streams = [_stream_with(model, classes, settings) for model in models]
     start, factors = None, weights
     if base is not None:
@@ -181,10 +182,7 @@ def _check_is_start(start, streams):
 
 def _stream_with(model, classes, settings):
     """The stream of `model` with all of `classes`."""
-    stream = _solver.stream_for(settings, model._own_stream())
-    for at in np.flatnonzero(~np.isin(classes, model.classes_)):
-        stream = stream.with_class(at, settings.fit_intercept)
-    return stream
+    return _solver.stream_for(settings, model._own_stream(), np.flatnonzero(~are_among(classes, model.classes_)))
 
 
 class _Evidence:

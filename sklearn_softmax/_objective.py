@@ -25,7 +25,7 @@ import numpy as np
 from . import kernels
 from ._matrix import DesignMatrix
 
-__all__ = ["Evaluation", "Objective", "Penalty", "proba_and_losses"]
+__all__ = ["Evaluation", "Objective", "Penalty", "normalised", "proba_and_losses"]
 
 # Steps that change no score by more than this are judged by a formula without cancellation.
 SMALL_CHANGE = 1.0
@@ -36,6 +36,13 @@ def proba_and_losses(scores, y):
     proba, losses = np.array(scores, dtype=np.float64, order="C"), np.empty(len(scores))
     kernels.softmax(proba, np.asarray(y, dtype=np.int32), losses)
     return proba, losses
+
+
+def normalised(weight):
+    """Weights of mean 1 in the same ratios, however small or large they are: nothing else of them matters to F."""
+    exponent = np.frexp(weight.max(initial=0))[1]
+    weight = np.ldexp(weight, -exponent)  # of weights next to 0, the mean may be 0
+    return weight / weight.mean()
 
 
 def of_labels(array, y):
@@ -170,7 +177,7 @@ class Objective:
 
     def __init__(self, X, y, sample_weight, penalty, fit_intercept=True, *, offset=None, inverse_scale=None):
         self.design = DesignMatrix(X, penalty.n_classes, offset, inverse_scale)
-        self.y, self.shares = y, sample_weight / sample_weight.sum()
+        self.y, self.shares = y, normalised(sample_weight) / len(y)  # s_i / S
         self.penalty, self.fit_intercept = penalty, fit_intercept
         # the entries of points that are minimised over, and those that the L1 norm acts on
         self.is_free = np.append(self.design.inverse_scale != 0, fit_intercept)[:, None]

@@ -9,6 +9,7 @@ for another alpha, or from another start, without reading the rows for statistic
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
@@ -20,7 +21,6 @@ from ._model import Model, aligned_zeros
 from ._newton import Tolerance, newton
 from ._objective import Objective, Penalty
 from ._stream import Iterates, Stream, StreamScalars
-from ._validation import Problem
 
 __all__ = ["Epochs", "PreparedProblem", "prepare"]
 
@@ -69,7 +69,7 @@ class PreparedProblem:
         What the gradient of each class is measured in.
     """
 
-    problem: Problem
+    problem: Any
     total_weight: float
     n_classes: int
     moments: Moments

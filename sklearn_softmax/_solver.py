@@ -19,7 +19,7 @@ from ._columns import columns_in_use, gathered, gathered_model
 from ._interrupt import held_interrupt, is_called_by_a_tool
 from ._objective import Objective
 
-__all__ = ["NoProgress", "Settings", "Solution", "advance", "fit", "new_stream", "stream_for", "stream_with"]
+__all__ = ["NoProgress", "Settings", "Solution", "fit", "learn", "stream_for", "stream_with"]
 
 
 # A penalty that a small total weight makes; with more, coefficients are 0 just the same.
@@ -100,15 +100,17 @@ def _epochs(problem, settings, alpha, start, n_classes, random_state):
     return _explicit.Epochs(problem, settings, alpha, start, n_classes, random_state)
 
 
-def new_stream(settings, n_features, n_classes, dtype):
-    """The stream, before its first row, that goes with the settings."""
-    return _kind_of_stream(settings).empty(n_features, n_classes, dtype)
+def stream_for(settings, stream, added=()):
+    """`stream`, or one with its model and its clock if the settings ask for another kind; with more classes.
 
-
-def stream_for(settings, stream):
-    """`stream`, or one with its model and its clock if the settings ask for another kind."""
+    `added` : the numbers of these, from small to large.
+    """
     wanted = _kind_of_stream(settings)
-    return stream if isinstance(stream, wanted) else wanted.succeeding(stream)
+    if not isinstance(stream, wanted):
+        stream = wanted.succeeding(stream)
+    for at in added:
+        stream = stream.with_class(at, settings.fit_intercept)
+    return stream
 
 
 def stream_with(settings, model, weight):
@@ -116,24 +118,36 @@ def stream_with(settings, model, weight):
     return stream_for(settings, _explicit.Stream(model, np.zeros(model.n_classes), weight)).trainable(settings)
 
 
-def advance(stream, problem, settings, is_known=None):
-    """Learn from each row once, in order; a class that is not known enters the stream just before its first row.
+def learn(stream, given, settings):
+    """A stream after it has learnt from each row of a call once, in order.
 
     Parameters
     ----------
-    stream : stream in memory that kernels can write to
-    problem : Problem
+    stream : stream, or None before the first call
+    given : StreamInput
     settings : Settings
-    is_known : ndarray of shape (n_classes,), bool, or None
-        Which of the classes of `problem` the stream has. There are rows of all others. None: all.
-
-    Returns
-    -------
-    stream : stream that has all classes of `problem`
     """
-    if is_known is None or is_known.all():
+    problem, is_there, added = given.problem, given.is_there, given.added
+    if stream is None:
+        stream = _kind_of_stream(settings).empty(problem.X.shape[1], max(1, len(added)), problem.X.dtype)
+        if len(added) == 0:  # the class of the first row begins alone
+            is_there = np.arange(len(given.classes)) == problem.y[0]
+    else:
+        stream = stream_for(settings, stream, added)
+    stream = stream.trainable(settings)
+    if is_there is not None and not is_there.all():
+        stream = _advance_and_grow(stream, problem, settings, is_there)
+    elif problem.n_samples:
         stream.advance(problem, settings)
-        return stream
+    stream.class_counts = given.class_counts
+    return stream
+
+
+def _advance_and_grow(stream, problem, settings, is_known):
+    """The stream after rows of all its classes and of others: each enters just before its first row.
+
+    `is_known` : which of the classes of `problem` the stream has; ndarray of shape (n_classes,), bool.
+    """
     begin, is_known = 0, is_known.copy()
     labels, first_rows = np.unique(problem.y, return_index=True)
     entries = sorted((row, number) for row, number in zip(first_rows, labels) if not is_known[number])
@@ -208,8 +222,8 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     solution = Solution(alpha)
     n_features, columns = problem.X.shape[1], columns_in_use(problem.X, start)
     if columns is not None:
-        problem = replace(problem, X=gathered(problem.X, columns))
-        validation = validation and replace(validation, X=gathered(validation.X, columns))
+        problem = problem._replace(X=gathered(problem.X, columns))
+        validation = validation and validation._replace(X=gathered(validation.X, columns))
         start = start and gathered_model(start, columns)
     method = _epochs(problem, settings, alpha, start, len(class_counts), random_state)
     if validation is not None:

@@ -1,8 +1,12 @@
-"""User input, checked once, becomes a `Problem`. What is below this file trusts it."""
+"""User input, checked once, becomes a `Problem`. What is below this file trusts it.
+
+`fit` and `partial_fit` each make one call, `fit_input` and `stream_input`, and hand over
+parameters by value. Only `checked_X` sees the estimator, in which scikit-learn remembers
+the columns of X: both calls are given it as a function, `check_X`.
+"""
 
 import numbers
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, issparse
@@ -13,35 +17,68 @@ from sklearn.utils.validation import validate_data
 
 from . import kernels
 from ._compat import uses_sparse_arrays
-from ._containers import as_numpy, columns_of, in_one_type, in_type_of, labels, labels_of_iterable, values_of_frame
+from ._containers import (
+    are_among,
+    as_numpy,
+    columns_of,
+    labels,
+    labels_of_iterable,
+    numbers_and_unseen,
+    numbers_of,
+    union_of_classes,
+    unseen_labels,
+    values_of_frame,
+)
 from ._matrix import kernel_rows
 from ._model import FLOATS
+from ._objective import normalised
 
 __all__ = [
+    "FitInput",
+    "Known",
     "Problem",
+    "StreamInput",
     "assigned_classes",
     "assigned_coefficients",
     "checked_X",
-    "checked_X_y",
-    "checked_classes",
-    "fit_problem",
-    "split",
-    "stream_problem",
-    "union_of_classes",
+    "checked_weight",
+    "fit_input",
+    "stream_input",
     "unlabelled_problem",
-    "validation_problem",
+    "weights_of_classes",
 ]
 
 # The average of a stream counts with the fourth power of the sum of weights, which has to be a number.
 LARGEST_WEIGHT = 1e30
+NO_NUMBERS = np.empty(0, dtype=np.intp)
 INDEX_TYPES = np.dtype(np.int32), np.dtype(np.int64)
 NOT_CSR = "X is not a valid CSR matrix: "
 NOT_RISING = NOT_CSR + "its indptr does not rise from 0 to the number of stored values."
 
 
-@dataclass(frozen=True)
-class Problem:
+class Known(NamedTuple):
+    """What a model that goes on knows of its input.
+
+    Attributes
+    ----------
+    dtype : dtype
+        Of the coefficients, and so of X.
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted.
+    class_counts : ndarray of shape (n_classes,)
+        The weight of each class so far, without class weights.
+    """
+
+    dtype: np.dtype
+    classes: np.ndarray
+    class_counts: np.ndarray
+
+
+class Problem(NamedTuple):
     """Examples to learn from, or to score.
+
+    Weights are as they were given, since a stream adds them up. What is a mean over rows
+    divides them once: `normalised`, or `Objective.shares` with sum 1.
 
     Attributes
     ----------
@@ -71,7 +108,7 @@ class Problem:
 
     def renumbered(self, is_kept):
         """The problem in which only the classes that are kept have numbers; there are no rows of others."""
-        return replace(self, y=(np.cumsum(is_kept) - 1).astype(np.int32)[self.y])
+        return self._replace(y=(np.cumsum(is_kept) - 1).astype(np.int32)[self.y])
 
     def take_positive(self):
         """The problem without the rows of weight 0, which count as absent."""
@@ -79,10 +116,16 @@ class Problem:
         return self if positive.all() else self.take(positive)
 
     def normalised(self):
-        """The problem with weights of mean 1."""
-        exponent = np.frexp(self.sample_weight.max(initial=0))[1]
-        weight = np.ldexp(self.sample_weight, -exponent)  # of weights next to 0, the mean may be 0
-        return replace(self, sample_weight=weight / weight.mean())
+        """The problem with weights of mean 1, of which each epoch of `fit` makes its steps."""
+        return self._replace(sample_weight=normalised(self.sample_weight))
+
+    def weighted(self, factors):
+        """The problem whose rows count so many times as much without class weights: an array of shape (n_samples,)."""
+        return self._replace(sample_weight=self.base_weight * factors).take_positive()
+
+    def class_counts(self, n_classes):
+        """The weight of each class, without class weights."""
+        return np.bincount(self.y, weights=self.base_weight, minlength=n_classes)
 
 
 def _is_plain_memory(array):
@@ -126,8 +169,12 @@ def _same_values(estimator, X, dtype):
         return values if np.isfinite(np.add.reduce(values, axis=None)) else None
 
 
-def checked_X(estimator, X, *, dtype, reset):
-    """X in the form that the kernels read, not copied if it has it already."""
+def checked_X(estimator, X, dtype, reset):
+    """X in the form that the kernels read, not copied if it has it already.
+
+    The number of columns, and their names, are those that `estimator` remembers; with
+    `reset` it remembers those of X.
+    """
     if not reset:
         if _is_plain(estimator, X, dtype):
             return _canonical(X) if issparse(X) else X
@@ -176,15 +223,15 @@ def _canonical(X):
     return X
 
 
-def checked_X_y(estimator, X, y, *, dtype, reset, are_labels_known=False):
+def _checked_X_y(X, y, known, name, check_X, are_labels_known):
     """X as `checked_X`, and y as one label per row.
 
     Where labels are known beforehand, nobody has to guess whether they are labels at all: scikit-learn warns of chunks that are
     so small that most of their labels differ.
     """
     if y is None:
-        raise ValueError(f"This {type(estimator).__name__} estimator requires y to be passed, but the target y is None.")
-    X = checked_X(estimator, X, dtype=dtype, reset=reset)
+        raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
+    X = check_X(X, FLOATS, True) if known is None else check_X(X, known.dtype, False)
     y = labels(y)
     if len(y) != X.shape[0]:
         check_consistent_length(X, y)  # which takes its time to say no more than that
@@ -193,7 +240,7 @@ def checked_X_y(estimator, X, y, *, dtype, reset, are_labels_known=False):
     return X, y
 
 
-def _checked_weight(sample_weight, n_samples, name="sample_weight"):
+def checked_weight(sample_weight, n_samples, name="sample_weight"):
     """`sample_weight` as an array of shape (n_samples,), float64."""
     if sample_weight is None:
         return np.ones(n_samples)
@@ -223,47 +270,13 @@ def _checked_weight(sample_weight, n_samples, name="sample_weight"):
     return weight
 
 
-def _numbers_and_unseen(labels, classes):
-    """The class number of each label, and the labels that have none: if there are any, numbers mean nothing."""
-    converted, is_exact = in_type_of(labels, classes.dtype)
-    if len(classes) == 0 or is_exact is False:
-        return np.zeros(len(labels), dtype=np.int32), labels
-    numbers = np.minimum(np.searchsorted(classes, converted), len(classes) - 1)  # without sorting the labels
-    return numbers.astype(np.int32), labels[~((classes[numbers] == converted) & is_exact)]
-
-
-def _numbers_of(labels, classes, y_name, advice):
-    """The class number of each label."""
-    numbers, unseen = _numbers_and_unseen(labels, classes)
-    if len(unseen):
-        raise _unseen_labels(y_name, unseen, classes, advice)
-    return numbers
-
-
-def _unseen_labels(y_name, unseen, classes, advice):
-    return ValueError(f"{y_name} contains labels not seen before: {np.unique(unseen)}. classes_ is {classes}. {advice}")
-
-
-def union_of_classes(classes, labels):
-    """The sorted union of classes and labels of one type, in the type of the classes if it has room for all."""
-    if len(classes) == 0:
-        return np.unique(labels)
-    same = in_one_type([classes, labels]) if (classes.dtype.kind == "b") == (labels.dtype.kind == "b") else None
-    if same is not None:
-        return np.union1d(*same)
-    raise ValueError(
-        f"The new labels {labels.tolist()} can't be sorted among the classes {classes.tolist()}: no type has room for both "
-        f"({labels.dtype} and {classes.dtype}). Give all labels one type."
-    )
-
-
 def _balance(counts):
     """Weights that give all classes that occur the same total: total weight / (classes that occur * weight of the class)."""
     occur = counts > 0
     return np.divide(counts.sum(), occur.sum() * counts, out=np.zeros_like(counts), where=occur)
 
 
-def _weights_of_classes(class_weight, classes, counts, may_grow=False):
+def weights_of_classes(class_weight, classes, counts, may_grow=False):
     if class_weight is None:
         return np.ones(len(classes))
     if class_weight == "balanced":
@@ -280,70 +293,129 @@ def _weights_of_classes(class_weight, classes, counts, may_grow=False):
     return weights
 
 
-def unlabelled_problem(estimator, X, dtype):
-    """Rows of which the labels do not matter -> Problem."""
-    X = checked_X(estimator, X, dtype=dtype, reset=False)
+def unlabelled_problem(X):
+    """Rows that have been checked, of which the labels do not matter -> Problem."""
     ones = np.ones(X.shape[0])
     return Problem(X, np.zeros(X.shape[0], dtype=np.int32), ones, ones)
 
 
-def fit_problem(estimator, X, y, sample_weight, known_classes):
-    """Input of ``fit`` -> (Problem, classes, is_present).
+# fit -------------------------------------------------------------------------------------------------------------------------
 
-    `known_classes` are those of a model that training starts from, or None. The classes are those of
-    y, rows of weight 0 included, but the problem has only those that are present: with an intercept,
-    those of which a row counts.
+
+class FitInput(NamedTuple):
+    """What `fit` learns from.
+
+    Attributes
+    ----------
+    problem : Problem
+        The rows that count, of the classes that are present.
+    validation : Problem or None
+        Rows to validate on, of the same classes.
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted: those of y, rows of weight 0 included, or those of a model that goes on.
+    is_present : ndarray of shape (n_classes,), bool
+        With an intercept, the classes of which a row counts; else all.
     """
-    sample_weight = _checked_weight(sample_weight, X.shape[0])
-    if not (sample_weight > 0).any():
+
+    problem: Problem
+    validation: Problem | None
+    classes: np.ndarray
+    is_present: np.ndarray
+
+
+def fit_input(
+    X,
+    y,
+    sample_weight,
+    X_val,
+    y_val,
+    sample_weight_val,
+    *,
+    known,
+    check_X,
+    name,
+    class_weight,
+    new_classes,
+    fit_intercept,
+    early_stopping,
+    validation_fraction,
+    random_state,
+):
+    """Input of ``fit`` -> FitInput.
+
+    Parameters
+    ----------
+    X, y, sample_weight, X_val, y_val, sample_weight_val
+        As `fit` takes them.
+    known : Known or None
+        If training goes on from a model: what that knows.
+    check_X : function
+        `checked_X` without its first argument.
+    name : str
+        Of the estimator, for messages.
+    class_weight, new_classes, fit_intercept, early_stopping, validation_fraction
+        The parameters of the estimator.
+    random_state : RandomState
+        For the split.
+    """
+    X, y = _checked_X_y(X, y, known, name, check_X, are_labels_known=False)
+    classes, base_weight = np.unique(y), checked_weight(sample_weight, X.shape[0])
+    if not (base_weight > 0).any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    classes = np.unique(y)
     if len(classes) == 1:
         raise ValueError(
-            f"{type(estimator).__name__} needs samples of at least 2 classes in the data, but the data contains only one class: "
+            f"{name} needs samples of at least 2 classes in the data, but the data contains only one class: "
             f"{classes.tolist()[0]!r}"
         )
-    if known_classes is not None:
-        advice = "Set new_classes='add' to add them to the model, or warm_start=False to fit one with other classes."
-        counting = np.unique(y[sample_weight > 0])
-        if estimator.new_classes == "add":
-            classes = union_of_classes(known_classes, _numbers_and_unseen(counting, known_classes)[1])
-        else:
-            _numbers_of(counting, known_classes, "y", advice)
-            classes = known_classes
-    numbers, _ = _numbers_and_unseen(y, classes)  # of rows of weight 0: anything
-    problem = Problem(X, numbers, sample_weight, sample_weight).take_positive()
+    if known is not None:
+        classes = _classes_to_go_on_with(known.classes, np.unique(y[base_weight > 0]), may_grow=new_classes == "add")
+    numbers, _ = numbers_and_unseen(y, classes)  # of rows of weight 0: anything
+    problem = Problem(X, numbers, base_weight, base_weight).take_positive()
 
-    counts = np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
-    weights = _weights_of_classes(estimator.class_weight, classes, counts)
-    problem = replace(problem, sample_weight=problem.base_weight * weights[problem.y]).take_positive()
+    class_weights = weights_of_classes(class_weight, classes, problem.class_counts(len(classes)))
+    problem = problem.weighted(class_weights[problem.y])
     if problem.n_samples == 0:
-        raise ValueError(f"class_weight={estimator.class_weight!r} gives every class in y the weight zero. Leave one positive.")
+        raise ValueError(f"class_weight={class_weight!r} gives every class in y the weight zero. Leave one positive.")
     is_present = np.ones(len(classes), dtype=bool)
-    if estimator.fit_intercept:
+    if fit_intercept:
         is_present = np.bincount(problem.y, minlength=len(classes)) > 0
         problem = problem.renumbered(is_present)
-    return problem, classes, is_present
+
+    validation = None
+    if any(given is not None for given in (X_val, y_val, sample_weight_val)):
+        if not early_stopping:
+            raise ValueError(
+                "X_val, y_val or sample_weight_val would be ignored with early_stopping=False. Set early_stopping=True."
+            )
+        if X_val is None or y_val is None:
+            raise ValueError("X_val, y_val and sample_weight_val belong together: X_val or y_val was not passed to fit.")
+        X_val = check_X(X_val, X.dtype, False)
+        validation = _validation_problem(X_val, y_val, sample_weight_val, classes, is_present, class_weights)
+    elif early_stopping:
+        train, held_out = _split(problem, classes[is_present], validation_fraction, random_state)
+        problem, validation = problem.take(train), problem.take(held_out)
+    return FitInput(problem, validation, classes, is_present)
 
 
-def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, is_present, problem):
+def _classes_to_go_on_with(known, counting, may_grow):
+    """The classes of a model that goes on, with the labels of rows that count if it may have more."""
+    if may_grow:
+        return union_of_classes(known, numbers_and_unseen(counting, known)[1])
+    advice = "Set new_classes='add' to add them to the model, or warm_start=False to fit one with other classes."
+    numbers_of(counting, known, "y", advice)
+    return known
+
+
+def _validation_problem(X_val, y_val, sample_weight_val, classes, is_present, class_weights):
     """`X_val`, `y_val`, `sample_weight_val` -> Problem, with the classes that are present in that of the training rows."""
-    if not estimator.early_stopping:
-        raise ValueError("X_val, y_val or sample_weight_val would be ignored with early_stopping=False. Set early_stopping=True.")
-    if X_val is None or y_val is None:
-        raise ValueError("X_val, y_val and sample_weight_val belong together: X_val or y_val was not passed to fit.")
-    X_val = checked_X(estimator, X_val, dtype=problem.X.dtype, reset=False)
     y_val = labels(y_val, "y_val")
     if len(y_val) != X_val.shape[0]:
         raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels.")
-    numbers = _numbers_of(y_val, classes, "y_val", "Validate on labels that y has.")
-    base = _checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
-    if not (base > 0).any():
+    numbers = numbers_of(y_val, classes, "y_val", "Validate on labels that y has.")
+    base_weight = checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
+    if not (base_weight > 0).any():
         raise ValueError("sample_weight_val must contain at least one non-zero number.")
-    counts = np.zeros(len(classes))
-    counts[is_present] = np.bincount(problem.y, weights=problem.base_weight, minlength=is_present.sum())
-    weights = _weights_of_classes(estimator.class_weight, classes, counts)
-    validation = Problem(X_val, numbers, base * weights[numbers], base).take_positive()
+    validation = Problem(X_val, numbers, base_weight, base_weight).weighted(class_weights[numbers])
     absent = np.unique(validation.y[~is_present[validation.y]])
     if len(absent):
         raise ValueError(
@@ -353,7 +425,7 @@ def validation_problem(estimator, X_val, y_val, sample_weight_val, classes, is_p
     return validation.renumbered(is_present)
 
 
-def split(problem, classes, validation_fraction, random_state):
+def _split(problem, classes, validation_fraction, random_state):
     """Hold out a stratified part: (rows to train on, rows to validate on)."""
     counts = np.bincount(problem.y, minlength=len(classes))
     n_held_out = int(np.ceil(validation_fraction * problem.n_samples))
@@ -370,68 +442,116 @@ def split(problem, classes, validation_fraction, random_state):
     return np.sort(train), np.sort(held_out)
 
 
-def checked_classes(estimator, classes, known_classes):
-    """The classes of a stream: `classes` of its first call, and the same or None later; others if classes may be added.
+# partial_fit -----------------------------------------------------------------------------------------------------------------
 
-    Empty if there are none yet.
+
+class StreamInput(NamedTuple):
+    """What a stream learns from in one call.
+
+    Attributes
+    ----------
+    problem : Problem
+        The rows that count.
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted: those of the stream after these rows.
+    class_counts : ndarray of shape (n_classes,)
+        The weight of each class after these rows, without class weights.
+    is_there : ndarray of shape (n_classes,), bool, or None
+        Which classes are there before the first row. None: all.
+    added : ndarray of int
+        Which of those that are there `classes=` adds to the stream: their numbers among
+        them, from small to large.
     """
-    may_grow = estimator.new_classes == "add"
-    if known_classes is None:
+
+    problem: Problem
+    classes: np.ndarray
+    class_counts: np.ndarray
+    is_there: np.ndarray | None
+    added: np.ndarray
+
+
+def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_weight, new_classes):
+    """Input of ``partial_fit`` -> StreamInput, or None if no row counts and nothing changes.
+
+    "balanced" weighs each row by the counts that include it, so that it does not matter how a stream is cut into calls.
+
+    Parameters
+    ----------
+    X, y, classes, sample_weight
+        As `partial_fit` takes them.
+    known : Known or None
+        What the stream knows; None in its first call.
+    check_X : function
+        `checked_X` without its first argument.
+    name : str
+        Of the estimator, for messages.
+    class_weight, new_classes
+        The parameters of the estimator.
+    """
+    may_grow = new_classes == "add"
+    there, added, counts = _named_classes(classes, known, may_grow)
+    X, y = _checked_X_y(X, y, known, name, check_X, are_labels_known=True)
+    numbers, unseen = numbers_and_unseen(y, there)
+    classes, is_there = there, None
+    if len(unseen):
+        if not may_grow:
+            advice = "Pass every label that can occur as classes= on the first call to partial_fit, or set new_classes='add'."
+            raise unseen_labels("y", unseen, there, advice)
+        classes = union_of_classes(there, unseen)
+        is_there = are_among(classes, there)
+        numbers = numbers_and_unseen(y, classes)[0]
+        counts = _spread(counts, is_there)
+    if sample_weight is None and class_weight is None:
+        ones = np.ones(X.shape[0])
+        problem = Problem(X, numbers, ones, ones)
+        return StreamInput(problem, classes, counts + np.bincount(numbers, minlength=len(classes)), is_there, added)
+    base_weight = checked_weight(sample_weight, X.shape[0])
+    problem = Problem(X, numbers, base_weight, base_weight).take_positive()
+    counts_after = counts + problem.class_counts(len(classes))
+    if isinstance(class_weight, str):
+        problem = problem.weighted(_running_balance(problem.y, problem.base_weight, counts))
+    elif class_weight is not None:  # it may have a weight for a class to come
+        problem = problem.weighted(weights_of_classes(class_weight, classes, counts, may_grow)[problem.y])
+    if problem.n_samples == 0 and len(added) == 0:
+        return None
+    if is_there is not None:  # new ones only in rows that count
+        stays = is_there.copy()
+        stays[problem.y] = True
+        problem = problem.renumbered(stays)
+        classes, counts_after, is_there = classes[stays], counts_after[stays], is_there[stays]
+    return StreamInput(problem, classes, counts_after, is_there, added)
+
+
+def _spread(counts, is_there):
+    """Counts of the classes that are there, and 0 for the others."""
+    spread = np.zeros(len(is_there))
+    spread[is_there] = counts
+    return spread
+
+
+def _named_classes(classes, known, may_grow):
+    """The classes of a stream before the rows of a call, those of them that `classes` adds, and the counts of all.
+
+    `classes` is that of the first call, and the same or None later; others if classes may be added. There may be none yet.
+    """
+    if known is None:
         if classes is None:
             if may_grow:
-                return np.empty(0)
+                return np.empty(0), NO_NUMBERS, np.empty(0)
             raise ValueError("classes must be passed on the first call to partial_fit (or set new_classes='add').")
-        classes = np.unique(labels_of_iterable(classes))
-        if len(classes) < 2 and not may_grow:
-            raise ValueError(f"classes={classes} has only one class; softmax regression needs at least 2 classes.")
-        return classes
-    if classes is None:
-        return known_classes
-    given = labels_of_iterable(classes)
-    numbers, unseen = _numbers_and_unseen(given, known_classes)
-    if may_grow:
-        return union_of_classes(known_classes, unseen)
-    if len(unseen) or len(np.unique(numbers)) < len(known_classes):
-        raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known_classes!r}")
-    return known_classes
-
-
-def stream_problem(estimator, X, y, sample_weight, known_classes, counts):
-    """Input of ``partial_fit`` -> (Problem, classes, is_known, counts).
-
-    `is_known` is None if all classes are known, else an array of shape (n_classes,). `counts` is the weight of each known class
-    before these rows; the one that is returned, of each of `classes` after them.
-    "balanced" weighs each row by the counts that include it, so that it does not matter how a stream is cut into calls.
-    """
-    numbers, unseen = _numbers_and_unseen(y, known_classes)
-    classes, is_known = known_classes, None
-    if len(unseen):
-        if estimator.new_classes != "add":
-            advice = "Pass every label that can occur as classes= on the first call to partial_fit, or set new_classes='add'."
-            raise _unseen_labels("y", unseen, known_classes, advice)
-        classes = union_of_classes(known_classes, unseen)
-        is_known = np.isin(np.arange(len(classes)), np.searchsorted(classes, known_classes))
-        numbers = _numbers_and_unseen(y, classes)[0]
-        counts_of_known, counts = counts, np.zeros(len(classes))
-        counts[is_known] = counts_of_known
-    if sample_weight is None and estimator.class_weight is None:
-        ones = np.ones(X.shape[0])
-        return Problem(X, numbers, ones, ones), classes, is_known, counts + np.bincount(numbers, minlength=len(classes))
-    sample_weight = _checked_weight(sample_weight, X.shape[0])
-    problem = Problem(X, numbers, sample_weight, sample_weight).take_positive()
-    counts_after = counts + np.bincount(problem.y, weights=problem.base_weight, minlength=len(classes))
-    if isinstance(estimator.class_weight, str):
-        weights = _running_balance(problem.y, problem.base_weight, counts)
-    else:
-        may_grow = estimator.new_classes == "add"  # and have a weight for a class to come
-        weights = _weights_of_classes(estimator.class_weight, classes, counts, may_grow)[problem.y]
-    problem = replace(problem, sample_weight=problem.base_weight * weights).take_positive()
-    if len(unseen):  # only in rows that count
-        is_there = is_known.copy()
-        is_there[problem.y] = True
-        problem = problem.renumbered(is_there)
-        classes, is_known, counts_after = classes[is_there], is_known[is_there], counts_after[is_there]
-    return problem, classes, is_known, counts_after
+        named = np.unique(labels_of_iterable(classes))
+        if len(named) < 2 and not may_grow:
+            raise ValueError(f"classes={named} has only one class; softmax regression needs at least 2 classes.")
+        return named, np.arange(len(named)), np.zeros(len(named))
+    if classes is not None:
+        numbers, unseen = numbers_and_unseen(labels_of_iterable(classes), known.classes)
+        if not may_grow and (len(unseen) or len(np.unique(numbers)) < len(known.classes)):
+            raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known.classes!r}")
+        if len(unseen):
+            named = union_of_classes(known.classes, unseen)
+            is_old = are_among(named, known.classes)
+            return named, np.flatnonzero(~is_old), _spread(known.class_counts, is_old)
+    return known.classes, NO_NUMBERS, known.class_counts
 
 
 def _running_balance(y, weight, counts):
@@ -446,6 +566,9 @@ def _running_balance(y, weight, counts):
     is_new[order[np.unique(first)]] = counts[y[order[np.unique(first)]]] == 0
     n_classes = (counts > 0).sum() + np.cumsum(is_new)
     return total / (n_classes * own)
+
+
+# Attributes ------------------------------------------------------------------------------------------------------------------
 
 
 def assigned_coefficients(value, name, shape=None):

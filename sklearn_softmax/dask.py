@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import _absent, _distributed, _validation
 from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
-from ._containers import as_array, labels_of_iterable
+from ._containers import as_array, labels, labels_of_iterable, numbers_and_unseen, numbers_of, union_of_classes
 from ._coordinates import scale_of_classes, solver_coordinates, units_of_tol
 from ._distributed import Part, Setting
 from ._matrix import inverse_or_zero
@@ -98,30 +98,30 @@ def checked_block(X, y, sample_weight):
     y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
     if len(y) != X.shape[0]:
         raise ValueError(f"X has a block of {X.shape[0]} rows, but y has {len(y)} labels there: give both the same partitions.")
-    weight = _validation._checked_weight(sample_weight, len(y))
+    weight = _validation.checked_weight(sample_weight, len(y))
     names = None
     if X.shape[0]:
-        vessel = SoftmaxSGDClassifier()
-        X, y = _validation.checked_X_y(vessel, X, y, dtype=FLOATS, reset=True, are_labels_known=True)
-        names = getattr(vessel, "feature_names_in_", None)
+        estimator = SoftmaxSGDClassifier()  # in which scikit-learn leaves the names of columns
+        X, y = _validation.checked_X(estimator, X, dtype=FLOATS, reset=True), labels(y)
+        names = getattr(estimator, "feature_names_in_", None)
     return X, y, weight, None if names is None else tuple(names)
 
 
 def facts(block):
     X, y, weight, names = block
-    labels, numbers = np.unique(y, return_inverse=True)
-    weights = np.bincount(numbers, weights=weight, minlength=len(labels))
+    found, numbers = np.unique(y, return_inverse=True)
+    weights = np.bincount(numbers, weights=weight, minlength=len(found))
     dtype = getattr(X, "dtype", None) if X.shape[0] else None
-    return Facts(X.shape[0], X.shape[1], names, dtype, issparse(X), labels, weights)
+    return Facts(X.shape[0], X.shape[1], names, dtype, issparse(X), found, weights)
 
 
-def encoded(block, estimator, classes, is_present, dtype):
+def encoded(block, classes, class_weights, is_present, dtype):
     """A block -> Problem, of the classes that are present."""
     X, y, weight, _ = block
-    counting = (weight > 0) & is_present[_validation._numbers_and_unseen(y, classes)[0]]
-    X, y, weight, classes = X[counting], y[counting], weight[counting], classes[is_present]
-    counts = np.zeros(len(classes))
-    return _validation.stream_problem(estimator, X.astype(dtype, copy=False), y, weight, classes, counts)[0]
+    numbers = numbers_and_unseen(y, classes)[0]
+    counting = (weight > 0) & is_present[numbers]
+    X, numbers, weight = X[counting].astype(dtype, copy=False), numbers[counting], weight[counting]
+    return _validation.Problem(X, numbers, weight, weight).weighted(class_weights[numbers]).renumbered(is_present)
 
 
 def dealt_out(problem, n_parts, seed):
@@ -273,13 +273,13 @@ def agreed(all_facts, classes):
     if classes is None:
         classes = np.empty(0)
         for _, one in filled:
-            classes = _validation.union_of_classes(classes, one.labels) if len(one.labels) else classes
+            classes = union_of_classes(classes, one.labels) if len(one.labels) else classes
     else:
         classes = np.unique(labels_of_iterable(classes))
     counts = np.zeros((len(all_facts), len(classes)))
     for number, one in filled:
         advice = "Pass every label that occurs as classes=, or none for fit to find them."
-        counts[number, _validation._numbers_of(one.labels, classes, f"partition {number} of y", advice)] = one.weights
+        counts[number, numbers_of(one.labels, classes, f"partition {number} of y", advice)] = one.weights
     if len(classes) < 2:
         raise ValueError(
             "DaskSoftmaxSGDClassifier needs samples of at least 2 classes in the data, but the data contains only one class: "
@@ -308,13 +308,12 @@ def warn_if_parts_differ(counts, n_rows, classes):
 def setting_of(stream, settings, is_sparse, held_out_weight, class_weights):
     """What all parts have to agree on, from the statistics of all rows.
 
-    `class_weights` : ndarray of shape (n_classes,), or None.
+    `class_weights` : ndarray of shape (n_classes,).
     """
     n_features, alpha = len(stream.scale), settings.alpha_at(stream.weight)
     no_rows = (csr_array if is_sparse else np.empty)((0, n_features), dtype=stream.dtype)
     spreads = stream.moments.spreads(stream.weight)
     coordinates = solver_coordinates(no_rows, spreads, stream.scale, alpha, settings.fit_intercept and not is_sparse)
-    class_weights = 1.0 if class_weights is None else class_weights
     per_feature = np.append(coordinates.scale() * inverse_or_zero(units_of_tol(spreads)), 1.0)
     return Setting(
         penalty=Penalty(alpha, 0.0, len(stream.class_counts), coordinates.penalty_ratio),
@@ -563,11 +562,14 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         return SoftmaxSGDClassifier(**{name: getattr(self, name) for name in COMMON} | params)
 
     def _parts(self, cluster, X, y, sample_weight, classes):
-        """The rows, on the workers: (futures of Parts, estimator for the stream's pass, classes, is_present, Facts of all)."""
+        """The rows, on the workers: (futures of Parts, estimator for the stream's pass, classes and more, Facts of all).
+
+        Of each class, that is whether it is present, and its weight.
+        """
         blocks = cluster.compute([dask.delayed(checked_block)(*block) for block in blocks_of(X, y, sample_weight)])
         all_facts = cluster.gather(cluster.each(facts, blocks))
         classes, counts, common = agreed(all_facts, classes)
-        class_weights = _validation._weights_of_classes(self.class_weight, classes, counts.sum(axis=0))
+        class_weights = _validation.weights_of_classes(self.class_weight, classes, counts.sum(axis=0))
         counts = counts * class_weights
         if not counts.any():
             raise ValueError(f"class_weight={self.class_weight!r} gives every class in y the weight zero. Leave one positive.")
@@ -579,7 +581,9 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
             else dict(zip(classes[is_present].tolist(), class_weights[is_present].tolist())),
         )
         filled = np.flatnonzero(counts.any(axis=1))  # partitions without rows have nothing to say
-        problems = [cluster.submit(encoded, blocks[number], estimator, classes, is_present, common.dtype) for number in filled]
+        problems = [
+            cluster.submit(encoded, blocks[number], classes, class_weights, is_present, common.dtype) for number in filled
+        ]
         seed, n_parts = int(check_random_state(self.random_state).randint(2**31 - 1)), len(filled)
         if self.shuffle:
             dealt = [cluster.submit(dealt_out, problem, n_parts, [seed, 0, at]) for at, problem in enumerate(problems)]
@@ -588,9 +592,9 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
             warn_if_parts_differ(counts[filled], np.array([all_facts[number].n_rows for number in filled]), classes)
         fraction = self.validation_fraction if self.early_stopping else 0.0
         parts = [cluster.submit(as_part, problem, fraction, [seed, 1, at]) for at, problem in enumerate(problems)]
-        return parts, estimator, classes, is_present, common
+        return parts, estimator, classes, is_present, class_weights, common
 
-    def _fit(self, cluster, parts, estimator, classes, is_present, common, model):
+    def _fit(self, cluster, parts, estimator, classes, is_present, class_weights, common, model):
         weights = np.array(cluster.gather(cluster.each(weights_of, parts)))
         parts = [part for part, weight in zip(parts, weights[:, 0]) if weight > 0]
         held_out_weight = weights[:, 1].sum()
@@ -604,8 +608,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         settings = estimator._checked_settings()
         alpha = settings.alpha_of_fit(stream.weight, stream.clock.n_rows)
         settings_of_present = _absent.settings_of_present(settings, alpha, is_present)
-        class_weights = None if estimator.class_weight is None else np.array(list(estimator.class_weight.values()))[is_present]
-        setting = setting_of(stream, settings_of_present, common.is_sparse, held_out_weight, class_weights)
+        setting = setting_of(stream, settings_of_present, common.is_sparse, held_out_weight, class_weights[is_present])
         sent_setting = cluster.send(setting)
         objectives, held_out_losses, sent = [], [], {}
 

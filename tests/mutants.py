@@ -173,20 +173,20 @@ PYTHON = [
     Mutant("_validation.py", "occur.sum() * counts", "len(counts) * counts", "tests/test_weights.py tests/test_streaming.py"),
     Mutant(
         "_classifier.py",
-        "with held_interrupt(), self._unchanged_on_error():",
-        "with self._unchanged_on_error():",
+        "with held_interrupt(), unchanged_on_error(self):",
+        "with unchanged_on_error(self):",
         "tests/test_faults.py",
     ),
-    Mutant("_classifier.py", "vars(self).update(before)", "pass", "tests/test_classifier.py"),
+    Mutant("_classifier.py", "self.attributes.update(self.before)", "pass", "tests/test_classifier.py"),
     Mutant(
         "_classifier.py",
-        "return expit(np.column_stack([-scores, scores]))",
-        "p = expit(scores)\n            return np.column_stack([1 - p, p])",
+        "return expit(scores)",
+        "p = expit(scores[:, 1])\n            return np.column_stack([1 - p, p])",
         "tests/test_classifier.py",
     ),
     # coefficients that are no numbers, zeros or the same for all classes
-    Mutant("_classifier.py", "scores = self._scores(X)\n", "scores = 0 * self._scores(X)\n", "tests/test_classifier.py"),
-    Mutant("_classifier.py", "scores = self._scores(X)\n", "scores = np.nan * self._scores(X)\n", "tests/test_classifier.py"),
+    Mutant("_classifier.py", "raw_prediction(*self", "0 * raw_prediction(*self", "tests/test_classifier.py"),
+    Mutant("_classifier.py", "raw_prediction(*self", "np.nan * raw_prediction(*self", "tests/test_classifier.py"),
     Mutant(
         "_coordinates.py",
         "model.set_rows(rows, np.clip(",

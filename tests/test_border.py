@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.utils.fixes import parse_version
 
-from sklearn_softmax import SoftmaxSGDClassifier, _validation, kernels
+from sklearn_softmax import SoftmaxSGDClassifier, _containers, _validation, kernels
 from sklearn_softmax._containers import joined_labels
 from sklearn_softmax._model import Model
 
@@ -324,7 +324,7 @@ def dtype_holds(number, dtype):
 @given(st.lists(integers, max_size=8), st.lists(integers, max_size=8), *[st.sampled_from(DTYPES_OF_INTEGERS)] * 2)
 def test_a_label_is_the_class_of_the_same_number_whatever_types_both_have(labels, classes, dtype, dtype_of_classes):
     labels, classes = exactly(labels, dtype), np.unique(exactly(classes, dtype_of_classes))
-    numbers, unseen = _validation._numbers_and_unseen(labels, classes)
+    numbers, unseen = _containers.numbers_and_unseen(labels, classes)
     known = [int(label) for label in classes.tolist()]
     given_labels = [int(label) for label in labels.tolist()]
     assert [int(label) for label in unseen.tolist()] == [label for label in given_labels if label not in known]
@@ -334,11 +334,13 @@ def test_a_label_is_the_class_of_the_same_number_whatever_types_both_have(labels
         return
     everything = sorted({*given_labels, *known})
     try:
-        union = _validation.union_of_classes(classes, labels)
+        union = _containers.union_of_classes(classes, labels)
     except ValueError:
         assert not any(all(dtype_holds(n, candidate) for n in everything) for candidate in ("int64", "uint64"))
     else:
         assert [int(label) for label in union.tolist()] == everything
+        for some in (classes, np.unique(labels)):
+            assert union[_containers.are_among(union, some)].tolist() == sorted(int(label) for label in some.tolist())
     joined = joined_labels([labels, classes])
     assert [int(label) for label in joined.tolist()] == given_labels + known
 
@@ -423,7 +425,7 @@ def test_many_object_labels_are_found_without_comparing_them_all():
     labels = np.empty(100, dtype=object)
     labels[:] = [Label(label) for label in classes[:10_000:100]]
     for classes_ in (known, known.astype(object)):
-        numbers, unseen = _validation._numbers_and_unseen(labels, classes_)
+        numbers, unseen = _containers.numbers_and_unseen(labels, classes_)
         assert numbers.tolist() == list(range(0, 10_000, 100)) and len(unseen) == 0
     assert comparisons <= 100 * 20
 

@@ -128,7 +128,7 @@ BAD_PARTIAL_FITS = {
     name: BAD_FITS[name]
     for name in BAD_FITS
     if name.split()[0] in {"negative", "NaN", "inf", "sparse", "complex", "object", "1-D", "no", "optimal", "regression"}
-    and name not in {"no weight", "no weighty class", "NaN X_val"}
+    and name not in {"no weight", "no weighty class", "NaN X_val"}  # rows without weight are absent from a stream
 }
 
 

@@ -102,12 +102,13 @@ def test_optimum_is_that_of_the_rows_in_memory(make_data, container, n_classes, 
     assert len(clf.loss_curve_) == clf.n_iter_ < 200
 
 
-@pytest.mark.parametrize("absent", [[0], [2], [0, 1]], ids=str)
-def test_classes_of_which_no_row_counts_are_classes(make_data, absent):
+@pytest.mark.parametrize("absent, class_weight", [([0], None), ([2], None), ([0, 1], None), ([0], "balanced"), ([2], {1: 2.0})])
+def test_classes_of_which_no_row_counts_are_classes(make_data, absent, class_weight):
     X, y = make_data(n_samples=300)
     weight = np.where(np.isin(y, absent), 0.0, 1.0)
-    expected = SoftmaxSGDClassifier(random_state=0, tol=1e-8, max_iter=1000).fit(X, y, weight)
-    clf = DaskSoftmaxSGDClassifier(random_state=0, **TIGHT).fit(*cut(X, y, 3, weight))
+    params = {"random_state": 0, "class_weight": class_weight}
+    expected = SoftmaxSGDClassifier(tol=1e-8, max_iter=1000, **params).fit(X, y, weight)
+    clf = DaskSoftmaxSGDClassifier(**TIGHT, **params).fit(*cut(X, y, 3, weight))
     assert clf.classes_.tolist() == [0, 1, 2] and clf.alpha_ == pytest.approx(expected.alpha_, rel=1e-12)
     np.testing.assert_allclose(clf.to_local().predict_proba(X), expected.predict_proba(X), rtol=0, atol=1e-5)
 
