@@ -62,7 +62,7 @@ def test_the_average_is_the_mean_of_the_iterates_with_l1_too(l1_ratio, iris):
         thresholds.append(model.threshold)
         averaged.partial_fit(X[row : row + 1], y[row : row + 1], [0, 1, 2])
     expected = reference.soft_threshold(np.mean(iterates, axis=0), np.mean(thresholds))
-    assert (expected == 0).any() == (l1_ratio > 0)
+    assert (expected == 0).any() == (l1_ratio == 1)
     np.testing.assert_allclose(averaged.coef_, expected, rtol=1e-10, atol=1e-13)
 
 
