@@ -23,7 +23,7 @@ def optimal(t, alpha):
     """Bottou's 1 / (alpha (t + t0)); t0 makes the first step as large as typical weights (Bottou 2010)."""
     typical_weight = np.sqrt(1 / np.sqrt(alpha))
     t0 = 1 / (typical_weight * alpha)
-    return 1 / (alpha * (t0 + t - 1))
+    return 1 / (alpha * (t0 + (t - 1)))
 
 
 def step_sizes(learning_rate, t, *, eta0, power_t, alpha):

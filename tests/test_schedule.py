@@ -66,3 +66,10 @@ def test_the_time_of_a_row_is_one_and_the_weight_before_it():
     proba = np.exp(first) / np.exp(first).sum()
     model.partial_fit([[0.0]], [1], sample_weight=[2.0])
     np.testing.assert_allclose(model.intercept_, first - 0.1 / 6 * 2 * (proba - [0, 1, 0]))  # t = 1 + 5
+
+
+@pytest.mark.parametrize("alpha", [1e-200, 1e-30, 1e30, 1e200])
+def test_optimal_with_a_penalty_of_any_strength(alpha):
+    eta = step_sizes("optimal", np.arange(1.0, 4), eta0=np.nan, power_t=np.nan, alpha=alpha)
+    assert np.isfinite(eta).all() and (eta > 0).all()
+    assert eta[0] == pytest.approx(alpha**-0.25, rel=1e-9)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import reference
 import scipy.sparse as sp
 from sklearn.datasets import load_digits, load_iris, make_blobs
 
@@ -50,15 +51,19 @@ def test_partial_fit_after_early_stopping_holds_nothing_out(iris):
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
 def test_the_average_is_the_mean_of_the_iterates_with_l1_too(l1_ratio, iris):
-    # there: what L1 truncates is left out of the average
+    # there: what L1 truncates is left out of the average. Here that of the weights before the threshold, and of the threshold
     X, y = iris
     params = dict(l1_ratio=l1_ratio, alpha=0.05, learning_rate="constant", eta0=0.02)
     plain, averaged = quick(**params), quick(**params, average=True)
-    iterates = []
+    iterates, thresholds = [], []
     for row in range(0, 150, 7):
-        iterates.append(plain.partial_fit(X[row : row + 1], y[row : row + 1], [0, 1, 2]).coef_.copy())
+        model = plain.partial_fit(X[row : row + 1], y[row : row + 1], [0, 1, 2])._stream.model
+        iterates.append(model.rows()[0].copy())
+        thresholds.append(model.threshold)
         averaged.partial_fit(X[row : row + 1], y[row : row + 1], [0, 1, 2])
-    np.testing.assert_allclose(averaged.coef_, np.mean(iterates, axis=0), rtol=1e-10, atol=1e-13)
+    expected = reference.soft_threshold(np.mean(iterates, axis=0), np.mean(thresholds))
+    assert (expected == 0).any() == (l1_ratio == 1)
+    np.testing.assert_allclose(averaged.coef_, expected, rtol=1e-10, atol=1e-13)
 
 
 @pytest.mark.parametrize("factor", [1e3, 1e4, 1e300])
