@@ -943,8 +943,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         estimator.set_params(**{**_logistic_regression.params_of(lr, n_samples), **params})
         settings = estimator._checked_settings()
         stream = _solver.stream_with(settings, model, float(n_samples))
-        if problem is not None:
-            stream.suppose_that_all_rows_were_like(problem)
+        if problem is not None and settings.learning_rate == "auto":
+            stream.impute_statistics(problem)
         alpha, n_iter = settings.alpha_at(stream.weight), int(np.max(lr.n_iter_))
         vars(estimator).update(estimator._attributes(stream, alpha, lr.classes_, n_iter_=n_iter))
         return estimator

@@ -1,7 +1,7 @@
 """The classic schedules: plain explicit steps of a given size, in the units of X, as SGDClassifier takes them."""
 
 import warnings
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from scipy.sparse import issparse
@@ -9,14 +9,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
 from . import kernels
-from ._columns import narrowed, scattered_model
-from ._coordinates import weighted_sum
 from ._matrix import kernel_rows, raw_prediction
-from ._model import Model, not_finite
+from ._model import Model
 from ._objective import Penalty
 from ._schedule import default_eta0, step_sizes
+from ._stream import PlainIterates, Stream
 
-__all__ = ["Epochs", "Stream"]
+__all__ = ["Epochs", "learn"]
 
 # Steps that are too long are divided by 10, 10^2, 10^4, ... until the model stays finite.
 MOST_DIVISIONS = 8
@@ -28,168 +27,34 @@ SMALLEST_NORM, LARGEST_NORM = 1e-300, 1e300
 LARGEST_DIVISOR = 1e300
 
 
-@dataclass
-class Stream:
-    """A stream: the model and what has to be remembered beside it, each row that was learnt from counted once.
+def learn(stream, problem, settings):
+    """Let a stream learn from each row once, in order, by explicit steps."""
+    weight, scalars = problem.sample_weight, stream.clock
+    seen = scalars.weight + np.cumsum(weight)
+    t = 1 + np.append(scalars.weight, seen[:-1])
+    alpha = settings.alpha_at(seen)
+    eta0 = settings.eta0
+    if eta0 is None:  # each row's step depends on the rows up to it
+        norms = weight * _squared_norms(problem.X, settings.fit_intercept)
+        norm_weights, squared_norms = scalars.norm_weight + np.cumsum(weight), scalars.squared_norm + np.cumsum(norms)
+        eta0 = default_eta0(settings.learning_rate, squared_norms / norm_weights)
+        scalars.norm_weight, scalars.squared_norm = norm_weights[-1], squared_norms[-1]
+    eta = step_sizes(settings.learning_rate, t, eta0=eta0, power_t=settings.power_t, alpha=alpha)
+    factor = alpha / settings.alpha_at(t - 1) if settings.alpha is None else 1.0
+    _enter_threshold(stream.iterates.model, scalars, settings, eta, alpha)
+    _Sweeper(problem, settings, stream).run(np.arange(problem.n_samples), t, eta, alpha, factor, stream.record)
+    scalars.weight = seen[-1]
+    stream.original = None
 
-    Attributes
-    ----------
-    model : Model
-        In the units of X.
 
-    weight : float
-        Total weight. The clock t is 1 + this.
-
-    squared_norm, norm_weight : float
-        Weighted sum of ||x||^2 (+ 1 if there is an intercept), and its weight: of the rows for which eta0 was None.
-
-    class_counts : ndarray of shape (n_classes,)
-        Weight of each class, without class weights.
-
-    step_divisor : float
-        What all steps are divided by, because longer ones made the model overflow.
-
-    record : ndarray of shape (4,)
-        The progressive loss; see ProgressiveLoss in kernels/kernels.h.
-    """
-
-    model: Model
-    class_counts: np.ndarray
-    weight: float = 0.0
-    squared_norm: float = 0.0
-    norm_weight: float = 0.0
-    step_divisor: float = 1.0
-    record: np.ndarray = field(default_factory=lambda: np.zeros(4))
-
-    @classmethod
-    def empty(cls, n_features, n_classes, dtype):
-        return cls(Model.zeros(n_features, n_classes, dtype), np.zeros(n_classes))
-
-    @classmethod
-    def succeeding(cls, other):
-        """A stream with the model and the clock of one of another kind."""
-        return cls(other.predictor(), other.class_counts, other.weight, record=other.record)
-
-    @classmethod
-    def combined(cls, streams, factors):
-        """One stream of all rows, those of each stream with `factor` times their weights; its model is empty."""
-        names = "weight", "squared_norm", "norm_weight"
-        sums = {name: float(weighted_sum([getattr(stream, name) for stream in streams], factors)) for name in names}
-        model = streams[0].model
-        return cls(
-            Model.zeros(len(model.weights), model.n_classes, model.weights.dtype),
-            weighted_sum([stream.class_counts for stream in streams], factors),
-            step_divisor=max(stream.step_divisor for stream in streams),
-            record=weighted_sum([stream.record for stream in streams], factors),
-            **sums,
-        )
-
-    @property
-    def scale(self):
-        """The penalty's scale of each feature."""
-        return np.ones(len(self.model.weights))
-
-    @property
-    def centre(self):
-        """Where the features are seen from."""
-        return np.zeros(len(self.model.weights))
-
-    @property
-    def deviation(self):
-        """The standard deviation of each feature: None, since nothing is known of it."""
-
-    @property
-    def weight_of_features(self):
-        """Total weight of the rows in which each feature is not zero: of all rows, since nothing is known of it."""
-        return np.full(len(self.model.weights), self.weight)
-
-    def sums_of_squares(self, about_mean):
-        """Of each feature, over all rows: as if all were 1, since nothing is known of them."""
-        return np.full(len(self.model.weights), self.weight)
-
-    def predictor(self):
-        """The model to predict with, in the units of X."""
-        return self.model.predictor()
-
-    def check_finite(self):
-        """Raise if the model is not."""
-        if not self.model.is_finite():
-            raise not_finite()
-
-    def rows_and_predictor(self, X):
-        """X and the model to predict with; only with features that X has, if all of them would cost much more."""
-        narrow = narrowed(X) if self.model.has_threshold else None
-        if narrow is None:
-            return X, self.predictor()
-        X, features = narrow
-        return X, self.model.predictor(features)
-
-    @property
-    def dtype(self):
-        """Of the coefficients."""
-        return self.model.weights.dtype
-
-    @property
-    def is_bare(self):
-        """Whether all there is of a model is the one to predict with."""
-        return self.model.average is None and self.model.threshold == 0
-
-    def with_model(self, model):
-        """This stream, going on from another model."""
-        return replace(self, model=model)
-
-    def scattered(self, columns, n_features):
-        """This stream, whose features are those at `columns`; all others have coefficients of 0."""
-        return replace(self, model=scattered_model(self.model, columns, n_features))
-
-    def suppose_that_all_rows_were_like(self, problem):
-        """Nothing of rows that are gone matters but their number."""
-
-    def with_class(self, at, fit_intercept, n_more=1):
-        """This stream with a class more, number `at`. (Each call copies the model, as each sweep goes through all of it.)"""
-        model = self.model.with_class(at, self.weight if fit_intercept else 0)
-        return replace(self, model=model, class_counts=np.insert(self.class_counts, at, 0))
-
-    def trainable(self, settings):
-        """This stream, in memory that kernels can write to."""
-        model = self.model.trainable(average=settings.average is not None)
-        return replace(self, model=model, record=np.require(self.record, requirements="W"))
-
-    def copy(self):
-        """A copy that shares no memory."""
-        return replace(self, model=self.model and self.model.copy(), record=self.record.copy())
-
-    def tentative(self, X, n_more):
-        """This stream, to learn from X and meet so many classes, and a function that undoes what it changed of this one."""
-        return self.copy(), lambda: None
-
-    def advance(self, problem, settings):
-        """Learn from each row once, in order."""
-        weight = problem.sample_weight
-        seen = self.weight + np.cumsum(weight)
-        t = 1 + np.append(self.weight, seen[:-1])
-        alpha = settings.alpha_at(seen)
-        eta0 = settings.eta0
-        if eta0 is None:  # each row's step depends on the rows up to it
-            norms = weight * _squared_norms(problem.X, settings.fit_intercept)
-            norm_weights, squared_norms = self.norm_weight + np.cumsum(weight), self.squared_norm + np.cumsum(norms)
-            eta0 = default_eta0(settings.learning_rate, squared_norms / norm_weights)
-            self.norm_weight, self.squared_norm = float(norm_weights[-1]), float(squared_norms[-1])
-        eta = step_sizes(settings.learning_rate, t, eta0=eta0, power_t=settings.power_t, alpha=alpha)
-        factor = alpha / settings.alpha_at(t - 1) if settings.alpha is None else 1.0
-        self._enter(settings, eta, alpha)
-        _Sweeper(problem, settings, self).run(np.arange(problem.n_samples), t, eta, alpha, factor, self.record)
-        self.weight = float(seen[-1])
-
-    def _enter(self, settings, eta, alpha):
-        """Give a model that comes from elsewhere the L1 threshold of as many rows as it has seen, with steps as they are now."""
-        model = self.model
-        if settings.l1_ratio == 0:
-            model.settle()
-        elif model.threshold == 0 and self.weight > 0:
-            penalty = Penalty(float(np.ravel(alpha)[0]), settings.l1_ratio, model.n_classes)
-            length = float(np.ravel(eta)[0]) / self.step_divisor * self.weight
-            model.enter(penalty.alpha * length * penalty.l1_ratio / (1 + penalty.alpha * length * penalty.l2_ratio))
+def _enter_threshold(model, scalars, settings, eta, alpha):
+    """Give a model without one the L1 threshold of as many rows as it has seen, with steps as they are now."""
+    if settings.l1_ratio == 0:
+        model.settle()
+    elif model.threshold == 0 and scalars.weight > 0:
+        penalty = Penalty(float(np.ravel(alpha)[0]), settings.l1_ratio, model.n_classes)
+        length = float(np.ravel(eta)[0]) / scalars.step_divisor * scalars.weight
+        model.enter(penalty.alpha * length * penalty.l1_ratio / (1 + penalty.alpha * length * penalty.l2_ratio))
 
 
 def _squared_norms(X, fit_intercept):
@@ -203,7 +68,8 @@ class _Sweeper:
     """Sweeps of the kernel over one problem, and what to do when one overflows."""
 
     def __init__(self, problem, settings, stream):
-        self.problem, self.settings, self.stream, self.model = problem, settings, stream, stream.model
+        self.problem, self.settings = problem, settings
+        self.scalars, self.model = stream.clock, stream.iterates.model
         model = self.model
         self.penalty = Penalty(np.nan, settings.l1_ratio, model.n_classes)  # the kernel is given alpha by visit
         values = kernel_rows(problem.X)[0]
@@ -221,9 +87,9 @@ class _Sweeper:
         `alpha` and `threshold_factor`, alpha in terms of that of the row before if it follows the weight seen, are a number or
         an array of one number per visit.
         """
-        model, stream = self.model, self.stream
+        model, scalars = self.model, self.scalars
         settings = self.settings
-        eta = eta / stream.step_divisor
+        eta = eta / scalars.step_divisor
         alpha, threshold_factor = (
             np.broadcast_to(np.asarray(numbers, dtype=np.float64), len(order)) for numbers in (alpha, threshold_factor)
         )
@@ -261,7 +127,7 @@ class _Sweeper:
                 record[:] = record_before
             divisor = 10.0 ** (2**division)
             self._warn_of_overflow(t, n_visited, divisor)
-            stream.step_divisor = min(stream.step_divisor * divisor, LARGEST_DIVISOR)
+            scalars.step_divisor = min(scalars.step_divisor * divisor, LARGEST_DIVISOR)
             eta = eta / divisor
         return np.inf
 
@@ -329,15 +195,14 @@ class Epochs:
         total_weight = float(problem.sample_weight.sum())
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes)
         self.normalised = problem.normalised()
-        stream = Stream.empty(problem.X.shape[1], n_classes, problem.X.dtype)
-        stream = stream if start is None else stream.with_model(start)
-        stream = replace(stream, model=stream.model.trainable(average=settings.average is not None))
-        stream.weight = total_weight  # of one pass, for partial_fit to go on from
+        start = Model.zeros(problem.X.shape[1], n_classes, problem.X.dtype) if start is None else start
+        # of one pass, for partial_fit to go on from
+        self.of_one_pass = stream = Stream.with_clock(start, total_weight).trainable(settings)
         self.eta0 = settings.eta0
         if self.eta0 is None:
             norms = _squared_norms(problem.X, settings.fit_intercept)
             mean_norm = float(self.normalised.sample_weight @ norms) / problem.n_samples
-            stream.squared_norm, stream.norm_weight = total_weight * mean_norm, total_weight
+            stream.clock.squared_norm, stream.clock.norm_weight = total_weight * mean_norm, total_weight
             self.eta0 = default_eta0(settings.learning_rate, mean_norm)
         self.sweeper = _Sweeper(self.normalised, settings, stream)
         self.n_epochs = 0
@@ -378,6 +243,6 @@ class Epochs:
 
     def stream(self, class_counts):
         """A stream that goes on as after one pass."""
-        stream, model = self.sweeper.stream, self.sweeper.model
-        model = replace(model, averaged_weight=min(model.averaged_weight, stream.weight))
-        return replace(stream, class_counts=class_counts, model=model)
+        model = self.sweeper.model
+        model = replace(model, averaged_weight=min(model.averaged_weight, self.of_one_pass.weight))
+        return replace(self.of_one_pass, class_counts=class_counts, iterates=PlainIterates(model), original=None)

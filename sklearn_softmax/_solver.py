@@ -13,11 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from . import _explicit, _point_saga, _stream
+from . import _explicit, _point_saga
 from ._certificate import optimality_gap
 from ._columns import columns_in_use, gathered, gathered_model
 from ._interrupt import held_interrupt, is_called_by_a_tool
+from ._model import Model
 from ._objective import Objective
+from ._stream import Stream
 
 __all__ = ["NoProgress", "Settings", "Solution", "fit", "learn", "stream_for", "stream_with"]
 
@@ -89,10 +91,6 @@ class Solution:
         return max(self.validation_scores, default=None)
 
 
-def _kind_of_stream(settings):
-    return _stream.Stream if settings.learning_rate == "auto" else _explicit.Stream
-
-
 def _epochs(problem, settings, alpha, start, n_classes, random_state):
     """The epochs of `fit` that go with the settings."""
     if settings.learning_rate == "auto":
@@ -101,13 +99,8 @@ def _epochs(problem, settings, alpha, start, n_classes, random_state):
 
 
 def stream_for(settings, stream, added=()):
-    """`stream`, or one with its model and its clock if the settings ask for another kind; with more classes.
-
-    `added` : the numbers of these, from small to large.
-    """
-    wanted = _kind_of_stream(settings)
-    if not isinstance(stream, wanted):
-        stream = wanted.succeeding(stream)
+    """`stream`, for the rule of the settings, with more classes: `added` are their numbers, from small to large."""
+    stream = stream.trainable(settings)
     for at in added:
         stream = stream.with_class(at, settings.fit_intercept)
     return stream
@@ -115,7 +108,14 @@ def stream_for(settings, stream, added=()):
 
 def stream_with(settings, model, weight):
     """A stream with a model that came from elsewhere, and the clock that it would have after rows of total weight `weight`."""
-    return stream_for(settings, _explicit.Stream(model, np.zeros(model.n_classes), weight)).trainable(settings)
+    return Stream.with_clock(model, weight).trainable(settings)
+
+
+def _advance(stream, problem, settings):
+    if settings.learning_rate == "auto":
+        stream.learn(problem, settings)
+    else:
+        _explicit.learn(stream, problem, settings)
 
 
 def learn(stream, given, settings):
@@ -129,16 +129,15 @@ def learn(stream, given, settings):
     """
     problem, is_there, added = given.problem, given.is_there, given.added
     if stream is None:
-        stream = _kind_of_stream(settings).empty(problem.X.shape[1], max(1, len(added)), problem.X.dtype)
+        stream = Stream.with_clock(Model.zeros(problem.X.shape[1], max(1, len(added)), problem.X.dtype), 0.0)
         if len(added) == 0:  # the class of the first row begins alone
             is_there = np.arange(len(given.classes)) == problem.y[0]
-    else:
-        stream = stream_for(settings, stream, added)
-    stream = stream.trainable(settings)
+        added = ()
+    stream = stream_for(settings, stream, added)
     if is_there is not None and not is_there.all():
         stream = _advance_and_grow(stream, problem, settings, is_there)
     elif problem.n_samples:
-        stream.advance(problem, settings)
+        _advance(stream, problem, settings)
     stream.class_counts = given.class_counts
     return stream
 
@@ -155,12 +154,12 @@ def _advance_and_grow(stream, problem, settings, is_known):
     try:
         for n_entered, (row, number) in enumerate(entries):
             if row > begin:
-                stream.advance(problem.take(slice(begin, row)).renumbered(is_known), settings)
+                _advance(stream, problem.take(slice(begin, row)).renumbered(is_known), settings)
             at, n_more = np.count_nonzero(is_known[:number]), len(entries) - n_entered
             stream = stream.with_class(at, settings.fit_intercept, n_more)
             is_known[number] = True
             begin = row
-        stream.advance(problem.take(slice(begin, None)) if begin else problem, settings)
+        _advance(stream, problem.take(slice(begin, None)) if begin else problem, settings)
     except BaseException:
         undo()
         raise

@@ -11,12 +11,11 @@ from typing import get_args
 import numpy as np
 from scipy.sparse import csr_array, csr_matrix, issparse
 
-from . import _explicit, _stream
+from ._stream import Stream
 
 __all__ = ["coefficients_of", "read_only", "state_of", "stream_of"]
 
 FORMAT = 1
-STREAMS = {"auto": _stream.Stream, "classic": _explicit.Stream}
 
 
 def state_of(value):
@@ -27,10 +26,7 @@ def state_of(value):
     if not is_dataclass(value):
         return value
     state = {name: state_of(part) for name, part in value.__getstate__().items()}
-    for name, kind in STREAMS.items():
-        if type(value) is kind:
-            return {"format": FORMAT, "kind": name} | state
-    return state
+    return {"format": FORMAT} | state if isinstance(value, Stream) else state
 
 
 def stream_of(state):
@@ -42,14 +38,15 @@ def stream_of(state):
             f"The model is stored in format {stored!r}, and this version of sklearn_softmax reads format {FORMAT}. Load it with "
             "the version that stored it, and take its to_logistic_regression() over here."
         )
-    return _restored(STREAMS[state.pop("kind")], state)
+    return _restored(Stream, state)
 
 
 def _restored(kind, state):
-    """An object of the type `kind`, which may be a dataclass or None."""
-    kind = next((each for each in (kind, *get_args(kind)) if is_dataclass(each)), None)
-    if kind is None or state is None:
+    """An object of the type `kind`, which may be one of several dataclasses or None."""
+    if not isinstance(state, dict):
         return _unshared(state)
+    kinds = [each for each in (kind, *get_args(kind)) if is_dataclass(each)]
+    kind = next(each for each in kinds if {field.name for field in fields(each)} == set(state))
     types = {field.name: field.type for field in fields(kind)}
     value, parts = kind.__new__(kind), {name: _restored(types[name], part) for name, part in state.items()}
     getattr(value, "__setstate__", vars(value).update)(parts)

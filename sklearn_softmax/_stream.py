@@ -21,7 +21,7 @@ from ._matrix import inverse_or_zero, kernel_rows
 from ._model import Model, aligned_zeros, intercept_with_class, not_finite, soft_threshold
 from ._objective import Penalty
 
-__all__ = ["Iterates", "Stream", "StreamScalars"]
+__all__ = ["Iterates", "PlainIterates", "Stream", "StreamScalars"]
 
 TINY = np.finfo(np.float64).tiny
 # When there is no room for another class, a stream makes room for this part more: a model of K classes was then copied about
@@ -56,11 +56,13 @@ class StreamScalars:
 
     Attributes
     ----------
-    numbers : ndarray of shape (14,), float64
-        The following, in this order.
+    numbers : ndarray of shape (17,), float64
+        The following, in this order. The last three are those of explicit steps: the weighted sum
+        of ||x||^2 (+ 1 with an intercept) and its weight, of the rows for which `eta0` was None;
+        and what all steps are divided by, because longer ones made the model overflow.
     """
 
-    numbers: np.ndarray = field(default_factory=lambda: np.zeros(14))
+    numbers: np.ndarray = field(default_factory=lambda: np.append(np.zeros(16), 1.0))
 
     weight = _scalar(0)
     norm = _scalar(1)
@@ -76,6 +78,9 @@ class StreamScalars:
     block_limit = _scalar(11)
     block_penalty_step = _scalar(12)
     block_average_weight = _scalar(13)
+    squared_norm = _scalar(14)
+    norm_weight = _scalar(15)
+    step_divisor = _scalar(16)
 
     @classmethod
     def of(cls, **values):
@@ -88,9 +93,10 @@ class StreamScalars:
     @classmethod
     def combined(cls, all_scalars, factors):
         """Those of one stream of all rows, those of each with `factor` times their weights; its average begins anew."""
-        names = "weight", "norm", "curvature", "loss", "n_rows"
+        names = "weight", "norm", "curvature", "loss", "n_rows", "squared_norm", "norm_weight"
         sums = {name: float(weighted_sum([getattr(one, name) for one in all_scalars], factors)) for name in names}
-        return cls.of(**sums | {"n_rows": round(sums["n_rows"])})
+        divisor = max(one.step_divisor for one in all_scalars)
+        return cls.of(**sums | {"n_rows": round(sums["n_rows"]), "step_divisor": divisor})
 
     def copy(self):
         return StreamScalars(self.numbers.copy())
@@ -266,9 +272,20 @@ class Iterates:
         before, now = (self.alpha, self.l1_ratio), (settings.alpha, settings.l1_ratio)
         return before != now and max(self.l1_ratio, settings.l1_ratio) > 0
 
-    def is_writeable(self):
-        """Whether kernels can write to it."""
-        return self.is_own or (self.features.numbers.flags.writeable and self.model.is_aligned())
+    @property
+    def is_bare(self):
+        """Whether all there is of them is the model to predict with."""
+        return False
+
+    @property
+    def reads_by_feature(self):
+        """Whether to make the model to predict with costs time for each feature."""
+        return self.is_sparse
+
+    def trainable(self, averages):
+        """These iterates, in memory that kernels can write to."""
+        is_writeable = self.is_own or (self.features.numbers.flags.writeable and self.model.is_aligned())
+        return self if is_writeable else self.copy()
 
     def run(
         self, problem, penalty, settings, *, order=None, eta0, follows=False, settle=False, table=None, norms=None, record=None
@@ -345,6 +362,56 @@ class Iterates:
         return weights, intercept, bound
 
 
+@dataclass
+class PlainIterates:
+    """The iterate and its average in the units of X: those of explicit steps, after which nothing waits.
+
+    Attributes
+    ----------
+    model : Model
+        Before the L1 threshold.
+    """
+
+    model: Model
+
+    def __getstate__(self):
+        return vars(self)
+
+    @property
+    def is_bare(self):
+        """Whether all there is of them is the model to predict with."""
+        return self.model.average is None and self.model.threshold == 0
+
+    @property
+    def reads_by_feature(self):
+        """Whether to make the model to predict with costs time for each feature."""
+        return self.model.has_threshold
+
+    def original(self, averaged, standardizes, features=slice(None)):
+        """The model to predict with, of some features."""
+        return self.model.predictor(features)
+
+    def trainable(self, averages):
+        """These iterates, in memory that kernels can write to, with an average or without."""
+        return PlainIterates(self.model.trainable(average=averages))
+
+    def copy(self):
+        """A copy that shares no memory."""
+        return PlainIterates(self.model.copy())
+
+    def tentative(self, X, n_more):
+        """These iterates, to learn from X and meet so many classes, and a function that undoes what they changed of these."""
+        return self.copy(), lambda: None
+
+    def with_class(self, at, seen, clock, n_more):
+        """These iterates with a class more, number `at`. (Each call copies the model, as each sweep goes through all of it.)"""
+        return PlainIterates(self.model.with_class(at, seen))
+
+    def scattered(self, columns, n_features):
+        """These iterates, whose features are those at `columns`; all others have coefficients of 0."""
+        return PlainIterates(scattered_model(self.model, columns, n_features))
+
+
 def _bound(length, alpha, l1_ratio, clock, coordinates):
     """The L1 threshold of each feature when steps have gone so far; see kernels/stream.h."""
     if alpha is None:
@@ -363,9 +430,11 @@ class Stream:
     class_counts : ndarray of shape (n_classes,)
         Weight of each class, without class weights.
     moments : Moments
+        Of features; nothing is known of them in a stream of explicit steps.
     clock : StreamScalars
-    iterates : Iterates or None
-        None before the first row and after `fit`.
+    iterates : Iterates, PlainIterates or None
+        Those of the automatic step, or of explicit steps. None before the first row, after an
+        automatic `fit`, and where the model was assigned.
     original : Model or None
         The model to predict with, in the units of X; None if it is not known yet.
     averages : bool
@@ -373,35 +442,24 @@ class Stream:
     standardizes : bool
         Whether the penalty has a scale for each feature.
     record : ndarray of shape (4,)
-        The progressive loss; see Record in kernels/kernels.h.
+        The progressive loss; see ProgressiveLoss in kernels/kernels.h.
     """
 
     class_counts: np.ndarray
     moments: Moments
     clock: StreamScalars
-    iterates: Iterates | None = None
+    iterates: Iterates | PlainIterates | None = None
     original: Model | None = None
     averages: bool = True
     standardizes: bool = True
     record: np.ndarray = field(default_factory=lambda: np.zeros(4))
 
     @classmethod
-    def empty(cls, n_features, n_classes, dtype):
-        original = Model.zeros(n_features, n_classes, dtype)
-        return cls(np.zeros(n_classes), Moments.zeros(n_features, dtype), StreamScalars(), original=original)
-
-    @classmethod
-    def succeeding(cls, other):
-        """A stream with the model and the clock of one of another kind."""
-        original = other.predictor()
-        stream = cls.empty(len(original.weights), original.n_classes, original.weights.dtype)
-        return replace(
-            stream,
-            class_counts=other.class_counts,
-            clock=StreamScalars.of(weight=other.weight),
-            original=original,
-            record=other.record,
-        )
+    def with_clock(cls, model, weight):
+        """A stream with a model, and the clock after rows of that total weight, of which nothing else is known."""
+        n_features, dtype = len(model.weights), model.weights.dtype
+        moments = Moments.zeros(n_features, dtype)
+        return cls(np.zeros(model.n_classes), moments, StreamScalars.of(weight=weight), original=model)
 
     @classmethod
     def combined(cls, streams, factors):
@@ -421,35 +479,44 @@ class Stream:
         return self.clock.weight
 
     @property
+    def knows_features(self):
+        """Whether there are moments of the rows."""
+        return self.clock.n_rows > 0 or bool(self.moments.weight.any())
+
+    @property
     def scale(self):
         """The penalty's scale of each feature."""
         if not self.standardizes:
             return np.ones(len(self.moments.weight))
-        return self.moments.spreads(max(self.weight, TINY))[1]
+        return self._spreads()[1]
 
     @property
     def centre(self):
-        """The mean of each feature."""
-        return self.moments.spreads(max(self.weight, TINY))[0]
+        """The mean of each feature; 0 if it is not known."""
+        return self._spreads()[0]
 
     @property
     def weight_of_features(self):
-        """Total weight of the rows in which each feature is not zero."""
-        return self.moments.weight
+        """Total weight of the rows in which each feature is not zero; of all rows if it is not known."""
+        return self.moments.weight if self.knows_features else np.full(len(self.moments.weight), self.weight)
 
     @property
     def deviation(self):
         """The standard deviation of each feature over all rows; None if it is not known."""
-        if self.weight > 0 and not self.moments.weight.any() and self.clock.n_rows == 0:
+        if not self.knows_features:
             return None
-        _, active_deviation, _, share = self.moments.spreads(max(self.weight, TINY))
+        _, active_deviation, _, share = self._spreads()
         return active_deviation * np.sqrt(share)
 
     def sums_of_squares(self, about_mean):
-        """Of each feature, over all rows."""
-        total = max(self.weight, TINY)
-        _, active_deviation, root_mean_square, share = self.moments.spreads(total)
-        return np.square(active_deviation if about_mean else root_mean_square) * share * total
+        """Of each feature, over all rows; as if all were 1 if they are not known."""
+        if not self.knows_features:
+            return np.full(len(self.moments.weight), self.weight)
+        _, active_deviation, root_mean_square, share = self._spreads()
+        return np.square(active_deviation if about_mean else root_mean_square) * share * max(self.weight, TINY)
+
+    def _spreads(self):
+        return self.moments.spreads(max(self.weight, TINY))
 
     def predictor(self):
         """The model to predict with, in the units of X."""
@@ -459,7 +526,8 @@ class Stream:
 
     def rows_and_predictor(self, X):
         """X and the model to predict with; only with features that X has, if all of them would cost much more."""
-        narrow = narrowed(X) if self.original is None and self.iterates.is_sparse else None
+        is_cheap = self.original is not None or not self.iterates.reads_by_feature
+        narrow = None if is_cheap else narrowed(X)
         if narrow is None:
             return X, self.predictor()
         X, features = narrow
@@ -473,16 +541,25 @@ class Stream:
     @property
     def is_bare(self):
         """Whether all there is of a model is the one to predict with."""
-        return self.iterates is None
+        return self.iterates is None or self.iterates.is_bare
+
+    def check_finite(self):
+        """Raise if the model to predict with is not."""
+        if not self.predictor().is_finite():
+            raise not_finite()
 
     def with_model(self, model):
         """This stream, going on from another model."""
         return replace(self, iterates=None, original=model)
 
     def scattered(self, columns, n_features):
-        """This stream, without iterates, whose features are those at `columns`, and of all others nothing is known."""
-        original = scattered_model(self.original, columns, n_features)
-        return replace(self, moments=self.moments.scattered(columns, n_features), original=original)
+        """This stream after `fit`, whose features are those at `columns`, and of all others nothing is known."""
+        return replace(
+            self,
+            moments=self.moments.scattered(columns, n_features),
+            iterates=self.iterates and self.iterates.scattered(columns, n_features),
+            original=self.original and scattered_model(self.original, columns, n_features),
+        )
 
     def with_class(self, at, fit_intercept, n_more=1):
         """This stream with a class more, number `at`, the first of `n_more`."""
@@ -490,7 +567,7 @@ class Stream:
         clock = self.clock.copy()
         clock.curvature *= n_classes / (n_classes + 1)
         iterates, original = self.iterates, self.original
-        if iterates is not None and iterates.l1_ratio > 0:  # a mean of weights before a threshold is not one after it
+        if isinstance(iterates, Iterates) and iterates.l1_ratio > 0:  # a mean of weights before a threshold is not one after it
             iterates, original = None, self.predictor()
         return replace(
             self,
@@ -502,7 +579,9 @@ class Stream:
 
     def __getstate__(self):
         # what belongs to the iterates, or follows from them, is not stored beside them
-        of_iterates = ("moments", "clock", "original") if self.iterates is not None else ()
+        of_iterates = ()
+        if self.iterates is not None:
+            of_iterates = ("moments", "clock", "original") if isinstance(self.iterates, Iterates) else ("original",)
         return vars(self) | dict.fromkeys(of_iterates)
 
     def __setstate__(self, state):
@@ -511,23 +590,38 @@ class Stream:
             self._go_on_with(self.iterates)
 
     def trainable(self, settings):
-        """This stream, in memory that kernels can write to, with its own clock."""
-        averages = settings.average is not None
-        is_same = (self.averages, self.standardizes) == (averages, settings.standardize)
-        if is_same and self.iterates is not None and self.iterates.is_writeable():
+        """This stream for the rule and the options of the settings, in memory that kernels can write to, with its own clock."""
+        is_automatic, averages = settings.learning_rate == "auto", settings.average is not None
+        standardizes = is_automatic and settings.standardize
+        if self.iterates is not None and isinstance(self.iterates, Iterates) != is_automatic:
+            return self.with_clock_of_its_own().trainable(settings)
+        if not is_automatic and self.knows_features:
+            return self.with_clock_of_its_own().trainable(settings)
+        iterates = self.iterates
+        if iterates is None and not is_automatic:
+            iterates = PlainIterates(self.original)
+        iterates = iterates and iterates.trainable(averages)
+        is_same = (self.averages, self.standardizes) == (averages, standardizes)
+        if is_automatic and is_same and iterates is not None and iterates is self.iterates:
             return self
         record = np.require(self.record, requirements="W")
-        stream = replace(self, averages=averages, standardizes=settings.standardize, record=record)
-        if self.iterates is None:
-            stream.clock = self.clock.copy()
-        elif not self.iterates.is_writeable():
-            stream._go_on_with(self.iterates.copy())
+        stream = replace(self, averages=averages, standardizes=standardizes, record=record, clock=self.clock.copy())
+        if not is_automatic:
+            stream.original = None  # which may share its memory with the iterates
+        if iterates is not None:
+            stream._go_on_with(iterates)
         return stream
+
+    def with_clock_of_its_own(self):
+        """A stream that goes on from the model and the total weight alone: the rows of another rule say nothing to this one."""
+        stream = Stream.with_clock(self.predictor(), self.weight)
+        return replace(stream, class_counts=self.class_counts, record=self.record)
 
     def copy(self):
         """A copy that shares no memory that training changes."""
         stream = replace(self, clock=self.clock.copy(), record=self.record.copy())
         if self.iterates is not None:
+            stream.original = None  # which may share its memory with these iterates
             stream._go_on_with(self.iterates.copy())
         return stream
 
@@ -537,14 +631,20 @@ class Stream:
         if self.iterates is None:
             return stream, lambda: None
         iterates, undo = self.iterates.tentative(X, n_more)
+        stream.original = None
         stream._go_on_with(iterates)
         return stream, undo
 
     def _go_on_with(self, iterates):
-        self.iterates, self.moments, self.clock = iterates, iterates.features, iterates.clock
+        self.iterates = iterates
+        if isinstance(iterates, Iterates):
+            self.moments, self.clock = iterates.features, iterates.clock
 
-    def advance(self, problem, settings):
-        """Learn from each row once, in order; if that leads out of the range of numbers, raise, and be as before."""
+    def learn(self, problem, settings):
+        """Learn from each row once, in order, by the automatic step.
+
+        If that leads out of the range of numbers, raise, and be as before.
+        """
         if self._is_safe(problem, settings):
             self._learn(problem, settings)
             return
@@ -568,11 +668,6 @@ class Stream:
             )
         )
 
-    def check_finite(self):
-        """Raise if the model to predict with is not."""
-        if not self.predictor().is_finite():
-            raise not_finite()
-
     def _learn(self, problem, settings):
         kind = issparse(problem.X), settings.fit_intercept and not issparse(problem.X)
         iterates = self.iterates
@@ -588,7 +683,7 @@ class Stream:
         """Iterates, in memory of their own, that go on in the coordinates that suit a container."""
         original = self.predictor()
         if self.clock.weight > 0 and self.clock.n_rows == 0 and not self.moments.weight.any():
-            self.suppose_that_all_rows_were_like(problem)
+            self.impute_statistics(problem)
         moments, clock = self.moments.copy(), self.clock.copy()
         n_features = len(self.moments.weight)
         coordinates = Coordinates.empty(n_features, original.weights.dtype)
@@ -607,7 +702,7 @@ class Stream:
         iterates.is_balanced = _adds_up_to_zero(weights)
         return iterates
 
-    def suppose_that_all_rows_were_like(self, problem):
+    def impute_statistics(self, problem):
         """Statistics of rows that are gone, for a model that came from elsewhere with a clock and without them."""
         n_classes = len(self.class_counts)
         if problem.n_samples < FEW_ROWS:

@@ -57,7 +57,7 @@ def test_the_average_is_the_mean_of_the_iterates_with_l1_too(l1_ratio, iris):
     plain, averaged = quick(**params), quick(**params, average=True)
     iterates, thresholds = [], []
     for row in range(0, 150, 7):
-        model = plain.partial_fit(X[row : row + 1], y[row : row + 1], [0, 1, 2])._stream.model
+        model = plain.partial_fit(X[row : row + 1], y[row : row + 1], [0, 1, 2])._stream.iterates.model
         iterates.append(model.rows()[0].copy())
         thresholds.append(model.threshold)
         averaged.partial_fit(X[row : row + 1], y[row : row + 1], [0, 1, 2])
