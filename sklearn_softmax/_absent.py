@@ -32,10 +32,10 @@ def model_of_present(model, is_present):
     """The classes of a model that are present."""
     if model is None or is_present.all():
         return model
-    rows, intercept = model.rows()
+    rows, intercept = model.softmax_coef()
     some = Model.zeros(len(model.weights), int(is_present.sum()), model.weights.dtype)
     if some.n_classes > 1:
-        some.set_rows(rows[is_present], intercept[is_present])
+        some.set_softmax_coef(rows[is_present], intercept[is_present])
     return some
 
 

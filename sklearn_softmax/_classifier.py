@@ -728,14 +728,14 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
 
     @property
     def progressive_loss_(self):
-        return self._mean_of_record("progressive_loss_", 0)
+        return self._mean_progressive_loss("progressive_loss_", 0)
 
     @property
     def recent_progressive_loss_(self):
-        return self._mean_of_record("recent_progressive_loss_", 2)
+        return self._mean_progressive_loss("recent_progressive_loss_", 2)
 
-    def _mean_of_record(self, name, first):
-        loss, weight = self._attribute(name).record[first : first + 2].tolist()
+    def _mean_progressive_loss(self, name, first):
+        loss, weight = self._attribute(name).progressive_loss[first : first + 2].tolist()
         if not weight:
             raise AttributeError(f"this {type(self).__name__} has no {name} before partial_fit")
         return loss / weight

@@ -18,7 +18,7 @@ from . import kernels
 from ._matrix import inverse_or_zero, kernel_rows
 from ._model import Model, aligned_zeros
 
-__all__ = ["Coordinates", "Moments", "scale_of_classes", "solver_coordinates", "stream_coordinates", "units_of_tol"]
+__all__ = ["Coordinates", "Moments", "scale_of_classes", "scale_of_features", "solver_coordinates", "stream_coordinates"]
 
 # How far the penalty enters the solver's scale, and how much less a rare feature of sparse data counts: by experiment, and flat.
 PENALTY_IN_SCALE = 20.0
@@ -69,7 +69,7 @@ class Moments:
         A power of two, so that squares of z = unit * x neither overflow nor vanish.
     weight, centre, sum, square : ndarray of shape (n_features,)
         The total weight of the values, one of z, and the weighted sums of z - centre and of (z - centre)^2.
-    penalty_stamp, average_stamp : ndarray of shape (n_features,)
+    penalty_updated_at, average_updated_at : ndarray of shape (n_features,)
         What the clock said when the penalty and the average of a feature of sparse rows were up to date.
     rounding : ndarray of shape (n_features,)
         The eps of the dtype in which the values came: what varies by no more than some of it is constant.
@@ -82,8 +82,8 @@ class Moments:
     centre = _column(2)
     sum = _column(3)
     square = _column(4)
-    penalty_stamp = _column(5)
-    average_stamp = _column(6)
+    penalty_updated_at = _column(5)
+    average_updated_at = _column(6)
     rounding = _column(7)
 
     @classmethod
@@ -148,7 +148,7 @@ class Moments:
 
     def stamp(self, penalty_step, average_weight):
         """Say that all features are up to date."""
-        self.penalty_stamp[:], self.average_stamp[:] = penalty_step, average_weight
+        self.penalty_updated_at[:], self.average_updated_at[:] = penalty_step, average_weight
 
     def spreads(self, total_weight):
         """Of all rows, of total weight `total_weight`: four arrays of shape (n_features,).
@@ -171,22 +171,22 @@ class Coordinates:
 
     Attributes
     ----------
-    offset, inverse_scale, gain, penalty_ratio : ndarray of shape (n_features,), in the dtype of the model
-        A step along the feature is `gain` times as long; the penalty acts on ``penalty_ratio * weight``. An inverse scale of 0
-        leaves a feature out.
+    offset, inverse_scale, step_scale, penalty_scale : ndarray of shape (n_features,), in the dtype of the model
+        A step along the feature is `step_scale` times as long. The penalty acts on
+        ``penalty_scale * weight``. An inverse scale of 0 leaves a feature out.
     """
 
     offset: np.ndarray
     inverse_scale: np.ndarray
-    gain: np.ndarray
-    penalty_ratio: np.ndarray
+    step_scale: np.ndarray
+    penalty_scale: np.ndarray
 
     @classmethod
     def empty(cls, n_features, dtype):
         return cls(*(np.zeros(n_features, dtype) for _ in range(4)))
 
     def copy(self):
-        return Coordinates(self.offset.copy(), self.inverse_scale.copy(), self.gain.copy(), self.penalty_ratio.copy())
+        return Coordinates(self.offset.copy(), self.inverse_scale.copy(), self.step_scale.copy(), self.penalty_scale.copy())
 
     def scale(self):
         """1 / inverse_scale in double, 0 for a feature that is left out."""
@@ -213,12 +213,12 @@ class Coordinates:
             if not np.isfinite(shift).all():  # products overflow, each to the side where it is cut off
                 most = np.finfo(np.float64).max / (4 * len(weights))
                 shift = np.clip(rows.astype(np.float64) * self.offset, -most, most).sum(axis=1)
-        model.set_rows(rows, np.clip(intercept[:n_classes] - shift, -largest, largest))
+        model.set_softmax_coef(rows, np.clip(intercept[:n_classes] - shift, -largest, largest))
         return model
 
     def from_original(self, model):
         """(weights, intercept) of a model in the units of X, in these coordinates. What they leave out is lost."""
-        rows, intercept = model.rows()
+        rows, intercept = model.softmax_coef()
         scale = self.scale()
         here = Model.zeros(len(scale), model.n_classes, model.weights.dtype)
         here.weights[:, : model.n_classes] = (rows * scale).T
@@ -226,7 +226,7 @@ class Coordinates:
         return here.weights, here.intercept
 
 
-def units_of_tol(spreads):
+def scale_of_features(spreads):
     """In which the gradient for each feature is measured: its deviation, or the value of a constant column; see `Moments`."""
     _, active_deviation, root_mean_square, _ = spreads
     return np.where(active_deviation > 0, active_deviation, root_mean_square)

@@ -93,7 +93,7 @@ class Setting:
 
     def point_of(self, model):
         """A model, in the coordinates; the means over the classes are 0, which changes no probability."""
-        point = self.coordinates.point(*model.rows())
+        point = self.coordinates.point(*model.softmax_coef())
         is_free = np.append(self.coordinates.inverse_scale != 0, self.fit_intercept)[:, None]
         return point - np.where(is_free, point.mean(axis=1, keepdims=True), 0)
 
@@ -101,7 +101,7 @@ class Setting:
         """The model of a point."""
         coef, intercept = self.coordinates.coef(point)
         model = Model.zeros(coef.shape[1], len(coef), dtype)
-        model.set_rows(coef, intercept - intercept.mean() if self.fit_intercept else intercept)
+        model.set_softmax_coef(coef, intercept - intercept.mean() if self.fit_intercept else intercept)
         return model
 
     def size(self, gradient):

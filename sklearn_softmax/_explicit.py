@@ -29,7 +29,7 @@ LARGEST_DIVISOR = 1e300
 
 def learn(stream, problem, settings):
     """Let a stream learn from each row once, in order, by explicit steps."""
-    weight, scalars = problem.sample_weight, stream.clock
+    weight, scalars = problem.sample_weight, stream.scalars
     seen = scalars.weight + np.cumsum(weight)
     t = 1 + np.append(scalars.weight, seen[:-1])
     alpha = settings.alpha_at(seen)
@@ -42,7 +42,7 @@ def learn(stream, problem, settings):
     eta = step_sizes(settings.learning_rate, t, eta0=eta0, power_t=settings.power_t, alpha=alpha)
     factor = alpha / settings.alpha_at(t - 1) if settings.alpha is None else 1.0
     _enter_threshold(stream.iterates.model, scalars, settings, eta, alpha)
-    _Sweeper(problem, settings, stream).run(np.arange(problem.n_samples), t, eta, alpha, factor, stream.record)
+    _Sweeper(problem, settings, stream).run(np.arange(problem.n_samples), t, eta, alpha, factor, stream.progressive_loss)
     scalars.weight = seen[-1]
     stream.original = None
 
@@ -69,7 +69,7 @@ class _Sweeper:
 
     def __init__(self, problem, settings, stream):
         self.problem, self.settings = problem, settings
-        self.scalars, self.model = stream.clock, stream.iterates.model
+        self.scalars, self.model = stream.scalars, stream.iterates.model
         model = self.model
         self.penalty = Penalty(np.nan, settings.l1_ratio, model.n_classes)  # the kernel is given alpha by visit
         values = kernel_rows(problem.X)[0]
@@ -81,11 +81,12 @@ class _Sweeper:
         )
         self.has_warned = False
 
-    def run(self, order, t, eta, alpha, threshold_factor=1.0, record=None):
-        """Visit the rows in `order` at the times `t`; returns the sum of weight * log loss, and adds to the `record` of a stream.
+    def run(self, order, t, eta, alpha, threshold_factor=1.0, progressive_loss=None):
+        """Visit the rows in `order` at the times `t`; returns the sum of weight * log loss.
 
-        `alpha` and `threshold_factor`, alpha in terms of that of the row before if it follows the weight seen, are a number or
-        an array of one number per visit.
+        `alpha` and `threshold_factor` are a number or an array of one number per visit. The
+        factor is alpha in terms of that of the row before, if it follows the weight seen. The
+        losses are added to `progressive_loss`, if a stream has given it.
         """
         model, scalars = self.model, self.scalars
         settings = self.settings
@@ -95,7 +96,7 @@ class _Sweeper:
         )
         may_overflow = self._may_overflow(order, eta)
         if may_overflow:
-            before, record_before = model.copy(), None if record is None else record.copy()
+            before, progressive_loss_before = model.copy(), None if progressive_loss is None else progressive_loss.copy()
             kept = self._has_finite_scores(order)
             if not kept.all():
                 self._warn_of_rows_left_out(np.sum(~kept))
@@ -115,7 +116,7 @@ class _Sweeper:
                 fit_intercept=settings.fit_intercept,
                 may_overflow=may_overflow,
                 average_from=average_from,
-                progressive_loss=record,
+                progressive_loss=progressive_loss,
                 model=model,
             )
             if not may_overflow or (
@@ -123,8 +124,8 @@ class _Sweeper:
             ):
                 return loss
             model.assign(before)
-            if record is not None:
-                record[:] = record_before
+            if progressive_loss is not None:
+                progressive_loss[:] = progressive_loss_before
             divisor = 10.0 ** (2**division)
             self._warn_of_overflow(t, n_visited, divisor)
             scalars.step_divisor = min(scalars.step_divisor * divisor, LARGEST_DIVISOR)
@@ -197,12 +198,12 @@ class Epochs:
         self.normalised = problem.normalised()
         start = Model.zeros(problem.X.shape[1], n_classes, problem.X.dtype) if start is None else start
         # of one pass, for partial_fit to go on from
-        self.of_one_pass = stream = Stream.with_clock(start, total_weight).trainable(settings)
+        self.of_one_pass = stream = Stream.from_model(start, total_weight).trainable(settings)
         self.eta0 = settings.eta0
         if self.eta0 is None:
             norms = _squared_norms(problem.X, settings.fit_intercept)
             mean_norm = float(self.normalised.sample_weight @ norms) / problem.n_samples
-            stream.clock.squared_norm, stream.clock.norm_weight = total_weight * mean_norm, total_weight
+            stream.scalars.squared_norm, stream.scalars.norm_weight = total_weight * mean_norm, total_weight
             self.eta0 = default_eta0(settings.learning_rate, mean_norm)
         self.sweeper = _Sweeper(self.normalised, settings, stream)
         self.n_epochs = 0
@@ -217,7 +218,7 @@ class Epochs:
         eta = step_sizes(settings.learning_rate, t, eta0=self.eta0, power_t=settings.power_t, alpha=self.alpha)
         loss = self.sweeper.run(order, t, eta, self.alpha) / n_samples
         self.n_epochs += 1
-        return loss + self.penalty(self.sweeper.model.iterate().rows()[0].T)
+        return loss + self.penalty(self.sweeper.model.iterate().softmax_coef()[0].T)
 
     def check_convergence(self, progress, **_):
         """True if there has been no progress for so long that it is enough; None to go on."""

@@ -194,7 +194,7 @@ def raw_prediction(X, model):
     scores : ndarray of shape (n_samples, n_classes), in the dtype of the model
         Finite whatever the scale of X if the model is; NaN in rows where one that is not says no number.
     """
-    rows, intercept = model.rows()
+    rows, intercept = model.softmax_coef()
     if issparse(X):
         scores = np.empty((X.shape[0], model.n_classes), dtype=X.dtype)
         kernels.decision(*kernel_rows(X), weights=model.weights, intercept=model.intercept, out=scores)

@@ -200,7 +200,7 @@ class _Evidence:
     """
 
     def __init__(self, stream, fit_intercept, start=None):
-        self.rows, self.intercept = stream.predictor().rows()
+        self.rows, self.intercept = stream.predictor().softmax_coef()
         self.weight, self.counts, self.seen = stream.weight, stream.class_counts, stream.weight_of_features
         self.squares = stream.sums_of_squares(fit_intercept)
         if start is not None:
@@ -248,7 +248,7 @@ def _merged(streams, weights, start, combined, settings):
             firmness[block],
         )
     model = Model.zeros(n_features, n_classes, streams[0].dtype)
-    model.set_rows(rows, intercept - rows @ centre if fit_intercept else np.zeros(n_classes))
+    model.set_softmax_coef(rows, intercept - rows @ centre if fit_intercept else np.zeros(n_classes))
     return model
 
 

@@ -193,7 +193,7 @@ class Model:
         self.weights[:, : self.n_classes] = coef.T
         self.intercept[: self.n_classes] = intercept
 
-    def set_rows(self, rows, intercept):
+    def set_softmax_coef(self, rows, intercept):
         """Make the weights of each class, of shape (n_classes, n_features), and the intercepts (n_classes,) the iterate.
 
         Those of two classes become each other's negative, which changes no probability.
@@ -203,13 +203,13 @@ class Model:
         self.weights[:, : self.n_classes] = rows.T
         self.intercept[: self.n_classes] = intercept
 
-    def rows(self):
+    def softmax_coef(self):
         """The weights of each class, a view of shape (n_classes, n_features), and the intercepts (n_classes,)."""
         return self.weights[:, : self.n_classes].T, self.intercept[: self.n_classes]
 
     def point(self):
         """Weights and, last, intercepts of each class, of shape (n_features + 1, n_classes), in double; see `Objective`."""
-        rows, intercept = self.rows()
+        rows, intercept = self.softmax_coef()
         return np.vstack([rows.T.astype(np.float64), intercept])
 
     @property

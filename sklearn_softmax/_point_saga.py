@@ -15,7 +15,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from . import kernels
-from ._coordinates import SMALLEST_TOTAL, Moments, scale_of_classes, solver_coordinates, units_of_tol
+from ._coordinates import SMALLEST_TOTAL, Moments, scale_of_classes, scale_of_features, solver_coordinates
 from ._matrix import inverse_or_zero, kernel_rows
 from ._model import Model, aligned_zeros
 from ._newton import Tolerance, newton
@@ -113,13 +113,13 @@ class Epochs:
         self.prepared, self.settings, self.random_state = prepared, settings, random_state
         self.problem = problem = prepared.problem
         n_features, n_classes = problem.X.shape[1], prepared.n_classes
-        self.unit = units_of_tol(prepared.spreads)
+        self.feature_scale = scale_of_features(prepared.spreads)
         penalty_scale = prepared.scale if settings.standardize else np.ones(n_features)
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes, penalty_scale)
         is_sparse = issparse(problem.X)
         is_centred = settings.fit_intercept and not is_sparse
         self.coordinates = solver_coordinates(problem.X, prepared.spreads, penalty_scale, alpha, is_centred)
-        self.penalty_here = replace(self.penalty, scale=self.coordinates.penalty_ratio)
+        self.penalty_here = replace(self.penalty, scale=self.coordinates.penalty_scale)
         self.objective = Objective(
             problem.X,
             problem.y,
@@ -179,7 +179,7 @@ class Epochs:
         best, before = self.best.copy(), self.iterates
         self.iterates = Iterates.starting(
             best.weights, best.intercept, best.n_classes, before.coordinates, before.is_sparse, before.is_centred,
-            before.features, before.clock, alpha=before.alpha, l1_ratio=before.l1_ratio,
+            before.features, before.scalars, alpha=before.alpha, l1_ratio=before.l1_ratio,
         )  # fmt: skip
         self.step, self.reads_only = 0.0, self.table is not None
         # first to the curvature that rows can have, for which steps are safe
@@ -219,8 +219,8 @@ class Epochs:
     def _stream_epoch(self):
         # a step of 0 leaves the residuals of the model as it is in the table
         eta0 = 0.0 if self.reads_only else (self.settings.eta0 or 1.0) / self.divisor
-        n_samples, clock = self.problem.n_samples, self.iterates.clock
-        loss, curvature = clock.loss, clock.curvature
+        n_samples, scalars = self.problem.n_samples, self.iterates.scalars
+        loss, curvature = scalars.loss, scalars.curvature
         norms = np.empty(n_samples)
         self.iterates.run(
             self.problem,
@@ -228,20 +228,20 @@ class Epochs:
             self.settings,
             order=self._order(np.arange(n_samples)),
             eta0=eta0,
-            settle=True,
+            flush=True,
             table=self.table,
             norms=norms,
         )
-        self.curvature = (clock.curvature - curvature) / n_samples * self.penalty.n_classes
+        self.curvature = (scalars.curvature - curvature) / n_samples * self.penalty.n_classes
         if self.table is not None:
             self._prepare_point_saga(norms)
-        return (clock.loss - loss) / n_samples
+        return (scalars.loss - loss) / n_samples
 
     def _prepare_point_saga(self, norms):
         problem, model, n_samples = self.problem, self.iterates.model, self.problem.n_samples
         leverage = problem.sample_weight * norms
         self.mean_norm = leverage.sum() / n_samples
-        self.unit = self._unit_without_outliers(norms)
+        self.feature_scale = self._feature_scale_without_outliers(norms)
         self.repeats = np.ceil(leverage / (NORM_PER_VISIT * self.mean_norm))
         self.visits = self._visits()
         self.n_visits = len(self.visits)
@@ -265,17 +265,17 @@ class Epochs:
         if self.settings.fit_intercept:
             self.intercept_gradient[:n_classes] = gradient[-1]
 
-    def _unit_without_outliers(self, norms):
+    def _feature_scale_without_outliers(self, norms):
         """The unit of each feature; if it is not the penalty's, that of the rows that are no outliers.
 
         Else one row a million times larger makes units in which all gradients are small.
         """
         near = norms <= OUTLIER * np.median(norms)
         if self.settings.standardize or near.all():
-            return self.unit
+            return self.feature_scale
         near = self.problem.take(near)
         unit = Moments.of(near).spreads(near.sample_weight.sum())[1]
-        return np.where(unit > 0, unit, self.unit)
+        return np.where(unit > 0, unit, self.feature_scale)
 
     def _point_saga_epoch(self):
         curvature = max(self.curvature, self.least_curvature)
@@ -346,7 +346,7 @@ class Epochs:
         model, penalty, n_classes = self.iterates.model, self.penalty_here, self.penalty.n_classes
         if np.abs(self.intercept_gradient[:n_classes]).max() > bound:
             return False
-        per_unit = inverse_or_zero(self.coordinates.inverse_scale * self.unit)
+        per_unit = inverse_or_zero(self.coordinates.inverse_scale * self.feature_scale)
         for start in range(0, len(per_unit), BLOCK):  # mostly, the first block has one that does
             block = slice(start, start + BLOCK)
             weights = model.weights[block, :n_classes]
@@ -367,10 +367,10 @@ class Epochs:
             self._set_solution(solution)
             return end_of_pass(solution.objective, n_new)
 
-        per_unit = np.append(self.coordinates.scale() * inverse_or_zero(self.unit), 1.0)
+        per_unit = np.append(self.coordinates.scale() * inverse_or_zero(self.feature_scale), 1.0)
         solution = newton(
             self.objective,
-            self.coordinates.point(*self.model().rows()),
+            self.coordinates.point(*self.model().softmax_coef()),
             Tolerance(self.settings.tol, np.outer(per_unit, inverse_or_zero(self.prepared.class_scale))),
             max_passes=most_passes,
             on_step=on_step,
@@ -386,7 +386,7 @@ class Epochs:
             intercept = intercept - intercept.mean()
         self.original = Model.zeros(*coef.shape[::-1], self.problem.X.dtype)
         largest = np.finfo(self.problem.X.dtype).max / 4  # as in Coordinates.to_original
-        self.original.set_rows(np.clip(coef, -largest, largest), intercept)
+        self.original.set_softmax_coef(np.clip(coef, -largest, largest), intercept)
 
     def model(self):
         """The model to predict with, in the units of X."""
@@ -406,7 +406,7 @@ class Epochs:
     def stream(self, class_counts):
         """A stream that goes on as after one pass over the rows."""
         weight, n_samples = self.prepared.total_weight, self.problem.n_samples
-        clock = StreamScalars.of(
+        scalars = StreamScalars.of(
             weight=weight,
             norm=weight * (1 + self.prepared.share_of_nonzeros[self.prepared.scale > 0].sum()),  # of the stream's coordinates
             curvature=weight * self.curvature / self.penalty.n_classes,
@@ -416,7 +416,7 @@ class Epochs:
         return Stream(
             class_counts,
             self.prepared.moments.times(weight / n_samples),
-            clock,
+            scalars,
             original=self.model(),
             averages=self.settings.average is not None,
             standardizes=self.settings.standardize,

@@ -108,7 +108,7 @@ def stream_for(settings, stream, added=()):
 
 def stream_with(settings, model, weight):
     """A stream with a model that came from elsewhere, and the clock that it would have after rows of total weight `weight`."""
-    return Stream.with_clock(model, weight).trainable(settings)
+    return Stream.from_model(model, weight).trainable(settings)
 
 
 def _advance(stream, problem, settings):
@@ -129,7 +129,7 @@ def learn(stream, given, settings):
     """
     problem, is_there, added = given.problem, given.is_there, given.added
     if stream is None:
-        stream = Stream.with_clock(Model.zeros(problem.X.shape[1], max(1, len(added)), problem.X.dtype), 0.0)
+        stream = Stream.from_model(Model.zeros(problem.X.shape[1], max(1, len(added)), problem.X.dtype), 0.0)
         if len(added) == 0:  # the class of the first row begins alone
             is_there = np.arange(len(given.classes)) == problem.y[0]
         added = ()

@@ -121,7 +121,7 @@ class Iterates:
         Whether the rows are, and the coordinates.
     features : Moments
         Its stamps, and its moments if the coordinates follow from them.
-    clock : StreamScalars
+    scalars : StreamScalars
     is_own : bool
         Whether its memory is known to be such that kernels can write to it.
     lanes : ndarray of shape (n_classes,), int32, or None
@@ -143,7 +143,7 @@ class Iterates:
     is_sparse: bool
     is_centred: bool
     features: Moments
-    clock: StreamScalars
+    scalars: StreamScalars
     is_own: bool = True
     lanes: np.ndarray | None = None
     is_balanced: bool = False
@@ -157,23 +157,23 @@ class Iterates:
 
     @classmethod
     def starting(
-        cls, weights, intercept, n_classes, coordinates, is_sparse, is_centred, features, clock, *,
+        cls, weights, intercept, n_classes, coordinates, is_sparse, is_centred, features, scalars, *,
         alpha=None, l1_ratio=0.0, share=None,
     ):  # fmt: skip
-        """Iterates whose average is the iterate, up to date at the clock, that are `weights` after the L1 threshold.
+        """Iterates whose average is the iterate, up to date at the scalars, that are `weights` after the L1 threshold.
 
         `share` is what they have beyond `weights`, in units of the threshold; None is the sign of `weights`.
         """
-        clock.average_length = clock.length
-        bound = _bound(clock.length, alpha, l1_ratio, clock, coordinates)
+        scalars.average_length = scalars.length
+        bound = _bound(scalars.length, alpha, l1_ratio, scalars, coordinates)
         weights += ((np.sign(weights) if share is None else share) * bound[:, None]).astype(weights.dtype)
         model = Model(n_classes, weights, intercept, aligned_zeros(*weights.shape, weights.dtype), intercept.copy())
         model.average[:] = weights
-        features.stamp(clock.penalty_step, clock.average_weight)
-        clock.block_penalty_step, clock.block_average_weight = clock.penalty_step, clock.average_weight
-        clock.block_end = clock.n_rows
+        features.stamp(scalars.penalty_step, scalars.average_weight)
+        scalars.block_penalty_step, scalars.block_average_weight = scalars.penalty_step, scalars.average_weight
+        scalars.block_end = scalars.n_rows
         iterates = cls(
-            model, coordinates, is_sparse, is_centred, features, clock, is_own=True, alpha=alpha, l1_ratio=l1_ratio
+            model, coordinates, is_sparse, is_centred, features, scalars, is_own=True, alpha=alpha, l1_ratio=l1_ratio
         )  # fmt: skip
         iterates.look()
         return iterates
@@ -184,7 +184,7 @@ class Iterates:
         arrays = [model.weights, model.average, model.intercept[: model.n_classes], model.intercept_average[: model.n_classes]]
         largest = np.max([np.abs(array).max() for array in arrays])
         self.is_moderate = bool(largest < LARGEST_COEFFICIENT)
-        return bool(np.isfinite(largest) and np.isfinite(self.clock.numbers).all())
+        return bool(np.isfinite(largest) and np.isfinite(self.scalars.numbers).all())
 
     def copy(self):
         """A copy that shares no memory."""
@@ -199,7 +199,7 @@ class Iterates:
             model=model,
             coordinates=self.coordinates.copy(),
             features=self.features.copy(),
-            clock=self.clock.copy(),
+            scalars=self.scalars.copy(),
             is_own=True,
         )
 
@@ -225,10 +225,10 @@ class Iterates:
         grown = Model(n_classes, iterate.weights, iterate.intercept, average.weights, average.intercept)
         return replace(self, model=grown, is_own=True, n_reserved=n_more)
 
-    def with_class(self, at, seen, clock, n_more):
+    def with_class(self, at, seen, scalars, n_more):
         """These iterates with a class more, number `at`, the first of `n_more`."""
         if not self.n_reserved:
-            return self.reserved(n_more).with_class(at, seen, clock, n_more)
+            return self.reserved(n_more).with_class(at, seen, scalars, n_more)
         model = self.model
         n_classes = model.n_classes
         if not self.is_balanced:
@@ -244,7 +244,7 @@ class Iterates:
         return replace(
             self,
             model=Model(n_classes + 1, model.weights, intercepts[0], model.average, intercepts[1]),
-            clock=clock,
+            scalars=scalars,
             lanes=np.insert(lanes, at, n_classes),
             n_reserved=self.n_reserved - 1,
         )
@@ -264,8 +264,8 @@ class Iterates:
 
         model = reserved.model
         model = replace(model, intercept=model.intercept.copy(), intercept_average=model.intercept_average.copy())
-        coordinates, clock = self.coordinates.copy(), self.clock.copy()
-        return replace(reserved, model=model, coordinates=coordinates, clock=clock), undo
+        coordinates, scalars = self.coordinates.copy(), self.scalars.copy()
+        return replace(reserved, model=model, coordinates=coordinates, scalars=scalars), undo
 
     def thresholds_otherwise(self, settings):
         """Whether the L1 threshold of these settings is another one."""
@@ -288,7 +288,18 @@ class Iterates:
         return self if is_writeable else self.copy()
 
     def run(
-        self, problem, penalty, settings, *, order=None, eta0, follows=False, settle=False, table=None, norms=None, record=None
+        self,
+        problem,
+        penalty,
+        settings,
+        *,
+        order=None,
+        eta0,
+        adaptive=False,
+        flush=False,
+        table=None,
+        norms=None,
+        progressive_loss=None,
     ):
         """One pass of the stream rule, in the order of the rows if none is given."""
         kernels.stream(
@@ -303,12 +314,12 @@ class Iterates:
             standardize=settings.standardize,
             average_from=settings.average or 0.0,
             averages=settings.average is not None,
-            flush=settle,
-            adaptive=follows,
+            flush=flush,
+            adaptive=adaptive,
             table=table,
             norms=norms,
-            progressive_loss=record,
-            scalars=self.clock.numbers,
+            progressive_loss=progressive_loss,
+            scalars=self.scalars.numbers,
             state=self,
         )
 
@@ -325,7 +336,7 @@ class Iterates:
             return self.coordinates
         # those of sparse rows are for the moment only
         weights, moments = self.model.weights[features], Moments(self.features.numbers[features])
-        return stream_coordinates(moments, max(self.clock.weight, TINY), False, standardizes, weights)
+        return stream_coordinates(moments, max(self.scalars.weight, TINY), False, standardizes, weights)
 
     def here(self, averaged, coordinates, features=slice(None)):
         """(weights, intercept) of the iterate or the average, of some features, in their coordinates."""
@@ -339,26 +350,26 @@ class Iterates:
 
     def _up_to_date(self, averaged, coordinates, features=slice(None)):
         """(weights, intercept, L1 threshold), with the penalty and the average that wait."""
-        model, clock = self.model, self.clock
+        model, scalars = self.model, self.scalars
         weights, intercept, moments = model.weights[features], model.intercept, Moments(self.features.numbers[features])
-        bound = _bound(clock.length, self.alpha, self.l1_ratio, clock, coordinates)[:, None]
+        bound = _bound(scalars.length, self.alpha, self.l1_ratio, scalars, coordinates)[:, None]
         if self.is_sparse:  # as `catch_up` in kernels/stream.h
             l2_ratio = Penalty(1.0, self.l1_ratio, model.n_classes).l2_ratio
-            ratio = coordinates.penalty_ratio.astype(np.float64)
+            ratio = coordinates.penalty_scale.astype(np.float64)
             with np.errstate(over="ignore"):
-                gap = (clock.penalty_step - moments.penalty_stamp) * coordinates.gain * l2_ratio * ratio * ratio
+                gap = (scalars.penalty_step - moments.penalty_updated_at) * coordinates.step_scale * l2_ratio * ratio * ratio
             kept = (1 / (1 + gap))[:, None]
             weights = weights - ((1 - kept) * soft_threshold(weights, bound)).astype(weights.dtype)
-        if averaged and clock.average_weight > 0:
+        if averaged and scalars.average_weight > 0:
             # the average waits: of a feature until it is touched, of dense rows until their block ends
-            stamps = moments.average_stamp if self.is_sparse else np.full(len(weights), clock.block_average_weight)
-            share = (1 - stamps / clock.average_weight).astype(weights.dtype)[:, None]
+            stamps = moments.average_updated_at if self.is_sparse else np.full(len(weights), scalars.block_average_weight)
+            share = (1 - stamps / scalars.average_weight).astype(weights.dtype)[:, None]
             average = model.average[features]
             weights = average + share * (weights - average)
             intercept, classes = model.intercept_average.copy(), slice(model.n_classes)
             if not self.is_sparse:
                 intercept[classes] += share[0] * (model.intercept[classes] - intercept[classes])
-            bound = _bound(clock.average_length, self.alpha, self.l1_ratio, clock, coordinates)[:, None]
+            bound = _bound(scalars.average_length, self.alpha, self.l1_ratio, scalars, coordinates)[:, None]
         return weights, intercept, bound
 
 
@@ -403,7 +414,7 @@ class PlainIterates:
         """These iterates, to learn from X and meet so many classes, and a function that undoes what they changed of these."""
         return self.copy(), lambda: None
 
-    def with_class(self, at, seen, clock, n_more):
+    def with_class(self, at, seen, scalars, n_more):
         """These iterates with a class more, number `at`. (Each call copies the model, as each sweep goes through all of it.)"""
         return PlainIterates(self.model.with_class(at, seen))
 
@@ -412,13 +423,13 @@ class PlainIterates:
         return PlainIterates(scattered_model(self.model, columns, n_features))
 
 
-def _bound(length, alpha, l1_ratio, clock, coordinates):
+def _bound(length, alpha, l1_ratio, scalars, coordinates):
     """The L1 threshold of each feature when steps have gone so far; see kernels/stream.h."""
     if alpha is None:
-        alpha, length = 1.0, length / clock.weight if clock.weight > 0 else 0.0
+        alpha, length = 1.0, length / scalars.weight if scalars.weight > 0 else 0.0
     with np.errstate(over="ignore"):
-        bound = alpha * l1_ratio * length * coordinates.gain.astype(np.float64) * coordinates.penalty_ratio
-    return np.minimum(bound, np.finfo(coordinates.gain.dtype).max / 4)
+        bound = alpha * l1_ratio * length * coordinates.step_scale.astype(np.float64) * coordinates.penalty_scale
+    return np.minimum(bound, np.finfo(coordinates.step_scale.dtype).max / 4)
 
 
 @dataclass
@@ -431,7 +442,7 @@ class Stream:
         Weight of each class, without class weights.
     moments : Moments
         Of features; nothing is known of them in a stream of explicit steps.
-    clock : StreamScalars
+    scalars : StreamScalars
     iterates : Iterates, PlainIterates or None
         Those of the automatic step, or of explicit steps. None before the first row, after an
         automatic `fit`, and where the model was assigned.
@@ -441,22 +452,22 @@ class Stream:
         Whether that is the average of the iterates.
     standardizes : bool
         Whether the penalty has a scale for each feature.
-    record : ndarray of shape (4,)
+    progressive_loss : ndarray of shape (4,)
         The progressive loss; see ProgressiveLoss in kernels/kernels.h.
     """
 
     class_counts: np.ndarray
     moments: Moments
-    clock: StreamScalars
+    scalars: StreamScalars
     iterates: Iterates | PlainIterates | None = None
     original: Model | None = None
     averages: bool = True
     standardizes: bool = True
-    record: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    progressive_loss: np.ndarray = field(default_factory=lambda: np.zeros(4))
 
     @classmethod
-    def with_clock(cls, model, weight):
-        """A stream with a model, and the clock after rows of that total weight, of which nothing else is known."""
+    def from_model(cls, model, weight):
+        """A stream with a model, and the scalars after rows of that total weight, of which nothing else is known."""
         n_features, dtype = len(model.weights), model.weights.dtype
         moments = Moments.zeros(n_features, dtype)
         return cls(np.zeros(model.n_classes), moments, StreamScalars.of(weight=weight), original=model)
@@ -467,21 +478,21 @@ class Stream:
         return cls(
             weighted_sum([stream.class_counts for stream in streams], factors),
             Moments.combined([stream.moments for stream in streams], factors),
-            StreamScalars.combined([stream.clock for stream in streams], factors),
+            StreamScalars.combined([stream.scalars for stream in streams], factors),
             averages=streams[0].averages,
             standardizes=streams[0].standardizes,
-            record=weighted_sum([stream.record for stream in streams], factors),
+            progressive_loss=weighted_sum([stream.progressive_loss for stream in streams], factors),
         )
 
     @property
     def weight(self):
         """Total weight of the rows."""
-        return self.clock.weight
+        return self.scalars.weight
 
     @property
     def knows_features(self):
         """Whether there are moments of the rows."""
-        return self.clock.n_rows > 0 or bool(self.moments.weight.any())
+        return self.scalars.n_rows > 0 or bool(self.moments.weight.any())
 
     @property
     def scale(self):
@@ -564,16 +575,16 @@ class Stream:
     def with_class(self, at, fit_intercept, n_more=1):
         """This stream with a class more, number `at`, the first of `n_more`."""
         seen, n_classes = self.weight if fit_intercept else 0, len(self.class_counts)
-        clock = self.clock.copy()
-        clock.curvature *= n_classes / (n_classes + 1)
+        scalars = self.scalars.copy()
+        scalars.curvature *= n_classes / (n_classes + 1)
         iterates, original = self.iterates, self.original
         if isinstance(iterates, Iterates) and iterates.l1_ratio > 0:  # a mean of weights before a threshold is not one after it
             iterates, original = None, self.predictor()
         return replace(
             self,
             class_counts=np.insert(self.class_counts, at, 0),
-            clock=clock,
-            iterates=iterates and iterates.with_class(at, seen, clock, n_more),
+            scalars=scalars,
+            iterates=iterates and iterates.with_class(at, seen, scalars, n_more),
             original=original.with_class(at, seen) if iterates is None else None,
         )
 
@@ -581,7 +592,7 @@ class Stream:
         # what belongs to the iterates, or follows from them, is not stored beside them
         of_iterates = ()
         if self.iterates is not None:
-            of_iterates = ("moments", "clock", "original") if isinstance(self.iterates, Iterates) else ("original",)
+            of_iterates = ("moments", "scalars", "original") if isinstance(self.iterates, Iterates) else ("original",)
         return vars(self) | dict.fromkeys(of_iterates)
 
     def __setstate__(self, state):
@@ -590,13 +601,13 @@ class Stream:
             self._go_on_with(self.iterates)
 
     def trainable(self, settings):
-        """This stream for the rule and the options of the settings, in memory that kernels can write to, with its own clock."""
+        """This stream for the rule and the options of the settings, in memory that kernels can write to, with its own scalars."""
         is_automatic, averages = settings.learning_rate == "auto", settings.average is not None
         standardizes = is_automatic and settings.standardize
         if self.iterates is not None and isinstance(self.iterates, Iterates) != is_automatic:
-            return self.with_clock_of_its_own().trainable(settings)
+            return self.restarted().trainable(settings)
         if not is_automatic and self.knows_features:
-            return self.with_clock_of_its_own().trainable(settings)
+            return self.restarted().trainable(settings)
         iterates = self.iterates
         if iterates is None and not is_automatic:
             iterates = PlainIterates(self.original)
@@ -604,22 +615,24 @@ class Stream:
         is_same = (self.averages, self.standardizes) == (averages, standardizes)
         if is_automatic and is_same and iterates is not None and iterates is self.iterates:
             return self
-        record = np.require(self.record, requirements="W")
-        stream = replace(self, averages=averages, standardizes=standardizes, record=record, clock=self.clock.copy())
+        progressive_loss = np.require(self.progressive_loss, requirements="W")
+        stream = replace(
+            self, averages=averages, standardizes=standardizes, progressive_loss=progressive_loss, scalars=self.scalars.copy()
+        )
         if not is_automatic:
             stream.original = None  # which may share its memory with the iterates
         if iterates is not None:
             stream._go_on_with(iterates)
         return stream
 
-    def with_clock_of_its_own(self):
+    def restarted(self):
         """A stream that goes on from the model and the total weight alone: the rows of another rule say nothing to this one."""
-        stream = Stream.with_clock(self.predictor(), self.weight)
-        return replace(stream, class_counts=self.class_counts, record=self.record)
+        stream = Stream.from_model(self.predictor(), self.weight)
+        return replace(stream, class_counts=self.class_counts, progressive_loss=self.progressive_loss)
 
     def copy(self):
         """A copy that shares no memory that training changes."""
-        stream = replace(self, clock=self.clock.copy(), record=self.record.copy())
+        stream = replace(self, scalars=self.scalars.copy(), progressive_loss=self.progressive_loss.copy())
         if self.iterates is not None:
             stream.original = None  # which may share its memory with these iterates
             stream._go_on_with(self.iterates.copy())
@@ -627,7 +640,7 @@ class Stream:
 
     def tentative(self, X, n_more):
         """This stream, to learn from X and meet so many classes, and a function that undoes what it changed of this one."""
-        stream = replace(self, clock=self.clock.copy(), record=self.record.copy())
+        stream = replace(self, scalars=self.scalars.copy(), progressive_loss=self.progressive_loss.copy())
         if self.iterates is None:
             return stream, lambda: None
         iterates, undo = self.iterates.tentative(X, n_more)
@@ -638,7 +651,7 @@ class Stream:
     def _go_on_with(self, iterates):
         self.iterates = iterates
         if isinstance(iterates, Iterates):
-            self.moments, self.clock = iterates.features, iterates.clock
+            self.moments, self.scalars = iterates.features, iterates.scalars
 
     def learn(self, problem, settings):
         """Learn from each row once, in order, by the automatic step.
@@ -650,7 +663,7 @@ class Stream:
             return
         trial = self.copy()
         trial._learn(problem, settings)
-        if not (trial.iterates.look() and np.isfinite(trial.record).all()):
+        if not (trial.iterates.look() and np.isfinite(trial.progressive_loss).all()):
             raise not_finite()
         vars(self).update(vars(trial))
 
@@ -674,7 +687,7 @@ class Stream:
         if iterates is None or (iterates.is_sparse, iterates.is_centred) != kind or iterates.thresholds_otherwise(settings):
             iterates = self._entering(problem, *kind, settings)
         penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
-        iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, follows=True, record=self.record)
+        iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, adaptive=True, progressive_loss=self.progressive_loss)
         iterates.is_balanced = iterates.is_balanced and settings.l1_ratio == 0
         self._go_on_with(iterates)
         self.original = None
@@ -682,28 +695,28 @@ class Stream:
     def _entering(self, problem, is_sparse, is_centred, settings):
         """Iterates, in memory of their own, that go on in the coordinates that suit a container."""
         original = self.predictor()
-        if self.clock.weight > 0 and self.clock.n_rows == 0 and not self.moments.weight.any():
+        if self.scalars.weight > 0 and self.scalars.n_rows == 0 and not self.moments.weight.any():
             self.impute_statistics(problem)
-        moments, clock = self.moments.copy(), self.clock.copy()
+        moments, scalars = self.moments.copy(), self.scalars.copy()
         n_features = len(self.moments.weight)
         coordinates = Coordinates.empty(n_features, original.weights.dtype)
-        if clock.weight > 0:
-            coordinates = stream_coordinates(moments, clock.weight, is_centred, settings.standardize, original.weights)
+        if scalars.weight > 0:
+            coordinates = stream_coordinates(moments, scalars.weight, is_centred, settings.standardize, original.weights)
         weights, intercept = coordinates.from_original(original)
         share = None
         if self.iterates is not None and self.iterates.l1_ratio > 0:
             share = self.iterates.share_of_threshold(self.averages, self.standardizes)
-        if settings.l1_ratio > 0 and clock.length == 0 and clock.weight > 0:
-            clock.length = clock.expected_length(settings.eta0 or 1.0)
+        if settings.l1_ratio > 0 and scalars.length == 0 and scalars.weight > 0:
+            scalars.length = scalars.expected_length(settings.eta0 or 1.0)
         iterates = Iterates.starting(
-            weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, moments, clock,
+            weights, intercept, original.n_classes, coordinates, is_sparse, is_centred, moments, scalars,
             alpha=settings.alpha, l1_ratio=settings.l1_ratio, share=share,
         )  # fmt: skip
         iterates.is_balanced = _adds_up_to_zero(weights)
         return iterates
 
     def impute_statistics(self, problem):
-        """Statistics of rows that are gone, for a model that came from elsewhere with a clock and without them."""
+        """Statistics of rows that are gone, for a model that came from elsewhere with a scalars and without them."""
         n_classes = len(self.class_counts)
         if problem.n_samples < FEW_ROWS:
             warnings.warn(
@@ -712,16 +725,16 @@ class Stream:
                 "from_logistic_regression).",
                 stacklevel=2,
             )
-        self.moments = Moments.of(problem.normalised()).times(self.clock.weight / problem.n_samples)
+        self.moments = Moments.of(problem.normalised()).times(self.scalars.weight / problem.n_samples)
         # a feature that does not vary here has its value for a deviation, or 1: else its coefficients would be lost
         moments = self.moments
-        stands = moments.spreads(self.clock.weight)[1] == 0
-        moments.weight[stands] = self.clock.weight
-        moments.square[stands] = self.clock.weight * np.where(moments.centre == 0, 1, moments.centre**2)[stands]
-        share = moments.spreads(self.clock.weight)[3]
-        self.clock.norm = self.clock.weight * (1 + share.sum())
-        self.clock.curvature = self.clock.weight * (1 - 1 / n_classes) / n_classes  # the most that it can be: short steps
-        self.clock.average_weight = self.clock.weight**4 / 4
+        stands = moments.spreads(self.scalars.weight)[1] == 0
+        moments.weight[stands] = self.scalars.weight
+        moments.square[stands] = self.scalars.weight * np.where(moments.centre == 0, 1, moments.centre**2)[stands]
+        share = moments.spreads(self.scalars.weight)[3]
+        self.scalars.norm = self.scalars.weight * (1 + share.sum())
+        self.scalars.curvature = self.scalars.weight * (1 - 1 / n_classes) / n_classes  # the most that it can be: short steps
+        self.scalars.average_weight = self.scalars.weight**4 / 4
 
 
 def _adds_up_to_zero(weights):

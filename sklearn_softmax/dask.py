@@ -25,7 +25,7 @@ from . import _absent, _distributed, _validation
 from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
 from ._containers import as_array, labels, labels_of_iterable, numbers_and_unseen, numbers_of, union_of_classes
-from ._coordinates import scale_of_classes, solver_coordinates, units_of_tol
+from ._coordinates import scale_of_classes, scale_of_features, solver_coordinates
 from ._distributed import Part, Setting
 from ._matrix import inverse_or_zero
 from ._merge import merge
@@ -314,9 +314,9 @@ def setting_of(stream, settings, is_sparse, held_out_weight, class_weights):
     no_rows = (csr_array if is_sparse else np.empty)((0, n_features), dtype=stream.dtype)
     spreads = stream.moments.spreads(stream.weight)
     coordinates = solver_coordinates(no_rows, spreads, stream.scale, alpha, settings.fit_intercept and not is_sparse)
-    per_feature = np.append(coordinates.scale() * inverse_or_zero(units_of_tol(spreads)), 1.0)
+    per_feature = np.append(coordinates.scale() * inverse_or_zero(scale_of_features(spreads)), 1.0)
     return Setting(
-        penalty=Penalty(alpha, 0.0, len(stream.class_counts), coordinates.penalty_ratio),
+        penalty=Penalty(alpha, 0.0, len(stream.class_counts), coordinates.penalty_scale),
         total_weight=stream.weight,
         held_out_weight=held_out_weight,
         coordinates=coordinates,
@@ -606,7 +606,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         merged = cluster.gather(cluster.submit(merge, cluster.each(one_pass, parts, estimator, classes[is_present])))
         stream = merged._own_stream()
         settings = estimator._checked_settings()
-        alpha = settings.alpha_of_fit(stream.weight, stream.clock.n_rows)
+        alpha = settings.alpha_of_fit(stream.weight, stream.scalars.n_rows)
         settings_of_present = _absent.settings_of_present(settings, alpha, is_present)
         setting = setting_of(stream, settings_of_present, common.is_sparse, held_out_weight, class_weights[is_present])
         sent_setting = cluster.send(setting)

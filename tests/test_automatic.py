@@ -118,14 +118,14 @@ class Task:
     def beta(self):
         return 0.3 * self.rng("beta").normal(size=self.n_classes)
 
-    def coordinates(self, is_sparse, dtype=np.float64, gain=True):
+    def coordinates(self, is_sparse, dtype=np.float64, step_scale=True):
         """Some, if they do not follow the moments; one of them leaves its feature out."""
         if self.moves:
             return Coordinates.empty(self.n_features, dtype)
         rng, size = self.rng("coordinates"), self.n_features
         inverse_scale = rng.uniform(0.5, 1.5, size=size)
         inverse_scale[2] = 0
-        gains = rng.uniform(1, 3, size=size) if gain else np.ones(size)
+        gains = rng.uniform(1, 3, size=size) if step_scale else np.ones(size)
         arrays = (0 if is_sparse else self.size) * rng.normal(size=size), inverse_scale, gains, rng.uniform(0.5, 2, size=size)
         return Coordinates(*(short(array).astype(dtype) for array in arrays))
 
@@ -166,7 +166,7 @@ class Task:
                 table=table if writes else None,
                 norms=norms if writes else None,
                 progressive_loss=None,
-                scalars=state.clock.numbers,
+                scalars=state.scalars.numbers,
                 state=state,
             )
         return state, moments if self.moves else None, table, norms
@@ -195,12 +195,12 @@ class Task:
         seen = self.seen(is_sparse)
         scores = seen @ self.theta + self.beta + self.rng("table").normal(size=(self.n_samples, self.n_classes))
         table = short([reference.residual(z, y) for z, y in zip(scores, self.y)])
-        theta = np.where(self.coordinates(is_sparse, gain=False).inverse_scale[:, None] > 0, self.theta, 0)
+        theta = np.where(self.coordinates(is_sparse, step_scale=False).inverse_scale[:, None] > 0, self.theta, 0)
         return theta, self.beta, table, short(self.mean_gradient(seen, table)), self.mean_gradient_of_intercept(table)
 
     def seen(self, is_sparse):
         """X in the coordinates."""
-        coordinates = self.coordinates(is_sparse, gain=False)
+        coordinates = self.coordinates(is_sparse, step_scale=False)
         return (self.X - coordinates.offset) * coordinates.inverse_scale
 
     def mean_gradient(self, seen, table):
@@ -230,7 +230,7 @@ class Task:
                 step=step,
                 penalty=self.penalty_object() if penalty is None else penalty,
                 fit_intercept=self.intercept,
-                coordinates=self.coordinates(is_sparse, dtype, gain=False) if coordinates is None else coordinates,
+                coordinates=self.coordinates(is_sparse, dtype, step_scale=False) if coordinates is None else coordinates,
                 model=model,
                 table=table,
                 gradient=gradient,
@@ -268,7 +268,7 @@ def stream_twin(task, is_sparse, settle):
 @cache
 def point_saga_twin(task, is_sparse, *, step=0.1, n_epochs=1, average_every=7):
     twin = reference.PointSaga(
-        *task.saga_start(is_sparse), asdict(task.coordinates(is_sparse, gain=False)).values(), step=step,
+        *task.saga_start(is_sparse), asdict(task.coordinates(is_sparse, step_scale=False)).values(), step=step,
         fit_intercept=task.intercept, **task.penalty_numbers(),
     )  # fmt: skip
     rest = task.y, task.sample_weight, task.visits, task.repeats
@@ -292,7 +292,7 @@ def check_arrays(twin, actual, names, tolerance):
 
 
 def check_stream(twin, state, moments, table, norms, tolerance):
-    model, clock, coordinates = state.model, state.clock, state.coordinates
+    model, clock, coordinates = state.model, state.scalars, state.coordinates
     model_arrays = model.weights, model.average, model.intercept, model.intercept_average
     check_arrays(twin, model_arrays, ("theta", "theta_average", "beta", "beta_average"), tolerance)
     for name in ("loss", "weight", "norm", "curvature", "penalty_step", "length", "average_length", "average_weight"):
@@ -300,7 +300,7 @@ def check_stream(twin, state, moments, table, norms, tolerance):
     assert clock.n_rows == twin.n_rows
     # the coordinates that sparse rows have when they are visited are not kept
     are_kept = moments is None or not state.is_sparse or (twin.penalty_stamps == twin.penalty_step).all()
-    for name, expected in zip(("offset", "inverse_scale", "gain", "penalty_ratio"), twin.coordinates if are_kept else []):
+    for name, expected in zip(("offset", "inverse_scale", "step_scale", "penalty_scale"), twin.coordinates if are_kept else []):
         assert_near(getattr(coordinates, name), expected, max(tolerance, 1e-7 if table.dtype == np.float32 else 0))
     if moments is not None:
         assert_near_moments(moments, twin.moments, tolerance)
@@ -310,8 +310,8 @@ def check_stream(twin, state, moments, table, norms, tolerance):
     assert not table[:, model.n_classes :].any()
     np.testing.assert_allclose(norms, [twin.norms.get(i, 0) for i in range(len(norms))], rtol=tolerance)
     if state.is_sparse:
-        assert_near(state.features.penalty_stamp, twin.penalty_stamps, tolerance)
-        assert_near(state.features.average_stamp, twin.average_stamps, tolerance)
+        assert_near(state.features.penalty_updated_at, twin.penalty_stamps, tolerance)
+        assert_near(state.features.average_updated_at, twin.average_stamps, tolerance)
     else:
         assert clock.block_end == twin.block_end
 
@@ -435,14 +435,16 @@ def test_calls_may_cut_a_stream_anywhere(penalty, size, moves, container):
     whole, whole_moments, whole_table, whole_norms = task.stream(np.float64, container)
     cut, moments, table, norms = task.stream(np.float64, container, calls=size)
     check_stream(task.stream_twin(container != "dense"), cut, moments, table, norms, 1e-10)
-    np.testing.assert_allclose(cut.clock.numbers, whole.clock.numbers, rtol=1e-10)
+    np.testing.assert_allclose(cut.scalars.numbers, whole.scalars.numbers, rtol=1e-10)
     np.testing.assert_allclose(cut.model.weights, whole.model.weights, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(cut.model.average, whole.model.average, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(cut.model.intercept_average, whole.model.intercept_average, rtol=1e-10)
     np.testing.assert_allclose(table, whole_table, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(norms, whole_norms, rtol=1e-10)
     if moves:
-        np.testing.assert_allclose(moments.copy().spreads(cut.clock.weight), whole_moments.spreads(cut.clock.weight), rtol=1e-10)
+        np.testing.assert_allclose(
+            moments.copy().spreads(cut.scalars.weight), whole_moments.spreads(cut.scalars.weight), rtol=1e-10
+        )
 
 
 @every_instruction_set
@@ -452,9 +454,9 @@ def test_features_wait_until_they_are_settled(moves, container):
     task = Task(3, moves=moves)
     task.check_stream(np.float64, [container], settle=False)
     waiting, settled = (task.stream(np.float64, container, settle=settle)[0] for settle in (False, True))
-    assert (waiting.features.penalty_stamp < waiting.clock.penalty_step).any()
-    assert (settled.features.penalty_stamp == settled.clock.penalty_step).all()
-    assert (settled.features.average_stamp == settled.clock.average_weight).all()
+    assert (waiting.features.penalty_updated_at < waiting.scalars.penalty_step).any()
+    assert (settled.features.penalty_updated_at == settled.scalars.penalty_step).all()
+    assert (settled.features.average_updated_at == settled.scalars.average_weight).all()
     assert (waiting.model.weights != settled.model.weights).any()
 
 
@@ -477,7 +479,7 @@ def test_table_and_norms_may_be_left_out(container):
     expected, (actual, *_) = task.stream(np.float64, container)[0], task.stream(np.float64, container, writes=False)
     np.testing.assert_array_equal(actual.model.weights, expected.model.weights)
     np.testing.assert_array_equal(actual.model.average, expected.model.average)
-    np.testing.assert_array_equal(actual.clock.numbers, expected.clock.numbers)
+    np.testing.assert_array_equal(actual.scalars.numbers, expected.scalars.numbers)
 
 
 # Implicit residuals ---------------------------------------------------------------------------------------------------------
@@ -494,7 +496,7 @@ def residual_by_stream(scores, y, eta0):
     kernels.stream(
         *kernel_rows(np.ones((1, 1))), y=np.array([y], dtype=np.int32), sample_weight=np.ones(1), order=np.zeros(1, int),
         eta0=eta0, penalty=Penalty(0.0, 0.0, n_classes), fit_intercept=True, with_mean=False, standardize=False, average_from=0.0,
-        averages=True, flush=True, adaptive=False, table=table, norms=None, progressive_loss=None, scalars=state.clock.numbers,
+        averages=True, flush=True, adaptive=False, table=table, norms=None, progressive_loss=None, scalars=state.scalars.numbers,
         state=state,
     )  # fmt: skip
     p = reference.softmax(scores)
@@ -633,9 +635,9 @@ def test_the_optimum_is_a_fixed_point_of_point_saga(n_classes, penalty, weights,
 def optimum(task, centre):
     """Where F with the weights of all visits is least, in coordinates: what point_saga starts from, and these."""
     total = task.sample_weight * task.repeats
-    coordinates = replace(task.coordinates(True, gain=False))
+    coordinates = replace(task.coordinates(True, step_scale=False))
     coordinates.inverse_scale[2] = 1.0
-    coordinates.penalty_ratio[:] = coordinates.inverse_scale
+    coordinates.penalty_scale[:] = coordinates.inverse_scale
     coordinates.offset[:] = 0.3 if centre else 0
     penalty = task.penalty_object()
     share = total.sum() / len(task.visits)  # the mean of the losses of the kernel is over visits, that of Newton over weights
@@ -784,7 +786,7 @@ def test_coordinates_of_a_stream(standardize, centre, dtype):
         moments.numbers, total, centre=centre, standardize=standardize, coordinates=coordinates, weights=weights
     )
     expected = reference.stream_coordinates(twin_moments(X, sample_weight), total, centre, standardize)
-    for name, array in zip(("offset", "inverse_scale", "gain", "penalty_ratio"), expected):
+    for name, array in zip(("offset", "inverse_scale", "step_scale", "penalty_scale"), expected):
         np.testing.assert_allclose(getattr(coordinates, name), array, rtol=1e-12 if dtype == np.float64 else 1e-6)
     left_out = [3, 5] if centre or standardize else [5]
     assert list(np.flatnonzero(coordinates.inverse_scale == 0)) == left_out

@@ -23,7 +23,7 @@ def setting(make_data, n_parts, container=np.asarray, n_classes=3, fit_intercept
     offset = spreads[0] if is_centred else np.zeros(X.shape[1])
     coordinates = Coordinates(offset, 1 / spreads[2], np.ones(X.shape[1]), spreads[1] / spreads[2])
     common = Setting(
-        penalty=Penalty(1e-2, 0.0, n_classes, coordinates.penalty_ratio),
+        penalty=Penalty(1e-2, 0.0, n_classes, coordinates.penalty_scale),
         total_weight=weight.sum(),
         held_out_weight=0.0,
         coordinates=coordinates,
@@ -118,5 +118,5 @@ def test_point_and_model_are_inverse(make_data):
     _, common, _ = setting(make_data, 1)
     clf = SoftmaxSGDClassifier().fit(X, y)
     model = common.model_of(common.point_of(clf._stream.predictor()), np.float64)
-    scores = X @ model.rows()[0].T + model.rows()[1] - clf.decision_function(X)
+    scores = X @ model.softmax_coef()[0].T + model.softmax_coef()[1] - clf.decision_function(X)
     np.testing.assert_allclose(scores - scores.mean(axis=1, keepdims=True), 0, atol=1e-12)

@@ -143,7 +143,7 @@ class Task:
         start = self.model()
         average = None
         if self.averages:
-            average = (*Model(self.n_classes, start.average, start.intercept_average).rows(), self.averaged_weight)
+            average = (*Model(self.n_classes, start.average, start.intercept_average).softmax_coef(), self.averaged_weight)
         return reference.sweep(
             self.X,
             self.y,
@@ -151,7 +151,7 @@ class Task:
             self.order,
             self.eta,
             self.alpha,
-            *start.rows(),
+            *start.softmax_coef(),
             l2_ratio=self.l2_ratio,
             l1_ratio=self.l1_ratio,
             fit_intercept=self.fit_intercept,
@@ -169,8 +169,8 @@ class Task:
         tolerance = TOLERANCE[self.dtype]
         assert n_visited == len(self.order)
         assert_near(loss, expected_loss, tolerance)
-        assert_near(model.rows()[0], W, tolerance)
-        assert_near(model.rows()[1], b, tolerance)
+        assert_near(model.softmax_coef()[0], W, tolerance)
+        assert_near(model.softmax_coef()[1], b, tolerance)
         assert model.threshold == pytest.approx(thresholds[0], rel=1e-11)
         assert model.average_threshold == pytest.approx(thresholds[1], rel=1e-11)
         assert not model.weights[:, self.n_classes :].any()
@@ -179,8 +179,8 @@ class Task:
             assert model.average is None
         else:
             averaged = Model(self.n_classes, model.average, model.intercept_average)
-            assert_near(averaged.rows()[0], average[0], tolerance)
-            assert_near(averaged.rows()[1], average[1], tolerance)
+            assert_near(averaged.softmax_coef()[0], average[0], tolerance)
+            assert_near(averaged.softmax_coef()[1], average[1], tolerance)
             assert model.averaged_weight == pytest.approx(average[2], rel=1e-13)
 
 
@@ -257,7 +257,7 @@ def test_the_progressive_loss_is_that_of_predicting_before_learning(penalty, ave
     task = Task(3, dtype, penalty=penalty, averaging=averaging, weights="varied", n_visits=20)
     model, numbers, expected = task.model(), np.zeros(4), 0.0
     for t, i in enumerate(task.order):
-        W, b = (array.astype(np.float64) for array in model.predictor().rows())
+        W, b = (array.astype(np.float64) for array in model.predictor().softmax_coef())
         expected += task.sample_weight[i] * reference.log_loss(W @ task.X[i] + b, task.y[i])
         model = task.part(model, t, t + 1, container)
     task.part(task.model(), 0, 20, container, numbers)
@@ -285,7 +285,7 @@ def test_weights_that_l1_makes_zero_come_back(n_classes, averaging, dtype):
     task.check()
     was_zero = np.zeros((n_classes, 9), dtype=bool)
     came_back = np.zeros_like(was_zero)
-    W, b = task.model().rows()
+    W, b = task.model().softmax_coef()
     thresholds = 0.0, 0.0
     for t in range(len(task.order)):
         visit = slice(t, t + 1)
@@ -452,7 +452,7 @@ def test_threads_do_not_disturb_each_other(container):
 def test_decision_is_the_product_with_the_weights(n_classes, dtype):
     task = Task(n_classes, dtype)
     model = task.model()
-    W, b = model.rows()
+    W, b = model.softmax_coef()
     for of_columns, of_starts in [(np.int32, np.int32), (np.int64, np.int64), (np.int32, np.int64), (np.int64, np.int32)]:
         values, columns, starts = kernel_rows(contained(task.X, np.int32))
         out = np.full((len(task.X), n_classes), np.nan, dtype=dtype)
@@ -486,7 +486,7 @@ def visit(W, b, x, y):
         alpha=one, threshold_factor=one, penalty=SimpleNamespace(l2_ratio=0.0, l1_ratio=0.0), fit_intercept=True,
         may_overflow=False, average_from=1, progressive_loss=None, model=model,
     )  # fmt: skip
-    after = model.rows()
+    after = model.softmax_coef()
     return W - after[0], b - after[1], loss
 
 

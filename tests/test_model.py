@@ -32,7 +32,7 @@ def test_public_form_comes_back(form, dtype, n_classes):
 @every_dtype
 def test_rows_differ_as_the_public_form_says(n_classes, dtype):
     coef, intercept = public(n_classes, dtype)
-    rows, intercepts = Model.from_public(coef, intercept).rows()
+    rows, intercepts = Model.from_public(coef, intercept).softmax_coef()
     assert rows.shape == (n_classes, 5)
     assert intercepts.shape == (n_classes,)
     if n_classes == 2:
@@ -57,15 +57,15 @@ def test_coef_is_a_view_or_read_only(n_classes, dtype):
 def test_rows_are_those_of_the_softmax_wherever_a_model_comes_from(n_classes, dtype):
     coef, intercept = public(n_classes, dtype)
     model = Model.from_public(coef, intercept)
-    rows, intercepts = model.rows()
+    rows, intercepts = model.softmax_coef()
     assert np.shares_memory(rows, model.weights)
     same = Model.zeros(5, n_classes, dtype)
-    same.set_rows(rows + 1, intercepts + 1)  # which changes no probability
+    same.set_softmax_coef(rows + 1, intercepts + 1)  # which changes no probability
     if n_classes == 2:
         np.testing.assert_allclose(same.coef, coef, rtol=1e-5 if dtype == np.float32 else 1e-14)
         np.testing.assert_array_equal(same.weights[:, 0], -same.weights[:, 1])
     else:
-        np.testing.assert_array_equal(same.rows()[0], rows + 1)
+        np.testing.assert_array_equal(same.softmax_coef()[0], rows + 1)
 
 
 @pytest.mark.parametrize("averages", [False, True])
@@ -86,7 +86,7 @@ def test_a_threshold_acts_in_what_predicts(averages):
     settled.enter(0.7)
     np.testing.assert_allclose(settled.predictor().weights, expected, atol=1e-15)
     assert not settled.predictor().weights[expected == 0].any()
-    grown, shown = model.with_class(1, 10.0).predictor().rows()[0], model.predictor().rows()[0]
+    grown, shown = model.with_class(1, 10.0).predictor().softmax_coef()[0], model.predictor().softmax_coef()[0]
     np.testing.assert_array_equal(grown[[0, 2, 3]], shown)
     np.testing.assert_allclose(grown[1], shown.mean(axis=0), atol=1e-15)
 

@@ -219,7 +219,7 @@ def test_raw_prediction_is_finite_and_else_the_product(form, n_classes):
     as_form = np.asarray if form == "array" else csr_array
     theta = random_theta(n_classes, np.random.default_rng(1), 30)
     model, X = model_of(theta, n_classes), objective(n_classes).design.X
-    rows, intercept = model.rows()
+    rows, intercept = model.softmax_coef()
     np.testing.assert_allclose(raw_prediction(as_form(X), model), X @ rows.T + intercept, rtol=1e-12, atol=1e-12)
     huge = raw_prediction(as_form(X * 1e307), model)
     assert np.isfinite(huge).all()

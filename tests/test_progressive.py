@@ -114,7 +114,7 @@ def test_rows_that_overflow_are_counted_once(make_data):
     model = SoftmaxSGDClassifier(learning_rate="constant", eta0=1e200).partial_fit(X[:1], y[:1], classes=[0, 1, 2])
     with pytest.warns(match="overflowed"):
         model.partial_fit(1e120 * X, y)
-    assert model._stream.record[1] == 1 + len(y)
+    assert model._stream.progressive_loss[1] == 1 + len(y)
 
 
 def test_merged_models_have_that_of_all_their_rows(make_data):

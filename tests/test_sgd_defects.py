@@ -58,7 +58,7 @@ def test_the_average_is_the_mean_of_the_iterates_with_l1_too(l1_ratio, iris):
     iterates, thresholds = [], []
     for row in range(0, 150, 7):
         model = plain.partial_fit(X[row : row + 1], y[row : row + 1], [0, 1, 2])._stream.iterates.model
-        iterates.append(model.rows()[0].copy())
+        iterates.append(model.softmax_coef()[0].copy())
         thresholds.append(model.threshold)
         averaged.partial_fit(X[row : row + 1], y[row : row + 1], [0, 1, 2])
     expected = reference.soft_threshold(np.mean(iterates, axis=0), np.mean(thresholds))

@@ -343,7 +343,7 @@ def test_sparsify_and_densify_may_be_repeated(learning_rate, make_data):
 def test_after_fit_the_clock_is_that_of_one_pass(make_data):
     X, y = make_data()
     model = SoftmaxSGDClassifier(random_state=0).fit(X, y)
-    proba, clock = model.predict_proba(X), model._stream.clock
+    proba, clock = model.predict_proba(X), model._stream.scalars
     assert (clock.weight, clock.n_rows) == (120, 120)
     assert clock.average_weight == 120**4 / 4  # the integral of t^3
     assert clock.norm == pytest.approx(120 * (1 + (X != 0).mean(axis=0).sum()), rel=1e-12)  # in its own coordinates

@@ -135,12 +135,14 @@ def test_classes_without_weight_have_what_the_objective_gives_them(fit_intercept
     value = objective.value(model._predictor().point())
     # steps towards lower intercepts of the absent, which is where the objective falls without end, and anywhere else, do not help
     rng = np.random.default_rng(0)
-    rows, intercept = model._predictor().rows()
+    rows, intercept = model._predictor().softmax_coef()
     for size in (1e-4, 1e-2, 1):
         for _ in range(20):
             other = Model.zeros(5, 3, np.float64)
             step = size * rng.normal(size=3) * fit_intercept - 20 * np.isin(np.arange(3), absent) * fit_intercept
-            other.set_rows(rows + size * rng.normal(size=rows.shape) * (rng.uniform(size=rows.shape) < 0.3), intercept + step)
+            other.set_softmax_coef(
+                rows + size * rng.normal(size=rows.shape) * (rng.uniform(size=rows.shape) < 0.3), intercept + step
+            )
             assert objective.value(other.point()) > value - model.optimality_gap_
     assert model.optimality_gap_ < 1e-7
 

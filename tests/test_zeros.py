@@ -158,7 +158,7 @@ def test_coef_of_sparse_rows_has_the_penalty_that_waits(n_classes, alpha, l1_rat
     X = sp.random_array((200, 30), density=0.08, rng=np.random.default_rng(0), format="csr")
     y = np.random.default_rng(1).integers(n_classes, size=200)
     model = SoftmaxSGDClassifier(alpha=alpha, l1_ratio=l1_ratio, average=average).partial_fit(X, y, range(n_classes))
-    assert (model._stream.iterates.features.penalty_stamp < model._stream.clock.penalty_step).any()
+    assert (model._stream.iterates.features.penalty_updated_at < model._stream.scalars.penalty_step).any()
     zeros = [np.zeros(30)] * 3
     twin = reference.Stream(
         np.zeros((30, n_classes)), np.zeros(n_classes), [np.zeros(30)] * 4, tuple(zeros), eta0=1.0,

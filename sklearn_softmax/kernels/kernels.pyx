@@ -335,8 +335,8 @@ cdef void set_coordinates(Coordinates[floating]* task, coordinates, const floati
     cdef:
         floating[::1] offset = coordinates.offset
         floating[::1] inverse_scale = coordinates.inverse_scale
-        floating[::1] step_scale = coordinates.gain
-        floating[::1] penalty_scale = coordinates.penalty_ratio
+        floating[::1] step_scale = coordinates.step_scale
+        floating[::1] penalty_scale = coordinates.penalty_scale
 
     task.offset = &offset[0]
     task.inverse_scale = &inverse_scale[0]
