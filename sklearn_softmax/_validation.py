@@ -29,7 +29,7 @@ from ._containers import (
     unseen_labels,
     values_of_frame,
 )
-from ._matrix import kernel_rows
+from ._matrix import kernel_rows, rows_in
 from ._model import FLOATS
 from ._objective import normalised
 
@@ -220,7 +220,8 @@ def _canonical(X):
         X.eliminate_zeros()
         if not np.isfinite(X.data).all():
             raise ValueError(NOT_CSR + "it has duplicates that add up to more than a number can be.")
-    return X
+    # arrays may be longer than the last row says, with anything behind it
+    return rows_in(X, slice(0, X.shape[0])) if len(X.data) > X.indptr[-1] else X
 
 
 def _checked_X_y(X, y, known, name, check_X, are_labels_known):
