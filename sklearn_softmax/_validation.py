@@ -307,10 +307,11 @@ def unlabelled_problem(X, check_X, dtype):
 
 
 def rounding_of(X):
-    """The eps of the dtype of X, if it is one coarser than double, else 0."""
-    dtype = getattr(X, "dtype", None)
-    is_coarse = isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize < 8
-    return float(np.finfo(dtype).eps) if is_coarse else 0.0
+    """The eps of float32 if X is of that type, else 0.
+
+    (Numbers of float16 are so coarse that what they do not tell apart may be meant.)
+    """
+    return float(np.finfo(np.float32).eps) if getattr(X, "dtype", None) == np.float32 else 0.0
 
 
 # fit -------------------------------------------------------------------------------------------------------------------------
