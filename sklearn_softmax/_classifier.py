@@ -104,7 +104,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     Parameters
     ----------
     alpha : float or "1/n_samples", default="1/n_samples"
-        Strength of the penalty; 0 means no penalty. "1/n_samples" is 1 / S, the
+        Strength of the penalty. 0 means no penalty. "1/n_samples" is 1 / S, the
         strength of ``LogisticRegression(C=1)``. In `partial_fit` S is the total weight
         of the rows so far. The intercept is never penalised. Give a number if the
         weights do not count rows. For instance, the weights of AdaBoost add up to 1, so
