@@ -1,4 +1,4 @@
-"""Training from batches that do not fit into memory together: files, database cursors, generators."""
+"""Train on batches, such as files, that together do not fit into memory."""
 
 import time
 from numbers import Integral
@@ -18,18 +18,18 @@ SECONDS_BETWEEN_LINES = 1.0
 
 
 class Progress(NamedTuple):
-    """How far `fit_batches` is.
+    """The progress of `fit_batches`.
 
     Attributes
     ----------
     epoch : int
-        From 1.
+        Number of the epoch, from 1.
     n_rows : int
         Rows learnt from in this epoch.
     seconds : float
-        Since this epoch began.
+        Seconds since this epoch began.
     progressive_loss : float or None
-        `progressive_loss_` of the estimator, if it has that: each row is scored before it is learnt from.
+        `progressive_loss_` of the estimator, or None if the estimator has none.
     """
 
     epoch: int
@@ -55,53 +55,62 @@ def fit_batches(
 ):
     """Train an estimator by `partial_fit` on batches, one after another.
 
-    A file that is sorted, by class or by time, makes a bad stream: `shuffle_buffer` mixes rows on their way.
+    A file that is sorted by class or by time makes a worse model. `shuffle_buffer`
+    mixes rows while they are read.
 
     Parameters
     ----------
     estimator : estimator with `partial_fit`
-        Trained in place; one that is fitted goes on.
+        The estimator to train, in place. A fitted estimator is trained further.
 
     batches : iterable or callable
-        Gives ``(X, y)`` or ``(X, y, sample_weight)`` for each batch; a callable is called, without arguments, in each epoch, and
-        returns an iterable. Batches without rows are passed over.
+        Where the rows come from. An iterable gives ``(X, y)``, or ``(X, y,
+        sample_weight)``, for each batch. A callable is called in each epoch, without
+        arguments, and returns such an iterable. Batches without rows are skipped.
 
     classes : array-like or set of shape (n_classes,) or None, default=None
-        All labels that can occur. Needed by an estimator that is not fitted, unless its `new_classes` is "add".
+        All labels that can occur. Required if the estimator is not fitted, unless it
+        has ``new_classes="add"``.
 
     transform : fitted transformer, callable or None, default=None
-        What makes of the X of a batch that of `partial_fit`: ``transform.transform(X)`` or ``transform(X)``. A pipeline can't be
-        trained by batches, but its fitted first steps can stand here.
+        Applied to the X of every batch before `partial_fit`: ``transform.transform(X)``
+        for a fitted transformer, ``transform(X)`` for a function. A pipeline cannot be
+        trained by batches, but its fitted first steps can be passed as `transform`.
 
     epochs : int, default=1
-        Number of passes. For more than one, `batches` must be a callable or something that can be iterated over again, as a list.
+        Number of passes over all batches. For more than one pass, `batches` must be a
+        callable, or an iterable such as a list that can be read several times.
 
     shuffle_buffer : int, default=0
-        Rows (after `transform`) that are held back to be mixed: whenever there are so many, a random half of them is learnt from,
-        in random order. Each row is learnt from once per epoch. 0 keeps the order. Frames of pandas, polars and pyarrow keep
-        their names, and have to have the same columns in the same order.
+        Number of rows (after `transform`) that are collected and mixed. Whenever there
+        are so many rows, the estimator learns from a random half of them, in random
+        order. Each row is learnt from once per epoch. 0 keeps the order. Frames of
+        pandas, polars and pyarrow keep their column names. They must all have the same
+        columns in the same order.
 
     random_state : int, RandomState instance or None, default=None
-        For the shuffle buffer.
+        Seed of the shuffle buffer.
 
     progress : bool or callable, default=False
-        True prints a line about once in a second: rows, rows per second, and the progressive log loss if the estimator has it. A
-        callable is called after each call of `partial_fit` with a named tuple of `epoch`, `n_rows`, `seconds` and
-        `progressive_loss`.
+        Whether to report progress. True prints a line about once per second with the
+        number of rows, rows per second and, if the estimator has it, the progressive
+        log loss. A callable is called after each call of `partial_fit` with a named
+        tuple of `epoch`, `n_rows`, `seconds` and `progressive_loss`.
 
     Returns
     -------
     estimator : estimator
-        The one that was passed.
+        The estimator that was passed, trained.
 
     Raises
     ------
     TypeError
-        If `estimator` has no `partial_fit`, if `transform` is neither a transformer nor callable, or if a batch is not a tuple of
-        two or three.
+        If `estimator` has no `partial_fit`, if `transform` is neither a transformer nor
+        callable, or if a batch is not a tuple of two or three.
     ValueError
-        If `batches` has no rows, or can't give them once more for another epoch; and what `partial_fit` raises. The rows of the
-        batches before, except those in the shuffle buffer, have then been learnt from.
+        If `batches` has no rows or cannot be read again in another epoch, or if
+        `partial_fit` raises this error. The estimator has then learnt from the batches
+        before, except for the rows in the shuffle buffer.
 
     Examples
     --------
@@ -110,10 +119,11 @@ def fit_batches(
     >>> def batches():
     ...     yield ["a red apple", "a grey mouse"], ["fruit", "animal"]
     ...     yield ["a yellow banana"], ["fruit"]
+    >>> hashing = HashingVectorizer(n_features=2**10)
     >>> clf = SoftmaxSGDClassifier(new_classes="add")
-    >>> clf = fit_batches(clf, batches, transform=HashingVectorizer(n_features=2**10), epochs=5)
-    >>> clf.t_
-    16.0
+    >>> clf = fit_batches(clf, batches, transform=hashing, epochs=5)
+    >>> print(f"{clf.t_ - 1:.0f} rows, progressive loss {clf.progressive_loss_:.2f}")
+    15 rows, progressive loss 0.38
     """
     if not hasattr(estimator, "partial_fit"):
         is_pipeline = isinstance(estimator, Pipeline)
@@ -126,7 +136,7 @@ def fit_batches(
             raise ValueError(f"{name}={value!r} must be an integer, and at least {smallest}.")
     if epochs > 1 and not callable(batches) and iter(batches) is batches:
         raise ValueError(
-            f"epochs={epochs}, but batches is an iterator, which can be passed over only once. Pass a callable that returns one."
+            f"epochs={epochs}, but batches is an iterator, which can be read only once. Pass a callable that returns a new one."
         )
     apply = _as_function(transform)
     random_state = check_random_state(random_state)
@@ -143,8 +153,8 @@ def fit_batches(
             report(Progress(epoch, n_rows, time.perf_counter() - began, getattr(estimator, "progressive_loss_", None)))
         if n_rows == 0:
             raise ValueError(
-                f"batches gave no rows in epoch {epoch}. If it is, or if its callable returns, an iterator that was used before, "
-                "that is exhausted: make a new one."
+                f"batches gave no rows in epoch {epoch}. Most likely batches is, or returns, an exhausted generator. Pass a "
+                "callable that creates a new generator in every call."
             )
         if progress is True:
             print(Progress(epoch, n_rows, time.perf_counter() - began, getattr(estimator, "progressive_loss_", None)), flush=True)
@@ -152,13 +162,13 @@ def fit_batches(
 
 
 def _check_classes(estimator, classes):
-    """Say it before `partial_fit` would, of which the user of a loop does not have to know."""
+    """Raise an error about missing classes that does not mention `partial_fit`."""
     may_be_none = hasattr(estimator, "classes_") or getattr(estimator, "new_classes", "error") == "add"
     if classes is None and isinstance(estimator, ClassifierMixin) and not may_be_none:
         hint = ", or set new_classes='add'" if hasattr(estimator, "new_classes") else ""
         raise ValueError(
-            f"classes must be passed on the first call of fit_batches with a {type(estimator).__name__} that is not fitted: all "
-            f"labels that can occur{hint}."
+            f"classes must be passed on the first call of fit_batches with a {type(estimator).__name__} that is not fitted. Pass "
+            f"all labels that can occur{hint}."
         )
 
 
@@ -181,7 +191,7 @@ def _as_function(transform):
         return transform.transform
     if callable(transform):
         return transform
-    raise TypeError(f"transform is a {type(transform).__name__}, which has no method transform and is not callable.")
+    raise TypeError(f"transform is a {type(transform).__name__}. Pass a fitted transformer or a callable.")
 
 
 def _n_rows(X):
@@ -200,7 +210,7 @@ def _transformed(batches, apply):
 
 
 def _with_names(X):
-    """X, but a record batch of pyarrow as a table, whose names others know to read."""
+    """X, with a pyarrow record batch as a table, whose names scikit-learn can read."""
     if not (hasattr(X, "column_names") and hasattr(X, "to_struct_array")) or hasattr(X, "to_batches"):
         return X
     import pyarrow as pa
@@ -209,7 +219,11 @@ def _with_names(X):
 
 
 def _mixed(batches, size, random_state):
-    """The same rows in another order: a random half of them whenever `size` have come together, and the rest at the end."""
+    """The same rows in another order.
+
+    Whenever `size` rows are collected, a random half of them is yielded. The rest is
+    yielded at the end.
+    """
     waiting, n_waiting = [], 0
     for number, (X, y, sample_weight) in enumerate(batches):
         n_rows = _n_rows(X)
@@ -232,14 +246,14 @@ def _weights(sample_weight, n_rows, number):
     weight = as_array(sample_weight, "sample_weight") if np.ndim(sample_weight) else np.full(n_rows, sample_weight)
     if weight.shape != (n_rows,):
         raise ValueError(
-            f"sample_weight of batch {number} has the shape {weight.shape}, expected {(n_rows,)}: one weight per row of X, as "
-            "numpy.ravel makes it of a column."
+            f"sample_weight of batch {number} has the shape {weight.shape}, expected {(n_rows,)}. Pass one weight per row of X, "
+            "as by numpy.ravel."
         )
     return weight
 
 
 def _together(parts):
-    """One (X, y, sample_weight) of many."""
+    """Concatenate many (X, y, sample_weight) to one."""
     all_X, all_y, all_weights = zip(*parts)
     X, y = _rows_together(all_X), joined_labels(all_y)
     if all(weight is None for weight in all_weights):
@@ -262,21 +276,21 @@ def _rows_together(parts):
 
 
 def _check_same_columns(columns, others):
-    """Rows that are mixed must not have other columns: those of one name would stand under another."""
+    """Refuse to mix rows with different columns, whose values would be mixed up."""
     if columns is None and others is None:
         return
     if columns is None or others is None:
         raise ValueError(
-            f"Some batches have names of columns, {list(others if columns is None else columns)}, and some have none, so that "
-            "shuffle_buffer can't mix them. Give all X one type."
+            f"Some batches have column names, {list(others if columns is None else columns)}, and some have none, so that "
+            "shuffle_buffer cannot mix them. Give all X one type."
         )
     columns, others = list(columns), list(others)
     if columns != others:
         missing, more = [name for name in columns if name not in others], [name for name in others if name not in columns]
-        what = f"misses {missing} and has {more} beside them" if missing or more else "has them in another order"
+        what = f"misses {missing} and has {more} in addition" if missing or more else "has them in another order"
         raise ValueError(
-            f"The names of columns should be those of the batches before, {columns}, but a batch {what}: {others}. Let the "
-            "reader of the files, or transform, give all the same columns in the same order."
+            f"All batches must have the same column names, {columns}, but a batch {what}: {others}. Select the same columns in "
+            "the same order where the files are read, or in transform."
         )
 
 
@@ -284,7 +298,7 @@ def _frames_together(frames):
     libraries = {type(frame).__module__.split(".")[0] for frame in frames}
     if len(libraries) > 1:
         raise ValueError(
-            f"Batches are frames of {' and '.join(sorted(libraries))}, which shuffle_buffer can't mix. Give all X one type."
+            f"Batches are frames of {' and '.join(sorted(libraries))}, which shuffle_buffer cannot mix. Give all X one type."
         )
     if hasattr(frames[0], "iloc"):
         import pandas as pd

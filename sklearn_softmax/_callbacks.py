@@ -1,6 +1,6 @@
-"""Callbacks of scikit-learn (>= 1.9) are told of `fit` and of its passes over the rows.
+"""Call scikit-learn's callbacks (>= 1.9) in `fit` and in its passes over the rows.
 
-Touches nothing but the contexts that scikit-learn keeps with the estimator.
+This file changes only the contexts that scikit-learn keeps with the estimator.
 """
 
 from copy import deepcopy
@@ -9,13 +9,17 @@ __all__ = ["FitCallbacks"]
 
 
 class FitCallbacks:
-    """Tells scikit-learn's callbacks of `fit` (a task) and of its passes over the rows (its subtasks, named "epoch").
+    """Calls scikit-learn's callbacks.
+
+    `fit` is a task, and its passes over the rows are subtasks with the name "epoch".
 
     Parameters
     ----------
     estimator : CallbackSupportMixin
-        If it has no callbacks, or scikit-learn has none, this is false and shall not be used.
+        If this estimator has no callbacks, or scikit-learn does not support callbacks,
+        this object is false and must not be used.
     max_passes : int
+        Largest number of passes over the rows.
     """
 
     def __init__(self, estimator, max_passes):
@@ -27,9 +31,11 @@ class FitCallbacks:
         return self.fit_task is not None
 
     def begin(self, X, y, sample_weight, attributes):
-        """`fit` begins. X and y as users gave them: scorers know names of features, and labels.
+        """`fit` begins.
 
-        ``attributes(solution)`` are those of an estimator with that solution.
+        X and y are as the user gave them, because scorers need the names of the
+        features and the labels. ``attributes(solution)`` are the attributes of an
+        estimator with this solution.
         """
         metadata = None if sample_weight is None else {"sample_weight": sample_weight}
         self.what = dict(estimator=self.estimator, X=X, y=y, metadata=metadata)
@@ -41,7 +47,7 @@ class FitCallbacks:
 
     def end_passes(self, n_passes, so_far):
         stops = False
-        for n_left in reversed(range(n_passes)):  # there is a new model after the last only
+        for n_left in reversed(range(n_passes)):  # only the last pass has a new model
             if self.epoch is None:
                 self.begin_pass()
             model = {} if n_left else {"reconstruction_attributes": lambda: self.attributes(so_far())}
@@ -50,5 +56,5 @@ class FitCallbacks:
         return stops
 
     def end(self, solution):
-        """`fit` ends with this."""
+        """`fit` ends with this solution."""
         self.fit_task.call_on_fit_task_end(**self.what, reconstruction_attributes=lambda: self.attributes(deepcopy(solution)))

@@ -1,4 +1,4 @@
-"""The estimator: parameters, fit, partial_fit, predict; the only file that knows `self`."""
+"""The estimator: parameters, fit, partial_fit, predict. No other file knows `self`."""
 
 from functools import partial
 from numbers import Integral, Real
@@ -24,24 +24,24 @@ from ._versions import HasPage, __version__, warn_of_other_version
 
 __all__ = ["SoftmaxSGDClassifier"]
 
-VERSION = "_sklearn_softmax_version"  # in stored models
-DEFAULT_N_SAMPLES = 1000  # that a model from elsewhere counts for
+VERSION = "_sklearn_softmax_version"  # the key in stored models
+DEFAULT_N_SAMPLES = 1000  # how many rows an assigned or converted model counts for
 OF_INPUT = ("classes_", "n_features_in_", "feature_names_in_")
 
 
 class Shown(NamedTuple):
-    """`coef_` and `intercept_` if they are not those of the stream: sparse, or put there by somebody."""
+    """`coef_` and `intercept_` if they were assigned or made sparse."""
 
     coef: Any
     intercept: np.ndarray
-    replaces: bool  # training goes on from them
+    replaces: bool  # training continues from these coefficients
 
 
 class unchanged_on_error:
-    """Attributes of an estimator are as they were if anything is raised.
+    """If anything is raised, the attributes of the estimator are restored.
 
-    Arrays are changed in place only after all that can fail. What is so small that it
-    becomes 0 is no error, whatever NumPy is told to do about it.
+    Arrays are changed in place only after everything that can fail. A number that
+    underflows to 0 is no error, whatever `numpy.seterr` says.
     """
 
     def __init__(self, estimator):
@@ -59,7 +59,7 @@ class unchanged_on_error:
 
 
 class _OnlyAfterFit:
-    """Stands where `fit` puts an attribute, and says why there is none. (It is not asked if there is one.)"""
+    """Explains why an attribute of `fit` is missing. An existing one is found first."""
 
     def __set_name__(self, owner, name):
         self.name = name
@@ -71,120 +71,160 @@ class _OnlyAfterFit:
         if not hasattr(estimator, "_stream"):
             raise AttributeError(f"{which} before it is fitted")
         raise AttributeError(
-            f"{which} after partial_fit or for assigned coefficients, only after fit. What a stream says of itself is "
+            f"{which} after partial_fit or for assigned coefficients, only after fit. After partial_fit, use "
             "progressive_loss_ and recent_progressive_loss_."
         )
 
 
 class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
-    """Softmax (multinomial logistic) regression by per-example stochastic gradient descent.
+    """Softmax (multinomial logistic) regression by stochastic gradient descent.
 
-    The model is ``P(y = a | x) = softmax(W x + b)_a``, and what is minimised is
+    The model is ``P(y = a | x) = softmax(W x + b)_a``. Training minimises the penalised
+    mean log loss, which is called the training loss here:
 
     .. code-block:: text
 
-        F(W, b) = (1/S) sum_i s_i loss_i + alpha sum_j ((1 - l1_ratio)/2 v_j^2 ||W_j||_2^2 + l1_ratio v_j ||W_j||_1)
-        loss_i  = -log softmax(W x_i + b)[y_i]             s_i = sample_weight_i * class_weight[y_i],  S = sum_i s_i
+        F(W, b) = (1/S) sum_i s_i loss_i
+                  + alpha sum_j ((1 - l1_ratio)/2 v_j^2 ||W_j||_2^2
+                                 + l1_ratio v_j ||W_j||_1)
 
-    where W_j are the coefficients of feature j and v_j is its scale: the objective of `LogisticRegression` with
-    ``C = 1 / (alpha * S)`` on the columns divided by v_j. No scaler is needed, and no step has to be chosen. An example of class
-    ``y`` moves the weights along its own gradient, ``dloss/dW_a = (softmax(W x + b)_a - [a = y]) x`` and
-    ``dloss/db_a = softmax(W x + b)_a - [a = y]``.
+        loss_i  = -log softmax(W x_i + b)[y_i]
+        s_i     = sample_weight_i * class_weight[y_i],  S = sum_i s_i
+
+    W_j are the coefficients of feature j, and v_j is the scale of feature j (`scale_`).
+    This is the objective of `LogisticRegression` with ``C = 1 / (alpha * S)`` on
+    columns that are divided by v_j. There is no scaler to add and no step size to tune.
+    A row x of class y moves the coefficients along its own gradient:
+
+    .. code-block:: text
+
+        dloss/dW_a = (softmax(W x + b)_a - [a = y]) x
+        dloss/db_a =  softmax(W x + b)_a - [a = y]
 
     Parameters
     ----------
     alpha : float or "1/n_samples", default="1/n_samples"
-        Strength of the penalty. "1/n_samples" is 1 / S, the strength of ``LogisticRegression(C=1)``; in `partial_fit` S is the
-        total weight seen so far. 0 means no penalty. The intercept is never penalised. Give a number if the weights are on a
-        scale of their own: those of AdaBoost add up to 1, and 1 / S is then 1, which `fit` warns of.
+        Strength of the penalty. 0 means no penalty. "1/n_samples" is 1 / S, the
+        strength of ``LogisticRegression(C=1)``. In `partial_fit` S is the total weight
+        of the rows so far. The intercept is never penalised. Give a number if the
+        weights do not count rows. For instance, the weights of AdaBoost add up to 1, so
+        that 1 / S is 1, a very strong penalty. `fit` warns of such weights.
 
     l1_ratio : float, default=0.0
-        Share of L1 in the penalty, from 0 (L2) to 1 (L1). With L1, coefficients that the rows do not need are exactly zero: in
-        `fit`, those of the optimum; in `partial_fit`, after few epochs and with the classic schedules, about as many.
+        Share of L1 in the penalty, from 0 (L2 only) to 1 (L1 only). With L1,
+        coefficients that do not help become exactly zero. `fit` finds the zeros of the
+        optimum. A few epochs of `partial_fit`, or a classic schedule, find about as
+        many zeros.
 
     standardize : bool, default=True
-        Whether the penalty is on the coefficients of standardised features, so that the unit of a column changes nothing. The
-        scale v_j (`scale_`) is the active standard deviation: ``v_j^2 = Var_j / (share of the rows where x_j != 0)``, weighted.
-        That is the standard deviation of a column without zeros, and for a sparse one the spread of the values that occur; 0 for
-        a constant column (up to rounding), whose coefficient is 0. False sets all v_j to 1: the objective of `LogisticRegression`
-        on the data as they are. Coefficients are in the units of X either way. Acts with ``learning_rate="auto"`` only.
+        Whether to penalise the coefficients of standardised features, so that the unit
+        of a column does not matter. `coef_` is in the units of X either way. False
+        penalises the coefficients of X as it is (all v_j are 1), as
+        `LogisticRegression` does. True sets v_j (`scale_`) to the active standard
+        deviation, weighted: ``v_j^2 = Var_j / (share of the rows where x_j != 0)``. For
+        a column without zeros it is the standard deviation. For a sparse column it is
+        the spread of the values that occur. For a constant column (up to rounding) it
+        is 0, and the coefficient is 0 too. Used with ``learning_rate="auto"`` only.
 
     fit_intercept : bool, default=True
         Whether to learn intercepts.
 
     max_iter : int, default=100
-        Largest number of epochs of `fit`: passes over the rows.
+        Largest number of epochs (passes over the rows) of `fit`.
 
     tol : float or None, default=1e-4
-        With "auto", `fit` stops when no entry of the gradient of F, for standardised
-        features, is larger: the criterion of `LogisticRegression`. For a class whose share
-        s of the weight is below ``0.1 / n_classes`` the bound is ``tol * 10 * n_classes * s``,
-        because its rows add only so much to the gradient. With the classic schedules `fit`
-        stops when `n_iter_no_change` epochs in a row do not improve the penalised objective
-        by `tol` nats per row. (With `early_stopping` that is said of the validation log
-        loss, for all.) None: run all `max_iter` epochs.
+        How exactly `fit` solves the problem. None runs all `max_iter` epochs. With
+        ``learning_rate="auto"``, `fit` stops when no entry of the gradient of F, for
+        standardised features, is larger than `tol`, as in `LogisticRegression`. For a
+        class whose share s of the weight is below ``0.1 / n_classes`` the bound is
+        ``tol * 10 * n_classes * s``, because a rare class adds little to the gradient.
+        With a classic schedule, `fit` stops when `n_iter_no_change` epochs in a row
+        have not improved the training loss by `tol` nats per row. With
+        ``early_stopping=True``, whatever the learning rate, `fit` stops when
+        `n_iter_no_change` epochs in a row have not improved the validation log loss by
+        `tol`.
 
     shuffle : bool, default=True
-        Whether `fit` visits the rows in a new random order in every epoch. `partial_fit` never shuffles.
+        Whether `fit` takes the rows in a new random order in every epoch. `partial_fit`
+        never shuffles.
 
     learning_rate : {"auto", "constant", "invscaling", "optimal", "adaptive"}, default="auto"
-        The step. "auto" needs no tuning, whatever the scale of the data: an implicit step [1]_ in coordinates in which features
-        are alike, as long as the norms of the rows and the curvature of their losses allow. In `fit` it is compared with the last
-        step of the same row (Point-SAGA [2]_) and Newton's method ends what it begins, so that the optimum is reached.
+        How large the steps are. "auto" (recommended) needs no tuning and no scaler. It
+        takes implicit SGD steps [1]_ on internally standardised features and adapts the
+        step size to the data. `fit` also reduces the noise of the gradient (Point-SAGA
+        [2]_) and finishes with Newton's method, so that `fit` converges to the optimum.
 
-        The others are the explicit steps of `SGDClassifier`, in the units of X, of a size eta(t), where t is 1 + the total weight
-        of the examples before:
+        The classic schedules take the explicit steps of `SGDClassifier`, in the units
+        of X. Their step size depends on t, which is 1 + the total weight of the rows
+        before:
 
         - "constant": ``eta0``
         - "invscaling": ``eta0 / t ** power_t``
-        - "optimal": ``1 / (alpha * (t0 + t - 1))`` with Bottou's t0 [3]_; `eta0` is not used
-        - "adaptive": ``eta0``, divided by 5 whenever `fit` would stop, until it is below 1e-6
+        - "optimal": ``1 / (alpha * (t0 + t - 1))`` with Bottou's t0 [3]_, without
+          `eta0`
+        - "adaptive": ``eta0``, divided by 5 whenever `fit` would stop, until the step
+          size is below 1e-6
 
     eta0 : float or None, default=None
-        With "auto", a factor of the step; None is 1. Else the first step; None is the schedule's own default: 8 (invscaling) or
-        0.5 (constant, adaptive) divided by the mean of ``||x||^2 + 1``, so that no data blow it up; in `partial_fit` it is the
-        mean over the rows seen so far.
+        With ``learning_rate="auto"``, a factor of the automatic step size, where None
+        is the factor 1. With the other schedules, the initial step size. None then
+        chooses a step size from the data that does not let training diverge. This is
+        ``c / mean(||x||^2 + 1)``, with c = 8 for "invscaling" and c = 0.5 for
+        "constant" and "adaptive". In `partial_fit` the mean is over the rows so far.
 
     power_t : float, default=0.5
         Exponent of "invscaling".
 
     average : bool, int or "auto", default="auto"
-        Whether `coef_` and `intercept_` are an average of the iterates; an int is the time t from which on they are averaged.
-        With "auto" as `learning_rate` it acts in streams, and gives late iterates more weight (that of ``t^3``): less noise, but
-        it lags behind if a stream comes sorted by class. With the others it is their mean (Polyak-Ruppert averaging). "auto"
-        is True for "auto" and False for the others.
+        Whether `coef_` and `intercept_` are the average of the iterates, which is less
+        noisy than the last iterate but slower to follow a change. True: the average.
+        False: the last iterate. An int n: the average of the iterates from the n-th row
+        on (by total weight). "auto": True for ``learning_rate="auto"``, and False for
+        the classic schedules. With ``learning_rate="auto"``, later iterates weigh more
+        (in proportion to ``t^3``). `fit` with `variance_reduction` then does not use
+        `average`, because it goes to the optimum itself. With a classic schedule all
+        iterates weigh the same (Polyak-Ruppert averaging).
 
     variance_reduction : bool, default=True
-        Whether `fit` keeps the last residual of every row, ``n_samples * n_classes`` numbers, to compare the next one with.
-        False saves that memory, and goes on with averaged epochs of the stream's rule, which come close to the optimum slowly.
-        Acts with ``learning_rate="auto"`` only.
+        Whether `fit` reduces the noise of the gradient, for which it remembers the last
+        residual of every row, ``n_samples * n_classes`` numbers. False saves this
+        memory, but `fit` then converges more slowly. Used with ``learning_rate="auto"``
+        only.
 
     early_stopping : bool, default=False
-        Whether `fit` watches the log loss of held-out rows, and returns the best of its epochs.
+        Whether `fit` watches the log loss of held-out rows and returns the model of the
+        best epoch.
 
     validation_fraction : float, default=0.1
-        Share of the rows that `early_stopping` holds out, unless `X_val` is given. Stratified.
+        Share of the rows that `early_stopping` holds out, stratified by class. Not used
+        if `X_val` is given.
 
     n_iter_no_change : int, default=5
-        Number of epochs without progress before `fit` stops.
+        Number of epochs without progress before `fit` stops. See `tol`.
 
     class_weight : dict, "balanced" or None, default=None
-        Weights of classes, exactly as if they were factors of `sample_weight`. "balanced" gives all classes the same total
-        weight; in `partial_fit` from the running counts.
+        Weights of the classes. They multiply `sample_weight`. "balanced" gives all
+        classes the same total weight. In `partial_fit` "balanced" uses the counts of
+        the rows so far.
 
     new_classes : {"error", "add"}, default="error"
-        What happens when `partial_fit`, or `fit` with `warm_start`, meets a label that is not in `classes_`. "add": just before
-        its first row it becomes a class of a small probability. If T is the weight of the rows so far and K the number of
-        classes, that is 10 / (T + 10 (K + 1)) where the others are equally probable, and less anywhere else. No other probability
-        changes by more. (Without an intercept, that holds for T = 0 only.) `classes` need not be passed then, and labels in it
-        that are passed later are added, too.
+        What `partial_fit`, or `fit` with `warm_start`, does with a label that is not in
+        `classes_`. "error" raises an error. "add" makes the label a class just before
+        its first row is learnt, with a probability so small that existing predictions
+        hardly change. After rows of total weight T with K classes, this probability is
+        10 / (T + 10 (K + 1)) where the other classes are equally probable, and smaller
+        elsewhere. No other probability changes by more than that. Without an intercept
+        this holds for T = 0 only. With "add", `classes` need not be passed, and a later
+        `classes` adds its new labels.
 
     warm_start : bool, default=False
-        Whether `fit` starts from the model that the last `fit` or `partial_fit` left, or that was assigned, with the clock set
-        back. With "auto" the first epoch from a given model only reads: `max_iter` has to be 2 or more to change it.
+        Whether `fit` continues from the model of the last `fit` or `partial_fit`, or
+        from assigned coefficients. `t_` starts anew. With ``learning_rate="auto"`` the
+        first epoch only reads the rows, so that `max_iter` must be at least 2 to change
+        the model.
 
     random_state : int, RandomState instance or None, default=None
-        For shuffling and for the split of `early_stopping`.
+        Seed of the order of the rows and of the split of `early_stopping`.
 
     verbose : int, default=0
         Whether to print a line per epoch.
@@ -192,88 +232,104 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The labels, sorted. Only one, whose probability is 1, if a stream that adds classes has met no other yet.
+        The labels, sorted. With ``new_classes="add"`` there may be only one class at
+        first, whose probability is 1.
 
     coef_ : ndarray of shape (n_classes, n_features) or (1, n_features)
-        Coefficients; one row if there are two classes, as in `LogisticRegression`. float32 if X was, else float64. The array
-        is read-only, and so is `intercept_`. To change the model assign a whole array, of the same shape and with finite
-        numbers: predictions and training go on from a copy of it. Before `fit`, assign `coef_`, `classes_` and, if you like,
-        `intercept_`: the model then counts for 1000 rows, as one of `from_logistic_regression` does, and `fit` goes on from
-        it with `warm_start`.
+        Coefficients. Two classes have one row, as in `LogisticRegression`. The dtype is
+        float32 if X was float32, else float64. The array is read-only. To change the
+        model, assign a whole array of the same shape with finite numbers. Predictions
+        and training then use a copy of this array. Before the first fit, assign
+        `coef_`, `classes_` and, if you like, `intercept_`. The model then counts for
+        1000 rows, as after `from_logistic_regression`, and `fit` with `warm_start`
+        continues from it.
 
     intercept_ : ndarray of shape (n_classes,) or (1,)
-        Intercepts. They can be replaced, as `coef_` can.
+        Intercepts. Read-only and assignable, as `coef_` is.
 
     n_iter_ : int
         Number of epochs.
 
     t_ : float
-        1 + the total weight of the rows that were learnt from, each counted once: the clock of the next `partial_fit`.
+        1 + the total weight of the rows learnt from, each counted once. The next
+        `partial_fit` continues at this t.
 
     alpha_ : float
-        The strength of the penalty that was used (last).
+        The strength of the penalty that was used last.
 
     loss_curve_ : ndarray of shape (`n_iter_`,)
-        Penalised objective of each epoch, in nats per example; each row is scored just before its step.
+        Training loss of each epoch, in nats per row. Each row is scored just before its
+        step. Only after `fit`.
 
     scale_ : ndarray of shape (n_features,)
-        The penalty's scale v_j of each feature; 1 without `standardize`. 0 as long as it is not known, which is so after
-        `from_logistic_regression` without X.
+        The scale v_j of each feature in the penalty. All are 1 without `standardize`.
+        All are 0 while they are unknown, as after `from_logistic_regression` without X.
 
     feature_importances_ : ndarray of shape (n_features,)
-        What each feature moves: the length of its column of `coef_`, times the standard deviation of the feature over all
-        rows. The unit of a column changes nothing. Where no deviation is known, which is so with the classic schedules and
-        after `from_logistic_regression` without X, the length of the column.
+        How much each feature moves the scores, whatever its unit: the norm of its
+        column of `coef_`, times its standard deviation over all rows. It is only the
+        norm where the standard deviation is unknown, which is so with the classic
+        schedules and after `from_logistic_regression` without X.
 
     penalty : {"l1", "l2", "elasticnet"} or None
-        What `alpha` and `l1_ratio` say, in one word, for tools that ask for it. Read-only.
+        Name of the penalty that `alpha` and `l1_ratio` make, for tools that ask for it.
+        Read-only.
 
     optimality_gap_ : float
-        An upper bound, in nats per example, of how far the objective of the fitted model is above its minimum. Only after
-        `fit`.
+        Upper bound of how far the training loss of the fitted model is above its
+        minimum, in nats per row. Only after `fit`.
 
     progressive_loss_ : float
-        The weighted mean log loss, in nats, of all rows given to `partial_fit`, each predicted just before it was learnt from:
-        what a stream says of itself without held-out rows. Only after `partial_fit`.
+        The weighted mean log loss, in nats per row, of all rows given to `partial_fit`,
+        each predicted just before it was learnt from. It estimates the loss of new rows
+        without held-out data. Only after `partial_fit`.
 
     recent_progressive_loss_ : float
-        The same, where a row counts 1/e as much once rows of a total weight of 1000 have come after it.
+        Exponentially weighted version of `progressive_loss_`, roughly the mean over the
+        last 1000 rows: the weight of a row falls to 1/e after further rows of total
+        weight 1000. Watch this number in production. Only after `partial_fit`.
 
     validation_scores_ : ndarray of shape (`n_iter_`,) or None
         Minus the validation log loss of each epoch. None without `early_stopping`.
 
     best_validation_score_ : float or None
-        The largest of them.
+        Largest entry of `validation_scores_`. None without `early_stopping`.
 
     n_features_in_ : int
         Number of features.
 
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
-        Names of features, if X had any.
+        Names of the features, if X had names.
 
     See Also
     --------
-    sklearn.linear_model.LogisticRegression : The same model in memory, by batch solvers.
+    sklearn.linear_model.LogisticRegression : The same model, fitted by batch solvers.
     sklearn.linear_model.SGDClassifier : One binary classifier per class.
 
     Notes
     -----
-    `fit` keeps a few times ``n_features * n_classes`` numbers, ``n_samples * n_classes`` for `variance_reduction`, and a few
-    times that many in double for a moment at the end, for Newton's method and `optimality_gap_`. X is not copied if it is
-    float32 or float64, and C-ordered or canonical CSR.
+    `fit` needs memory for a few times ``n_features * n_classes`` numbers, and for
+    ``n_samples * n_classes`` numbers with `variance_reduction`. At the end, Newton's
+    method and `optimality_gap_` briefly need a few times ``n_samples * n_classes``
+    numbers in double precision. X is not copied if it is float32 or float64, and
+    C-ordered or canonical CSR.
 
-    Rows of weight 0 count as absent everywhere, but their labels are classes of `fit`. With an intercept, a class of which no row
-    counts has a probability of at most 1e-9, since the objective is lowest where it is 0.
+    Rows of weight 0 count as absent, but `fit` makes classes of their labels. With an
+    intercept, a class without a row of positive weight has a probability of at most
+    1e-9, because the training loss is lowest where this probability is 0.
 
-    Arrays of other libraries of the array API are taken if they are on the CPU. With scikit-learn's
-    ``array_api_dispatch=True`` methods that predict give arrays of the library of X. Attributes are NumPy's.
+    Arrays of other libraries of the array API are accepted if they are on the CPU. With
+    scikit-learn's ``array_api_dispatch=True`` the prediction methods return arrays of
+    the library of X. Attributes are NumPy arrays.
 
     References
     ----------
-    .. [1] Toulis and Airoldi, "Asymptotic and finite-sample properties of estimators based on stochastic gradients", Annals of
-       Statistics 45, 2017.
-    .. [2] Defazio, "A simple practical accelerated method for finite sums", NeurIPS 2016.
-    .. [3] Bottou, "Large-scale machine learning with stochastic gradient descent", COMPSTAT 2010.
+    .. [1] Toulis and Airoldi, "Asymptotic and finite-sample properties of estimators
+       based on stochastic gradients", Annals of Statistics 45, 2017.
+    .. [2] Defazio, "A simple practical accelerated method for finite sums", NeurIPS
+       2016.
+    .. [3] Bottou, "Large-scale machine learning with stochastic gradient descent",
+       COMPSTAT 2010.
 
     Examples
     --------
@@ -281,10 +337,15 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     >>> from sklearn_softmax import SoftmaxSGDClassifier
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = SoftmaxSGDClassifier(random_state=0).fit(X, y)
-    >>> clf.coef_.shape
-    (3, 4)
-    >>> int(clf.predict_proba(X[:1]).argmax())
-    0
+    >>> loss, gap = clf.loss_curve_[-1], clf.optimality_gap_
+    >>> print(f"training loss {loss:.4f}, at most {gap:.4f} above its minimum")
+    training loss 0.2092, at most 0.0000 above its minimum
+    >>> clf.coef_.round(1)
+    array([[-1.3,  2.7, -1.1, -2.4],
+           [ 0.7, -0.8, -0.2, -1.1],
+           [ 0.6, -1.8,  1.3,  3.5]])
+    >>> clf.predict_proba(X[:1]).round(2)
+    array([[0.98, 0.02, 0.  ]])
     """
 
     _parameter_constraints = {
@@ -360,7 +421,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         tags.input_tags.sparse = True
         return tags
 
-    # What a stored model consists of is described in _state.py.
+    # _state.py describes what a stored model consists of.
 
     def __getstate__(self):
         state = super().__getstate__().copy()
@@ -384,7 +445,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         super().__setstate__(state)
 
     def __copy__(self):
-        """A copy that training the other does not change; parameters are shared."""
+        """A copy with a stream of its own. Parameters are shared."""
         copied = type(self).__new__(type(self))
         vars(copied).update(vars(self))
         if hasattr(self, "_stream"):
@@ -401,22 +462,22 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Parameters
         ----------
         X : {array-like, sparse} of shape (n_samples, n_features)
-            Examples.
+            Training rows.
 
         y : array-like of shape (n_samples,)
             Labels.
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the examples, from 0 to 1e30; None is 1 for each.
+            Weights of the rows, from 0 to 1e30. None gives each row the weight 1.
 
         X_val : {array-like, sparse} of shape (n_val, n_features) or None, default=None
-            Examples for `early_stopping`, in place of a part of X.
+            Validation rows for `early_stopping`. None holds out a part of X.
 
         y_val : array-like of shape (n_val,) or None, default=None
-            Their labels.
+            Labels of the rows of `X_val`.
 
         sample_weight_val : array-like of shape (n_val,) or None, default=None
-            Their weights.
+            Weights of the rows of `X_val`. None gives each row the weight 1.
 
         Returns
         -------
@@ -426,30 +487,39 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Raises
         ------
         ValueError
-            If the input is not what is said above, if y has fewer than two classes, or if it can't be split for
-            `early_stopping`. A fitted model is then as it was.
+            If an input has the wrong shape, type or values (see Parameters), if y has
+            fewer than two classes, or if the rows cannot be split for `early_stopping`.
+            A model that was fitted before stays as it was.
 
         Warns
         -----
         ConvergenceWarning
-            If `max_iter` is reached, with a bound of the distance from the optimum; or if steps had to be shortened because the
-            model overflowed.
+            If `fit` did not converge within `max_iter` epochs (the message bounds the
+            distance from the optimum), or if steps were shortened because the model
+            overflowed.
         UserWarning
-            If alpha is "1/n_samples" and the weights are, on average, less than 0.1; or if Ctrl-C ended it.
+            If alpha is "1/n_samples" and the mean of the weights is less than 0.1, or
+            if Ctrl-C ended `fit`.
 
         Notes
         -----
-        Ctrl-C ends `fit` after the sweep over the rows that it interrupts, with the model of the last complete epoch and a
-        warning. A second Ctrl-C, while `fit` makes ready what it has, ends it with KeyboardInterrupt, and the estimator is as
-        it was before. So does the first one if a tool of scikit-learn other than a pipeline has called `fit`: a search or an
-        ensemble ends as well, since a model that is trained by half has no place in it.
+        Ctrl-C ends `fit` after the current pass over the rows, with a warning. The
+        estimator then has the model of the last complete epoch. A second Ctrl-C, while
+        `fit` prepares this model, raises KeyboardInterrupt, and the estimator stays as
+        it was before `fit`. If a search or an ensemble of scikit-learn has called
+        `fit`, the first Ctrl-C raises KeyboardInterrupt, because a search or an
+        ensemble must not use a model that is not fully trained. In a pipeline, Ctrl-C
+        acts as without one.
 
-        Callbacks that were set with ``set_callbacks`` (scikit-learn >= 1.9, experimental there) are told of each epoch, with the
-        model at its end, and stop `fit` as its own rules do if one of them returns True. A step of Newton's method takes several
-        epochs: there is a model after the last of them. `partial_fit` has no callbacks. They are stored with the estimator;
-        ``set_callbacks()`` removes them, for files that other versions of scikit-learn shall load.
+        Callbacks that were set with ``set_callbacks`` (scikit-learn >= 1.9,
+        experimental there) are called after each epoch with the model at its end. If a
+        callback returns True, `fit` stops, as it does by its own rules. A step of
+        Newton's method takes several epochs, and only the last of these epochs has a
+        new model. `partial_fit` does not call callbacks. Callbacks are stored with the
+        estimator. Call ``set_callbacks()`` to remove them before you store a model for
+        another version of scikit-learn.
         """
-        callbacks = FitCallbacks(self, self.max_iter)  # out here: on an error they are still torn down
+        callbacks = FitCallbacks(self, self.max_iter)  # outside, so that they are torn down after an error
         with unchanged_on_error(self):
             if self.warm_start:
                 self._check_nothing_is_given_by_half()
@@ -500,21 +570,23 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     def partial_fit(self, X, y, classes=None, sample_weight=None):
         """Learn from each row once, in order.
 
-        However a stream is cut into calls, the model is the same up to rounding.
+        The model does not depend on how a stream is cut into calls, up to rounding.
 
         Parameters
         ----------
         X : {array-like, sparse} of shape (n_samples, n_features)
-            Examples.
+            Training rows.
 
         y : array-like of shape (n_samples,)
             Labels.
 
         classes : array-like or set of shape (n_classes,) or None, default=None
-            All labels that can occur; needed in the first call, unless `new_classes` is "add".
+            All labels that can occur. Required in the first call, unless
+            ``new_classes="add"``.
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the examples, from 0 to 1e30. If all are 0 nothing changes.
+            Weights of the rows, from 0 to 1e30. None gives each row the weight 1. If
+            all weights are 0, nothing changes.
 
         Returns
         -------
@@ -524,13 +596,15 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Raises
         ------
         ValueError
-            If `classes` is missing in the first call or another one later, if y has labels that are not in it (unless
-            `new_classes` is "add"), if the input is not what is said above, or if coefficients would be no finite numbers. The
-            model is then as it was.
+            If `classes` is missing in the first call or differs in a later call, if y
+            has labels that are not in `classes` (unless ``new_classes="add"``), if an
+            input has the wrong shape, type or values (see Parameters), or if
+            coefficients would become infinite or NaN. The model then stays as it was.
 
         Notes
         -----
-        Ctrl-C waits until the rows are learnt from: a call is never learnt from by half.
+        Ctrl-C takes effect after the call, so that a call never learns from only a part
+        of its rows.
         """
         with held_interrupt(), unchanged_on_error(self):
             is_first = not hasattr(self, "_stream")
@@ -553,11 +627,11 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             stream = _solver.learn(None if is_first else self._own_stream(), given, settings)
             alpha = settings.alpha_at(stream.weight) if stream.weight else np.nan
             vars(self).update(self._attributes(stream, alpha, given.classes, n_iter_=1))
-            vars(self).pop("optimality_gap_", None)  # it was that of another model
+            vars(self).pop("optimality_gap_", None)  # the bound is for the model before
         return self
 
     def _checked_settings(self):
-        """`_settings` of checked parameters, which are checked again only if one was set since."""
+        """`_settings` of valid parameters, validated again only if one changed."""
         params = tuple(map(vars(self).__getitem__, self._parameter_constraints))
         last = vars(self).get("_last_settings")
         if last is None or not all(map(is_, params, last[0])):
@@ -568,7 +642,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     def _settings(self):
         if self.learning_rate == "optimal" and self.alpha == 0:
             raise ValueError(
-                "alpha must be > 0 since learning_rate is 'optimal'. alpha is used to compute the optimal learning rate."
+                f"alpha={self.alpha} with learning_rate='optimal': alpha must be > 0, because the step size is "
+                "1 / (alpha * (t0 + t - 1)). Set a positive alpha, or another learning_rate."
             )
         return _solver.Settings(
             alpha=None if self.alpha == "1/n_samples" else float(self.alpha),
@@ -588,49 +663,53 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         )
 
     def _average_from(self):
-        """The total weight of the rows before averaging begins, or None. An int is a time, and the time of the first row is 1."""
+        """The total weight of the rows before averaging begins. None: no averaging.
+
+        An int counts as t does, and t of the first row is 1.
+        """
         average = self.learning_rate == "auto" if self.average == "auto" else self.average
         return float(average) - 1 if average else None
 
     @staticmethod
     def _attributes(stream, alpha, classes, **more):
-        """What makes an estimator a fitted one."""
+        """The attributes of a fitted estimator."""
         return dict(_stream=stream, _shown=None, _given={}, classes_=classes, t_=1.0 + stream.weight, alpha_=alpha, **more)
 
     def _known(self):
-        """What training that goes on from this model has to know of its input."""
+        """What training that continues from this model must know about its input."""
         return _validation.Known(self._dtype(), self.classes_, self._stream.class_counts)
 
     def _dtype(self):
-        """Of the coefficients."""
+        """The dtype of the coefficients."""
         return self._stream.dtype if self._shown is None else self._shown.coef.dtype
 
     def _predictor(self):
-        """The model that `coef_` and `intercept_` say, also if they were replaced."""
+        """The model of `coef_` and `intercept_`, even if they were assigned."""
         if self._shown is None:
             return self._stream.predictor()
         return Model.from_public(self._shown.coef, self._shown.intercept, len(self.classes_))
 
     def _start(self, classes):
-        """The model to start from, with what `classes` has that `classes_` has not."""
+        """The model to start from, with the classes that are not yet in `classes_`."""
         start = self._predictor().copy()
         for at in np.flatnonzero(~are_among(classes, self.classes_)):
             start = start.with_class(at, self._stream.weight if self.fit_intercept else 0)
         return start
 
     def _own_stream(self):
-        """The stream to go on from."""
+        """The stream to continue, with assigned coefficients if there are any."""
         replaces = self._shown is not None and self._shown.replaces
         return self._stream.with_model(self._predictor()) if replaces else self._stream
 
     def _attribute(self, name):
-        """What `name` of the stream is, if there is one."""
+        """The stream. If there is none, an AttributeError names the attribute."""
         if not hasattr(self, "_stream"):
             raise AttributeError(f"this {type(self).__name__} has no {name} before it is fitted")
         return self._stream
 
-    # coef_, intercept_ and scale_ follow from the stream when somebody asks, and not in each partial_fit of one row. What is
-    # shown is read-only: a change could only be lost in the next call that learns. What is assigned is checked and copied.
+    # coef_, intercept_ and scale_ are computed from the stream on access, because it
+    # would be slow in each partial_fit of one row. The arrays are read-only, because
+    # the next partial_fit would lose a change. Assigned arrays are checked and copied.
 
     @property
     def coef_(self):
@@ -679,10 +758,10 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         now = {"coef": self.coef_, "intercept": self.intercept_}
         now |= {name: _validation.assigned_coefficients(value, name, shape) for name, value in given.items()}
         self._shown = Shown(now["coef"], now["intercept"].astype(now["coef"].dtype), replaces=True)
-        vars(self).pop("optimality_gap_", None)  # it was that of another model
+        vars(self).pop("optimality_gap_", None)  # the bound is for the model before
 
     def _begin_with_given(self):
-        """Be a fitted estimator if all is there that makes a model: its coefficients and its classes."""
+        """Become a fitted estimator once coefficients and classes are assigned."""
         given = vars(self).get("_given", {})
         if "coef" not in given or "classes_" not in vars(self):
             return
@@ -700,8 +779,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         if not hasattr(self, "_stream") and hasattr(self, "_given"):
             missing = "classes_" if "coef" in self._given else "coef_"
             raise ValueError(
-                f"{missing} is missing: before the first fit, coef_ and classes_ have to be assigned together for training to go "
-                "on from them (and intercept_, if it is not 0). Assign it, or use a new estimator to start from nothing."
+                f"{missing} is missing. To train from assigned coefficients before the first fit, assign both coef_ and "
+                f"classes_, and intercept_ if it is not 0. Assign {missing}, or use a new estimator to start from zero."
             )
 
     @property
@@ -741,12 +820,13 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         return loss / weight
 
     def _scores(self, X):
-        """Scores of shape (n_samples, n_classes), whose softmax are the probabilities.
+        """Scores of shape (n_samples, n_classes), whose softmax is `predict_proba`.
 
-        Two classes have minus and plus the score that users see, whose sigmoids are.
+        For two classes, they are minus and plus the public score, whose sigmoids give
+        the probabilities.
         """
         if not hasattr(self, "_stream"):
-            check_is_fitted(self)  # which takes its time to say no more than that
+            check_is_fitted(self)  # slow, so only where it will raise
         X = _validation.checked_X(self, X, self._dtype(), False)
         with np.errstate(under="ignore"):
             if self._shown is None:
@@ -766,13 +846,15 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Parameters
         ----------
         X : {array-like, sparse} of shape (n_samples, n_features)
-            Examples.
+            Rows to predict.
 
         Returns
         -------
         scores : ndarray of shape (n_samples, n_classes) or (n_samples,)
-            In the dtype of `coef_`, finite if the coefficients are, however large X is. With two classes one number per row,
-            positive for ``classes_[1]``; with one class, which a stream may begin with, a column of zeros.
+            One score per row and class, in the dtype of `coef_`. Two classes have one
+            score per row, which is positive for ``classes_[1]``. A stream that has only
+            one class so far has a column of zeros. Scores are finite if the
+            coefficients are, however large X is.
         """
         scores = self._scores(X)
         return scores[:, 1].copy() if scores.shape[1] == 2 else scores
@@ -784,17 +866,18 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Parameters
         ----------
         X : {array-like, sparse} of shape (n_samples, n_features)
-            Examples.
+            Rows to predict.
 
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`, in the dtype of `coef_`. Rows sum to 1; with two classes both are accurate however small.
+            Probabilities in the order of `classes_`, in the dtype of `coef_`. Each row
+            sums to 1. With two classes both probabilities are accurate, however small.
         """
         scores = self._scores(X)
         if scores.shape[1] == 2:
             return expit(scores)
-        with np.errstate(over="ignore", under="ignore"):  # a difference of two scores may be -inf, whose exp is right
+        with np.errstate(over="ignore", under="ignore"):  # a difference of two scores may be -inf, and exp(-inf) = 0 is right
             proba = np.exp(scores - scores.max(axis=1, keepdims=True).astype(np.float64))
             proba /= proba.sum(axis=1, keepdims=True)
             return proba.astype(scores.dtype, copy=False)
@@ -806,12 +889,13 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Parameters
         ----------
         X : {array-like, sparse} of shape (n_samples, n_features)
-            Examples.
+            Rows to predict.
 
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; finite if the coefficients are.
+            Logarithms in the order of `classes_`. They are finite if the coefficients
+            are.
         """
         scores = self._scores(X)
         if scores.shape[1] == 2:
@@ -827,40 +911,47 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Parameters
         ----------
         X : {array-like, sparse} of shape (n_samples, n_features)
-            Examples.
+            Rows to predict.
 
         Returns
         -------
         y : ndarray of shape (n_samples,)
-            Labels.
+            Predicted labels.
         """
         scores = self._scores(X)
         return self.classes_[scores.argmax(axis=1)]
 
     def to_logistic_regression(self):
-        """Hand the model over to scikit-learn: a fitted `LogisticRegression` with the same predictions.
+        """Convert the model to a fitted `LogisticRegression` of scikit-learn.
 
-        All that reads one (ONNX converters, SHAP, model cards) then reads this model.
+        The `LogisticRegression` makes the same predictions. Use it with tools that
+        accept a `LogisticRegression`, such as ONNX converters, SHAP and model cards.
 
         Returns
         -------
         lr : LogisticRegression
-            With copies of `coef_`, `intercept_`, `classes_` and the names of features, in the same dtype. Its parameters
-            `C` (``1 / (alpha_ * S)``, where S is the total weight of the rows), `l1_ratio`, `fit_intercept` and `class_weight`
-            say the same objective; with `standardize`, on the columns divided by `scale_`. Predictions of float32 models are the
-            same up to rounding.
+            A fitted model with copies of `coef_`, `intercept_`, `classes_` and the
+            names of features, in the same dtype. Its predictions are the same, for
+            float32 models up to rounding. Its parameters `C`, `l1_ratio`,
+            `fit_intercept` and `class_weight` describe the same objective, with ``C = 1
+            / (alpha_ * S)`` where S is the total weight of the rows. With
+            `standardize`, it is the objective on the columns divided by `scale_`.
 
         See Also
         --------
-        from_logistic_regression : The other way.
+        from_logistic_regression : Convert a `LogisticRegression` to this class.
 
         Examples
         --------
         >>> from sklearn.datasets import load_iris
+        >>> from sklearn.metrics import log_loss
         >>> from sklearn_softmax import SoftmaxSGDClassifier
         >>> X, y = load_iris(return_X_y=True)
-        >>> SoftmaxSGDClassifier(random_state=0).fit(X, y).to_logistic_regression()
+        >>> lr = SoftmaxSGDClassifier(random_state=0).fit(X, y).to_logistic_regression()
+        >>> lr
         LogisticRegression()
+        >>> print(f"log loss {log_loss(y, lr.predict_proba(X)):.2f}")
+        log loss 0.13
         """
         check_is_fitted(self)
         weight = self._stream.weight
@@ -877,44 +968,51 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
 
     @classmethod
     def from_logistic_regression(cls, lr, X=None, *, n_samples=None, **params):
-        """Go on from scikit-learn's `LogisticRegression`: a fitted estimator with the same predictions, to stream more rows into.
+        """Convert a fitted `LogisticRegression` of scikit-learn, to train it further.
 
         Parameters
         ----------
         lr : LogisticRegression or LogisticRegressionCV
-            Fitted, of two classes or multinomial.
+            A fitted model of two classes, or a multinomial one.
 
         X : {array-like, sparse} of shape (n_rows, n_features) or None, default=None
-            Rows like those that `lr` was fitted on, for the scales of features, which `lr` does not know; they are not kept.
-            None: the first chunk of `partial_fit` is taken for typical. It should then have 20 rows or more: those of a single
-            row may spoil the model, which gives a warning.
+            Rows like those that `lr` was fitted on. They give the scales of the
+            features, which `lr` does not know, and are not kept. None takes the scales
+            from the first chunk of `partial_fit`. That chunk should have at least 20
+            rows, because the scales of a single row may spoil the model, which gives a
+            warning.
 
         n_samples : float or None, default=None
-            For how many rows the model counts. `partial_fit` goes on as if it had learnt from so many: the more, the shorter its
-            steps, and the longer the old model is remembered. The number of rows that `lr` was fitted on is right if the stream
-            is more of the same; fewer let it follow a change sooner. None is the number of rows of X, or 1000 without X.
+            How many rows the model counts for. `partial_fit` continues as if the model
+            had learnt from so many rows. A larger number makes shorter steps, and the
+            model changes more slowly. If new rows are like the old ones, pass the
+            number of rows that `lr` was fitted on. Pass a smaller number to follow a
+            change sooner. None is the number of rows of X, or 1000 without X.
 
         **params : dict
-            Parameters of the estimator. Those that are not given are such that the objective is that of `lr`: ``alpha = 1 / (C *
-            n_samples)``, or "1/n_samples" if C is 1; ``standardize=False``; `l1_ratio`, `fit_intercept` and `class_weight`.
+            Parameters of the estimator. By default they make the objective that of
+            `lr`. These defaults are ``alpha = 1 / (C * n_samples)`` (or "1/n_samples"
+            if C is 1), ``standardize=False``, and the `l1_ratio`, `fit_intercept` and
+            `class_weight` of `lr`.
 
         Returns
         -------
         estimator : SoftmaxSGDClassifier
-            Fitted.
+            A fitted estimator with the same predictions.
 
         Raises
         ------
         NotFittedError
             If `lr` is not fitted.
         TypeError
-            If it is something else.
+            If `lr` is not a `LogisticRegression` or `LogisticRegressionCV`.
         ValueError
-            If it consists of one binary model per class, whose probabilities no softmax model has; or if a parameter is wrong.
+            If `lr` consists of one binary model per class, whose probabilities no
+            softmax model has, or if a parameter is wrong.
 
         See Also
         --------
-        to_logistic_regression : The other way.
+        to_logistic_regression : Convert this class to a `LogisticRegression`.
 
         Examples
         --------
@@ -925,11 +1023,11 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         >>> X = X / 16
         >>> lr = LogisticRegression().fit(X[:500], y[:500])
         >>> clf = SoftmaxSGDClassifier.from_logistic_regression(lr, X[:500])
-        >>> bool((clf.predict(X) == lr.predict(X)).all())
-        True
+        >>> print(f"accuracy {clf.score(X, y):.2f}, of lr {lr.score(X, y):.2f}")
+        accuracy 0.92, of lr 0.92
         >>> clf = clf.partial_fit(X[500:], y[500:])
-        >>> clf.score(X, y) > lr.score(X, y)
-        True
+        >>> print(f"accuracy {clf.score(X, y):.2f}")
+        accuracy 0.95
         """
         _logistic_regression.check(lr, n_samples)
         model, estimator = _logistic_regression.model_of(lr), cls()
@@ -950,9 +1048,9 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         return estimator
 
     def sparsify(self):
-        """Make `coef_` a sparse matrix, which saves memory if L1 has made most coefficients zero.
+        """Make `coef_` sparse, which saves memory if most coefficients are zero.
 
-        Training can go on; it makes `coef_` dense again.
+        Training can continue, and makes `coef_` dense again.
 
         Returns
         -------
@@ -962,7 +1060,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         check_is_fitted(self)
         if not issparse(self.coef_):
             coef = (csr_array if uses_sparse_arrays() else csr_matrix)(self.coef_)
-            replaces = self._shown is not None or self._stream.is_bare  # in this order: there may be no model left
+            replaces = self._shown is not None or self._stream.is_bare  # in this order, because the stream may have no model
             self._shown = Shown(coef, self.intercept_, replaces)
             if replaces:
                 self._stream = self._stream.with_model(None)
@@ -982,5 +1080,5 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         return self
 
 
-# pickles store this path; the file may move
+# pickles store this path, so that the file may move
 SoftmaxSGDClassifier.__module__ = "sklearn_softmax"

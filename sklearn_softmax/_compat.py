@@ -1,13 +1,16 @@
-"""What differs between versions of scikit-learn, and everything private that is used of it and of Python."""
+"""Differences between versions of scikit-learn, and all use of private names.
+
+Private names of scikit-learn and of Python are used in this file only.
+"""
 
 import numpy as np
 from sklearn import get_config
-from sklearn.base import _fit_context as fit_context  # from 1.9 on with all that `with_callbacks` does
+from sklearn.base import _fit_context as fit_context  # from 1.9 on it includes `with_callbacks`
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils._array_api import get_namespace_and_device
 from sklearn.utils._param_validation import Interval, StrOptions
 
-try:  # the public module makes enumerations of what these take and return, which takes many times as long as they do
+try:  # the public module converts arguments and results to enums, which is much slower
     from _signal import SIGINT, getsignal, signal  # type: ignore[import-not-found]
 except ImportError:
     from signal import SIGINT, getsignal, signal
@@ -17,7 +20,7 @@ try:
 except ImportError:  # scikit-learn < 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
-        """In place of scikit-learn's: there are no callbacks to set."""
+        """Stands in for scikit-learn's class where callbacks do not exist."""
 
 
 __all__ = [
@@ -38,7 +41,10 @@ __all__ = [
 
 
 def in_namespace_of(X, array):
-    """An ndarray as one of the namespace and on the device of X, if scikit-learn is configured so; text stays one of NumPy."""
+    """An ndarray converted to the namespace and the device of X.
+
+    Only if scikit-learn is configured so. An array of text stays an ndarray.
+    """
     if isinstance(X, np.ndarray) or not hasattr(type(X), "__dlpack__") or array.dtype.kind not in "biuf":
         return array
     xp, is_configured, device = get_namespace_and_device(X)
@@ -46,12 +52,12 @@ def in_namespace_of(X, array):
 
 
 def uses_sparse_arrays():
-    """Whether scikit-learn is configured to return sparse arrays (>= 1.9), not sparse matrices."""
+    """Whether scikit-learn (>= 1.9) shall return sparse arrays, not sparse matrices."""
     return get_config().get("sparse_interface") == "sparray"
 
 
 def new_logistic_regression(*, C, l1_ratio, **params):
-    """A `LogisticRegression` with this penalty, and a solver that knows it."""
+    """A `LogisticRegression` with this penalty and a solver that supports it."""
     if l1_ratio == 0:
         return LogisticRegression(C=C, **params)
     names_penalty = LogisticRegression().get_params().get("penalty") == "l2"  # scikit-learn < 1.8
@@ -60,7 +66,10 @@ def new_logistic_regression(*, C, l1_ratio, **params):
 
 
 def penalty_of(lr):
-    """(C, l1_ratio) of a fitted `LogisticRegression` or `LogisticRegressionCV`; C is infinite if it has no penalty."""
+    """(C, l1_ratio) of a fitted `LogisticRegression` or `LogisticRegressionCV`.
+
+    Without a penalty C is infinite.
+    """
     is_cv = hasattr(lr, "C_")
     C, l1_ratio = (np.ravel(lr.C_)[0], np.ravel(lr.l1_ratio_)[0]) if is_cv else (lr.C, lr.l1_ratio)
     penalty = getattr(lr, "penalty", "deprecated")  # from 1.8 on C and l1_ratio say all
@@ -69,14 +78,15 @@ def penalty_of(lr):
 
 
 def is_one_vs_rest(lr):
-    """Whether a fitted `LogisticRegression` is one binary model per class, which it can be in scikit-learn < 1.8."""
+    """Whether a fitted `LogisticRegression` (scikit-learn < 1.8) is one-vs-rest."""
     multi_class = getattr(lr, "multi_class", "deprecated")
     return len(lr.classes_) > 2 and (multi_class == "ovr" or lr.solver == "liblinear")
 
 
 def units_of_log_odds(lr):
-    """2 if a fitted `LogisticRegression` of two classes is the softmax of (-score, score), else 1: the score is the log-odds.
+    """Log-odds of a fitted `LogisticRegression` divided by its score: 1 or 2.
 
-    The former, ``multi_class="multinomial"``, exists in scikit-learn < 1.8.
+    They are 2 times the score with two classes and ``multi_class="multinomial"``
+    (scikit-learn < 1.8), where probabilities are the softmax of (-score, score).
     """
     return 2 if len(lr.classes_) == 2 and getattr(lr, "multi_class", "deprecated") == "multinomial" else 1

@@ -1,7 +1,7 @@
-"""What users hand over in containers of others becomes NumPy arrays, without a loss; and what goes back to them.
+"""Convert containers of other libraries to NumPy arrays without loss, and back.
 
-Labels above all: what NumPy makes of a list, of a mixed union or of a nullable column may be text or a float in which two labels
-are one.
+Labels need the most care. NumPy may convert a list, a mixed union or a nullable column
+to text or floats, where two different labels become equal.
 """
 
 from collections.abc import Iterable
@@ -32,13 +32,13 @@ __all__ = [
     "values_of_frame",
 ]
 
-CPU = 1  # in DLPack
+CPU = 1  # DLPack's number of this device
 LARGE_INTEGERS = np.dtype(np.int64), np.dtype(np.uint64)
 ONE_TYPE = "Give all labels one type: integers, strings or booleans."
 
 
 def as_numpy(array, name):
-    """An array of a library of the array API as one of NumPy; whatever else as it is."""
+    """Convert an array of the array API to NumPy. Return everything else as it is."""
     is_of_array_api = hasattr(type(array), "__dlpack_device__") and hasattr(array, "device")
     if isinstance(array, np.ndarray) or not is_of_array_api:
         return array
@@ -47,15 +47,20 @@ def as_numpy(array, name):
             return np.asarray(array)
     except (RuntimeError, TypeError, ValueError, BufferError) as error:
         if str(array.device) in ("cpu", "CPU_DEVICE"):
-            raise ValueError(f"{name}, a {type(array).__name__}, can't become an array of NumPy: {error}") from error
+            raise ValueError(
+                f"{name} is a {type(array).__name__} that cannot be converted to NumPy ({error}). Pass an array of NumPy."
+            ) from error
     raise ValueError(
-        f"{name} is a {type(array).__name__} on {array.device}, but SoftmaxSGDClassifier computes on the CPU: move it there "
-        f"first (in PyTorch {name}.cpu(), in CuPy {name}.get()), or pass an array of NumPy."
+        f"{name} is a {type(array).__name__} on {array.device}, but SoftmaxSGDClassifier computes on the CPU. Move {name} to the "
+        f"CPU first (in PyTorch {name}.cpu(), in CuPy {name}.get()), or pass an array of NumPy."
     )
 
 
 def gives_namespace_of_X(method):
-    """A method of X whose result is in X's namespace if scikit-learn is configured so (``array_api_dispatch``)."""
+    """Return the result of a method of X in the namespace of X.
+
+    Only if scikit-learn is configured so (``array_api_dispatch``).
+    """
 
     @wraps(method)
     def wrapper(self, X):
@@ -64,13 +69,14 @@ def gives_namespace_of_X(method):
     return wrapper
 
 
-# Labels --------------------------------------------------------------------------------------------------------------------
+# Labels -------------------------------------------------------------------------------
 
 
 def labels(y, name="y"):
-    """One label per row: an ndarray of shape (n,) of booleans, integers, whole floats, text, str objects or points in time.
+    """One label per row, as an ndarray of shape (n,) with the same labels.
 
-    Its labels are those that were handed over: where NumPy would have to change one it is an error, as is a missing one.
+    Labels may be booleans, integers, whole floats, text, str objects, dates or
+    durations. A missing label is an error, and so is a label that NumPy would change.
     """
     y = as_array(y, name)
     if y.ndim == 2 and name == "y":
@@ -87,14 +93,14 @@ def labels(y, name="y"):
         fractions = y[y != np.rint(y)]
         if len(fractions):
             raise ValueError(
-                f"Unknown label type: continuous. {name} has {fractions[0]}, but labels are classes. Maybe the target is one "
-                "of regression."
+                f"Unknown label type: continuous. {name} has {fractions[0]}, but float labels must be whole numbers. If "
+                f"{name} is a regression target, use a regressor."
             )
     elif kind == "c":
-        raise ValueError(f"Complex data not supported: {name} has {y[:1].tolist()[0]!r}.")
+        raise ValueError(f"Complex data not supported: {name} has {y[:1].tolist()[0]!r}. {ONE_TYPE}")
     elif kind in "mM":
         if np.isnat(y).any():
-            raise ValueError(f"Input {name} contains NaN: {y[np.isnat(y)][0]!r}.")
+            raise ValueError(f"Input {name} contains NaN: {y[np.isnat(y)][0]!r} is no label. Leave such rows out.")
     elif kind == "O":
         _check_objects(y, name)
     else:
@@ -103,20 +109,20 @@ def labels(y, name="y"):
 
 
 def labels_of_iterable(classes, name="classes"):
-    """`labels` that may come without an order: a set, the keys of a dict, a generator."""
+    """`labels`, but a set, a generator or the keys of a dict are accepted, too."""
     classes = as_numpy(classes, name)
     is_array = isinstance(classes, str | bytes | list | tuple) or hasattr(classes, "__array__") or issparse(classes)
     return labels(list(classes) if isinstance(classes, Iterable) and not is_array else classes, name)
 
 
 def as_array(y, name="y"):
-    """An ndarray of the same labels: objects if NumPy would have to change some."""
+    """An ndarray of the same labels. They are objects if NumPy would change some."""
     if type(y) is np.ndarray:
         return y
     if np.ma.is_masked(y):
-        raise ValueError(f"Input {name} contains NaN: some of its labels are masked.")
+        raise ValueError(f"Input {name} contains NaN: some of its labels are masked. Leave such rows out.")
     if issparse(y):
-        raise TypeError(f"Sparse data was passed for {name}, but labels must be dense: {name}.toarray().")
+        raise TypeError(f"Sparse data was passed for {name}, but labels must be dense. Pass {name}.toarray().")
     if not isinstance(y, list | tuple):
         array = np.asarray(as_numpy(y, name))
         if array.ndim == 0:
@@ -138,9 +144,9 @@ def as_array(y, name="y"):
 
 
 def _integers(y):
-    """Integers of Python, or of several types of NumPy, which has made floats of them."""
+    """Integers of Python or of several NumPy types, which NumPy would make floats."""
     numbers = list(map(int, y))
-    for dtype in LARGE_INTEGERS:  # (NumPy 1 lets numbers that are too large wrap around)
+    for dtype in LARGE_INTEGERS:  # (NumPy 1 wraps numbers that are too large)
         if np.iinfo(dtype).min <= min(numbers, default=0) and max(numbers, default=0) <= np.iinfo(dtype).max:
             return np.array(numbers, dtype=dtype)
     return _objects(y)
@@ -173,13 +179,17 @@ def _is_missing(label):
 
 def _bytes_error(name):
     return TypeError(
-        "Support for labels represented as bytes is not supported. Convert the labels to a string or integer format, as by "
-        f"numpy.char.decode({name})."
+        f"{name} has labels of type bytes. Support for labels represented as bytes is not supported. Convert the labels to str, "
+        f"for instance by numpy.char.decode({name})."
     )
 
 
 def in_type_of(labels, dtype):
-    """Labels in another dtype, and which of them it can hold: True, False or an array; the values of the others mean nothing."""
+    """Labels in another dtype, and which of them this dtype can hold.
+
+    The second result is True, False or an array. Where it is False, the converted
+    values are meaningless.
+    """
     kinds = labels.dtype.kind + dtype.kind
     if labels.dtype == dtype or kinds in ("UU", "MM", "mm", "OO"):
         return labels, True
@@ -189,7 +199,7 @@ def in_type_of(labels, dtype):
         return labels, False
     if np.can_cast(labels.dtype, dtype) and (kinds[0] == "f" or kinds[1] != "f"):
         return labels.astype(dtype), True
-    if kinds[0] == "f" and kinds[1] in "iu":  # what a cast does beyond the range depends on the machine
+    if kinds[0] == "f" and kinds[1] in "iu":  # the result of a cast out of range depends on the machine
         fits = (labels >= np.iinfo(dtype).min) & (labels < float(np.iinfo(dtype).max) + 1)
         converted = np.where(fits, labels, 0).astype(dtype)
         return converted, fits & (converted == labels)
@@ -198,13 +208,16 @@ def in_type_of(labels, dtype):
 
 
 def _survives(labels, converted):
-    """Which labels are the same after a conversion: back again, and with the same sign."""
+    """Which labels survive a conversion: equal if converted back, and of equal sign."""
     with np.errstate(invalid="ignore"):
         return (converted.astype(labels.dtype) == labels) & ((labels < 0) == (converted < 0))
 
 
 def in_one_type(parts):
-    """Arrays of labels in the first of their types that has room for all, or in a larger one; None if no type has."""
+    """Arrays of labels in one type: the first of their types that can hold all labels.
+
+    If there is none, the type is a larger one. None if no type can hold all labels.
+    """
     dtypes = list(dict.fromkeys(part.dtype for part in parts))
     kinds = {dtype.kind for dtype in dtypes}
     if kinds <= {"U", "O"} or (len(kinds) == 1 and not kinds <= set("biuf")):
@@ -220,13 +233,19 @@ def in_one_type(parts):
 
 
 def joined_labels(parts):
-    """One array of many, with the labels of all of them; of objects if no other type has room for all, which nobody takes."""
+    """The labels of many arrays in one array.
+
+    If no type can hold all, these are objects of mixed types, which `labels` refuses.
+    """
     same = in_one_type(parts)
     return np.concatenate([part.astype(object) for part in parts] if same is None else same)
 
 
 def numbers_and_unseen(labels, classes):
-    """The class number of each label, and the labels that have none: if there are any, numbers mean nothing."""
+    """The class number of each label, and the labels that are not among the classes.
+
+    If there are such labels, the numbers are meaningless.
+    """
     converted, is_exact = in_type_of(labels, classes.dtype)
     if len(classes) == 0 or is_exact is False:
         return np.zeros(len(labels), dtype=np.int32), labels
@@ -236,7 +255,7 @@ def numbers_and_unseen(labels, classes):
 
 
 def numbers_of(labels, classes, y_name, advice):
-    """The class number of each label."""
+    """The class number of each label. An unknown label is an error."""
     numbers, unseen = numbers_and_unseen(labels, classes)
     if len(unseen):
         raise unseen_labels(y_name, unseen, classes, advice)
@@ -244,45 +263,48 @@ def numbers_of(labels, classes, y_name, advice):
 
 
 def unseen_labels(y_name, unseen, classes, advice):
-    """The error that says so."""
+    """The error about labels that are not among the classes."""
     return ValueError(f"{y_name} contains labels not seen before: {np.unique(unseen)}. classes_ is {classes}. {advice}")
 
 
 def union_of_classes(classes, labels):
-    """The sorted union of classes and labels of one type, in the type of the classes if it has room for all."""
+    """The sorted union of classes and labels, in the classes' type if possible."""
     if len(classes) == 0:
         return np.unique(labels)
     same = in_one_type([classes, labels]) if (classes.dtype.kind == "b") == (labels.dtype.kind == "b") else None
     if same is not None:
         return np.union1d(*same)
     raise ValueError(
-        f"The new labels {labels.tolist()} can't be sorted among the classes {classes.tolist()}: no type has room for both "
-        f"({labels.dtype} and {classes.dtype}). Give all labels one type."
+        f"The new labels {labels.tolist()} ({labels.dtype}) cannot be merged with the classes {classes.tolist()} "
+        f"({classes.dtype}), because no type has room for both. {ONE_TYPE}"
     )
 
 
 def are_among(classes, some):
-    """Which of the sorted classes are those of `some`, which are all among them: an array of booleans.
+    """Which of the sorted classes are in `some`, as an array of booleans.
 
-    Types may differ, as those of a union may from those of its parts.
+    All of `some` must be classes. The two arrays may have different types.
     """
     is_among = np.zeros(len(classes), dtype=bool)
     is_among[numbers_and_unseen(some, classes)[0]] = True
     return is_among
 
 
-# Frames --------------------------------------------------------------------------------------------------------------------
+# Frames -------------------------------------------------------------------------------
 
 
 def columns_of(X):
-    """The names of the columns of a frame of pandas, polars or pyarrow, in the form that the frame has them; else None."""
+    """The column names of a frame of pandas, polars or pyarrow, in its own form.
+
+    None for everything else.
+    """
     if isinstance(X, np.ndarray) or issparse(X):
         return None
     return X.columns if hasattr(type(X), "iloc") else getattr(X, "column_names", getattr(X, "columns", None))
 
 
 def values_of_frame(X):
-    """The values of a frame if they are plain numbers, which scikit-learn takes as they are; else None."""
+    """The values of a frame as an ndarray, or None if they are not plain numbers."""
     library = type(X).__module__.split(".")[0]
     if library not in ("pandas", "polars", "pyarrow"):
         return None

@@ -1,4 +1,4 @@
-"""A plot of the loss curve of `fit`, in the manner of scikit-learn's displays."""
+"""A plot of the loss curve of `fit`, like the displays of scikit-learn."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -10,21 +10,23 @@ __all__ = ["LossCurveDisplay"]
 
 
 class LossCurveDisplay:
-    """Loss curve of a fitted model: the objective of each epoch, in nats per example.
+    """Loss curve of a fitted model, the training loss of each epoch in nats per row.
 
-    Make one with `from_estimator`. With early stopping the log loss of the held-out rows is there, too, as a dashed line of the
-    same colour. matplotlib is needed.
+    Use `from_estimator` to make a display. With early stopping, a dashed line of the
+    same colour shows the validation log loss. Requires matplotlib.
 
     Parameters
     ----------
     loss_curve : array-like of shape (n_epochs,)
-        Objective of each epoch, in nats per example.
+        Training loss (with the penalty) of each epoch, in nats per row.
 
     validation_loss : array-like of shape (n_epochs,) or None, default=None
-        Log loss of held-out rows after each epoch, in nats per example.
+        Log loss of held-out rows after each epoch, in nats per row. None draws one
+        line.
 
     name : str or None, default=None
-        Name of the model in the legend; None: no legend, unless there are two lines.
+        Name of the model in the legend. None draws no legend, unless there are two
+        lines.
 
     Attributes
     ----------
@@ -32,17 +34,17 @@ class LossCurveDisplay:
         The loss curve.
 
     validation_line_ : matplotlib Line2D or None
-        The log loss of held-out rows.
+        The validation log loss. None without early stopping.
 
     ax_ : matplotlib Axes
-        Where they are.
+        The axes with the lines.
 
     figure_ : matplotlib Figure
-        The figure of these.
+        The figure with the axes.
 
     See Also
     --------
-    sklearn.model_selection.LearningCurveDisplay : The score by the number of training examples.
+    sklearn.model_selection.LearningCurveDisplay : The score by the number of rows.
 
     Examples
     --------
@@ -52,8 +54,9 @@ class LossCurveDisplay:
     >>> from sklearn_softmax import LossCurveDisplay, SoftmaxSGDClassifier
     >>> clf = SoftmaxSGDClassifier(random_state=0).fit(*load_iris(return_X_y=True))
     >>> display = LossCurveDisplay.from_estimator(clf)
-    >>> len(display.line_.get_xdata()) == clf.n_iter_
-    True
+    >>> loss = display.line_.get_ydata()
+    >>> print(f"training loss {loss[0]:.2f} at first, {loss[-1]:.2f} in the end")
+    training loss 0.37 at first, 0.21 in the end
     """
 
     def __init__(self, loss_curve, *, validation_loss=None, name=None):
@@ -63,7 +66,7 @@ class LossCurveDisplay:
 
     @classmethod
     def from_estimator(cls, estimator, *, ax=None, name=None, **kwargs):
-        """Plot the loss curve of a model that `fit` has fitted.
+        """Plot the loss curve of a model after `fit`.
 
         Parameters
         ----------
@@ -71,38 +74,42 @@ class LossCurveDisplay:
             A fitted model, or a pipeline that ends with one.
 
         ax : matplotlib Axes or None, default=None
-            Where to plot; None makes a figure.
+            Axes to plot into. None makes a new figure.
 
         name : str or None, default=None
-            Name in the legend; None is the name of the class.
+            Name in the legend. None is the name of the class.
 
         **kwargs : dict
-            For `matplotlib.axes.Axes.plot`.
+            Arguments of `matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         display : LossCurveDisplay
-            With the lines, the axes and the figure.
+            A display with the lines, the axes and the figure.
 
         Raises
         ------
         NotFittedError
             If the model is not fitted.
         TypeError
-            If it is not a `SoftmaxSGDClassifier`.
+            If the model is not a `SoftmaxSGDClassifier`.
         ValueError
-            If only `partial_fit` has fitted it, which has no epochs.
+            If the model was trained by `partial_fit` only, which has no epochs.
         ImportError
-            If matplotlib is missing.
+            If matplotlib is not installed.
         """
         model = estimator
         while isinstance(model, Pipeline):
             model = model.steps[-1][1]
         if not isinstance(model, SoftmaxSGDClassifier):
-            raise TypeError(f"estimator is or ends with a {type(model).__name__}, not a SoftmaxSGDClassifier.")
+            raise TypeError(
+                f"estimator is, or ends with, a {type(model).__name__}. Pass a SoftmaxSGDClassifier, alone or in a pipeline."
+            )
         check_is_fitted(model)
         if not hasattr(model, "loss_curve_"):
-            raise ValueError("estimator has no loss_curve_: only partial_fit has fitted it, which has no epochs. Use fit.")
+            raise ValueError(
+                "estimator has no loss_curve_, because only partial_fit has fitted it, which has no epochs. Use fit."
+            )
         scores = model.validation_scores_
         display = cls(
             model.loss_curve_,
@@ -112,28 +119,28 @@ class LossCurveDisplay:
         return display.plot(ax, **kwargs)
 
     def plot(self, ax=None, *, name=None, **kwargs):
-        """Plot.
+        """Plot the loss curve.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
-            Where to plot; None makes a figure.
+            Axes to plot into. None makes a new figure.
 
         name : str or None, default=None
-            Name in the legend; None is the one that the display has.
+            Name in the legend. None is the name that the display has.
 
         **kwargs : dict
-            For `matplotlib.axes.Axes.plot`.
+            Arguments of `matplotlib.axes.Axes.plot`.
 
         Returns
         -------
         display : LossCurveDisplay
-            Itself, with the lines, the axes and the figure.
+            The display itself, with the lines, the axes and the figure.
 
         Raises
         ------
         ImportError
-            If matplotlib is missing.
+            If matplotlib is not installed.
         """
         if ax is None:
             ax = _pyplot().subplots()[1]
@@ -142,11 +149,11 @@ class LossCurveDisplay:
         if self.validation_loss is None:
             self.line_ = _line(ax, self.loss_curve, name, kwargs)
         else:
-            self.line_ = _line(ax, self.loss_curve, f"{name}, objective" if name else "objective", kwargs)
+            self.line_ = _line(ax, self.loss_curve, f"{name}, training loss" if name else "training loss", kwargs)
             label = f"{name}, validation log loss" if name else "validation log loss"
             self.validation_line_ = _line(ax, self.validation_loss, label, kwargs)
             self.validation_line_.set(linestyle="--", color=self.line_.get_color(), label=label)
-        ax.set(xlabel="Epoch", ylabel="Loss (nats per example)")
+        ax.set(xlabel="Epoch", ylabel="Loss (nats per row)")
         if ax.get_legend_handles_labels()[1]:
             ax.legend()
         self.ax_, self.figure_ = ax, ax.figure
@@ -162,7 +169,7 @@ def _pyplot():
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError("LossCurveDisplay needs matplotlib, which is not installed: try 'pip install matplotlib'.") from error
+        raise ImportError("LossCurveDisplay needs matplotlib, which is not installed. Try 'pip install matplotlib'.") from error
     return plt
 
 

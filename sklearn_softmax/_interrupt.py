@@ -1,4 +1,4 @@
-"""Ctrl-C: where it waits, and whom it ends."""
+"""Ctrl-C: delay it, and find out whether a tool of scikit-learn called `fit`."""
 
 import sys
 
@@ -6,14 +6,16 @@ from ._compat import SIGINT, getsignal, signal
 
 __all__ = ["held_interrupt", "is_called_by_a_tool"]
 
-# Modules of scikit-learn through which somebody fits this one estimator: `fit` is wrapped, or the last step of a pipeline.
+# Calls through these modules fit one estimator only: `fit` is wrapped, or the estimator
+# is the last step of a pipeline.
 OF_ONE_FIT = ("sklearn.base", "sklearn.pipeline", "sklearn.utils", "sklearn.callback")
 
 
 class held_interrupt:
-    """What begins under it ends, or fails for a reason of its own; then Ctrl-C has its turn.
+    """Delays Ctrl-C until the block has ended.
 
-    Kernels change memory in place. An interrupt between that and the rest of a model would leave one that is half of a call.
+    Kernels change memory in place. An interrupt between a kernel and the update of the
+    other attributes would leave a model that is only partly updated.
     """
 
     def __enter__(self):
@@ -21,7 +23,7 @@ class held_interrupt:
         if callable(self.handler):
             try:
                 signal(SIGINT, self._hold)
-            except ValueError:  # only the main thread is ever interrupted
+            except ValueError:  # not the main thread, which is the only one that Ctrl-C interrupts
                 self.handler = None
 
     def __exit__(self, *_):
@@ -35,7 +37,10 @@ class held_interrupt:
 
 
 def is_called_by_a_tool():
-    """Whether a tool of scikit-learn called `fit`: a search, an ensemble, a curve. Its user never sees the single models."""
+    """Whether a tool of scikit-learn called `fit`, such as a search or an ensemble.
+
+    The user of such a tool never sees the single models.
+    """
     frame = sys._getframe(1)
     while frame is not None:
         module = frame.f_globals.get("__name__", "")

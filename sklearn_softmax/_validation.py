@@ -1,8 +1,8 @@
-"""User input, checked once, becomes a `Problem`. What is below this file trusts it.
+"""Check user input once and make a `Problem` of it, which all other code trusts.
 
-`fit` and `partial_fit` each make one call, `fit_input` and `stream_input`, and hand over
-parameters by value. Only `checked_X` sees the estimator, in which scikit-learn remembers
-the columns of X: both calls are given it as a function, `check_X`.
+`fit` calls `fit_input` and `partial_fit` calls `stream_input`, with parameters by
+value. Only `checked_X` sees the estimator, because scikit-learn remembers the columns
+of X there. Both functions get `checked_X` as an argument, `check_X`.
 """
 
 import numbers
@@ -49,7 +49,7 @@ __all__ = [
     "weights_of_classes",
 ]
 
-# The average of a stream counts with the fourth power of the sum of weights, which has to be a number.
+# The fourth power of the sum of weights, with which the average counts, must be finite.
 LARGEST_WEIGHT = 1e30
 NO_NUMBERS = np.empty(0, dtype=np.intp)
 INDEX_TYPES = np.dtype(np.int32), np.dtype(np.int64)
@@ -58,12 +58,12 @@ NOT_RISING = NOT_CSR + "its indptr does not rise from 0 to the number of stored 
 
 
 class Known(NamedTuple):
-    """What a model that goes on knows of its input.
+    """What a model that is trained further knows about its input.
 
     Attributes
     ----------
     dtype : dtype
-        Of the coefficients, and so of X.
+        The dtype of the coefficients, to which X is converted.
     classes : ndarray of shape (n_classes,)
         Labels, sorted.
     class_counts : ndarray of shape (n_classes,)
@@ -76,25 +76,26 @@ class Known(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Examples to learn from, or to score.
+    """Rows to learn from, or to score.
 
-    Weights are as they were given, since a stream adds them up. What is a mean over rows
-    divides them once: `normalised`, or `Objective.shares` with sum 1.
+    Weights are as the user gave them, because a stream adds them up. A mean over rows
+    divides the weights once, by `normalised` or by `Objective.shares` (with sum 1).
 
     Attributes
     ----------
-    X : C-contiguous ndarray or canonical CSR of shape (n_samples, n_features), float32 or float64
+    X : ndarray or CSR of shape (n_samples, n_features), float32 or float64
+        C-contiguous, or canonical CSR.
     y : ndarray of shape (n_samples,), int32
         Class numbers.
 
     sample_weight : ndarray of shape (n_samples,), float64
-        Positive; the class weights are in them.
+        Positive weights of the rows, times the class weights.
 
     base_weight : ndarray of shape (n_samples,), float64
-        The same without the class weights.
+        Weights of the rows without the class weights.
 
     rounding : float
-        The eps of the dtype in which the rows were given, if that is coarser than double.
+        The eps of the dtype in which the rows were given, if it is coarser than that of X.
     """
 
     X: Any
@@ -108,24 +109,24 @@ class Problem(NamedTuple):
         return self.X.shape[0]
 
     def take(self, rows):
-        """The problem of some of the rows."""
+        """The problem with only these rows."""
         return Problem(self.X[rows], self.y[rows], self.sample_weight[rows], self.base_weight[rows], self.rounding)
 
     def renumbered(self, is_kept):
-        """The problem in which only the classes that are kept have numbers; there are no rows of others."""
+        """The problem with numbers for the kept classes. Others must have no rows."""
         return self._replace(y=(np.cumsum(is_kept) - 1).astype(np.int32)[self.y])
 
     def take_positive(self):
-        """The problem without the rows of weight 0, which count as absent."""
+        """The problem without its rows of weight 0, which count as absent."""
         positive = self.sample_weight > 0
         return self if positive.all() else self.take(positive)
 
     def normalised(self):
-        """The problem with weights of mean 1, of which each epoch of `fit` makes its steps."""
+        """The problem with weights of mean 1, as the steps of `fit` use them."""
         return self._replace(sample_weight=normalised(self.sample_weight))
 
     def weighted(self, factors):
-        """The problem whose rows count so many times as much without class weights: an array of shape (n_samples,)."""
+        """The problem with its base weights times `factors`, one factor per row."""
         return self._replace(sample_weight=self.base_weight * factors).take_positive()
 
     def class_counts(self, n_classes):
@@ -134,13 +135,16 @@ class Problem(NamedTuple):
 
 
 def _is_plain_memory(array):
-    """Whether it is what a pointer can walk through."""
+    """Whether a pointer can walk through the array."""
     flags = array.flags
     return flags.c_contiguous and flags.aligned
 
 
 def _is_plain(estimator, X, dtype):
-    """Whether X needs neither a closer look nor a change: that takes microseconds to see, and is so in most calls of a stream."""
+    """Whether X can be used as it is.
+
+    This test takes microseconds and is true in most calls of a stream.
+    """
     if type(X) is np.ndarray:
         values, is_right = X, X.ndim == 2 and _is_plain_memory(X)
     elif isinstance(X, csr_matrix | csr_array):
@@ -151,12 +155,15 @@ def _is_plain(estimator, X, dtype):
         return False
     if X.shape[1] != getattr(estimator, "n_features_in_", None) or hasattr(estimator, "feature_names_in_"):
         return False
-    with np.errstate(all="ignore"):  # a sum that overflows says nothing
+    with np.errstate(all="ignore"):  # if the sum overflows, the full check decides
         return bool(np.isfinite(np.add.reduce(values, axis=None)))
 
 
 def _same_values(estimator, X, dtype):
-    """The values of a frame with the columns that were checked last, if they are plain numbers; else None."""
+    """The values of a frame with the same columns as the last frame.
+
+    None if the columns differ, or if the values are not plain numbers.
+    """
     names, checked = vars(estimator).get("_last_columns", (None, None))
     if names is None or names is not vars(estimator).get("feature_names_in_") or isinstance(X, np.ndarray):
         return None
@@ -175,10 +182,10 @@ def _same_values(estimator, X, dtype):
 
 
 def checked_X(estimator, X, dtype, reset):
-    """X in the form that the kernels read, not copied if it has it already.
+    """X in the form that the kernels read, without a copy if possible.
 
-    The number of columns, and their names, are those that `estimator` remembers; with
-    `reset` it remembers those of X.
+    X must have the columns (number and names) that `estimator` remembers. With `reset`,
+    `estimator` remembers the columns of X.
     """
     if not reset:
         if _is_plain(estimator, X, dtype):
@@ -190,7 +197,7 @@ def checked_X(estimator, X, dtype, reset):
     if columns is not None and reset:
         values = values_of_frame(X)
         if values is not None and values.dtype in FLOATS:
-            dtype = values.dtype  # scikit-learn sees of pandas only that a frame is float32
+            dtype = values.dtype  # scikit-learn sees float32 only in pandas frames
     X = validate_data(estimator, X, reset=reset, dtype=dtype, order="C", accept_sparse="csr", accept_large_sparse=True)
     names = vars(estimator).get("feature_names_in_")
     if names is not None and columns is not None:
@@ -199,10 +206,13 @@ def checked_X(estimator, X, dtype, reset):
 
 
 def _canonical(X):
-    """CSR with sorted, unique indices of one integer type and without zeros; a copy if that takes a change."""
-    # a kernel would follow a wrong index anywhere
+    """CSR with sorted, unique indices of one integer type, and without stored zeros.
+
+    X is copied if it has to change.
+    """
+    # a wrong index would make a kernel read outside its arrays
     if len(X.indptr) != X.shape[0] + 1:
-        raise ValueError(NOT_CSR + f"its indptr has {len(X.indptr)} numbers, but it has {X.shape[0]} rows.")
+        raise ValueError(NOT_CSR + f"its indptr has {len(X.indptr)} numbers, expected {X.shape[0] + 1} for {X.shape[0]} rows.")
     if X.indptr[0] != 0 or X.indptr[-1] > len(X.data) or len(X.data) != len(X.indices):
         raise ValueError(NOT_RISING)
     arrays = X.data, X.indices, X.indptr
@@ -218,13 +228,13 @@ def _canonical(X):
         raise ValueError(NOT_RISING)
     if flaw == "columns":
         low, high = X.indices.min(), X.indices.max()
-        raise ValueError(NOT_CSR + f"it has column indices from {low} to {high}, but {X.shape[1]} features.")
+        raise ValueError(NOT_CSR + f"its column indices go from {low} to {high}, but X has {X.shape[1]} features.")
     if flaw:
         X = X.copy()
         X.sum_duplicates()
         X.eliminate_zeros()
         if not np.isfinite(X.data).all():
-            raise ValueError(NOT_CSR + "it has duplicates that add up to more than a number can be.")
+            raise ValueError(NOT_CSR + f"it has duplicates that add up to more than {X.dtype} can hold.")
     # arrays may be longer than the last row says, with anything behind it
     return rows_in(X, slice(0, X.shape[0])) if len(X.data) > X.indptr[-1] else X
 
@@ -232,15 +242,15 @@ def _canonical(X):
 def _checked_X_y(X, y, known, name, check_X, are_labels_known):
     """X as `checked_X`, and y as one label per row.
 
-    Where labels are known beforehand, nobody has to guess whether they are labels at all: scikit-learn warns of chunks that are
-    so small that most of their labels differ.
+    If the labels are known beforehand, y need not be checked for a regression target.
+    That check of scikit-learn warns of small chunks in which most labels differ.
     """
     if y is None:
         raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
     X = check_X(X, FLOATS, True) if known is None else check_X(X, known.dtype, False)
     y = labels(y)
     if len(y) != X.shape[0]:
-        check_consistent_length(X, y)  # which takes its time to say no more than that
+        check_consistent_length(X, y)  # slow, so only where it will raise
     if not are_labels_known:
         check_classification_targets(y)
     return X, y
@@ -253,20 +263,20 @@ def checked_weight(sample_weight, n_samples, name="sample_weight"):
     weight = np.asarray(as_numpy(sample_weight, name))
     if weight.dtype.kind not in "biufO" or (weight.dtype.kind == "O" and any(isinstance(value, str) for value in weight.ravel())):
         what = "complex numbers" if weight.dtype.kind == "c" else f"{weight.dtype}, for instance {weight.ravel()[:1].tolist()}"
-        raise ValueError(f"{name} has {what}. Give real weights.")
+        raise ValueError(f"{name} has {what}. Pass real numbers.")
     try:
         weight = np.array(weight, dtype=np.float64)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name} has what is no number of float64: {error}. Give real weights.") from error
+        raise ValueError(f"{name} has a value that is no number of float64 ({error}). Pass real numbers.") from error
     if isinstance(sample_weight, numbers.Number):
         weight = np.full(n_samples, weight)
     if weight.ndim != 1:
-        advice = f" Its shape is {weight.shape}: pass one weight per row, as numpy.ravel does." if weight.ndim == 2 else ""
+        advice = f" Its shape is {weight.shape}: pass one weight per row, as by numpy.ravel." if weight.ndim == 2 else ""
         raise ValueError(f"Sample weights must be 1D array or scalar, got {weight.ndim}D array for {name!r}.{advice}")
     if weight.shape != (n_samples,):
         raise ValueError(f"{name}.shape == {weight.shape}, expected {(n_samples,)}: one weight per row of X.")
     if not np.isfinite(weight).all():
-        raise ValueError(f"{name} contains NaN or infinity: {weight[~np.isfinite(weight)][0]}. Give finite weights.")
+        raise ValueError(f"{name} contains NaN or infinity: {weight[~np.isfinite(weight)][0]}. Pass finite weights.")
     if (weight < 0).any():
         raise ValueError(f"Negative values in data passed to {name!r}: {weight.min()}. Use 0 to leave a row out.")
     if (weight > LARGEST_WEIGHT).any():
@@ -277,7 +287,10 @@ def checked_weight(sample_weight, n_samples, name="sample_weight"):
 
 
 def _balance(counts):
-    """Weights that give all classes that occur the same total: total weight / (classes that occur * weight of the class)."""
+    """Weights that give all classes that occur the same total weight.
+
+    A class has the weight: total weight / (number of classes that occur * its weight).
+    """
     occur = counts > 0
     return np.divide(counts.sum(), occur.sum() * counts, out=np.zeros_like(counts), where=occur)
 
@@ -290,17 +303,17 @@ def weights_of_classes(class_weight, classes, counts, may_grow=False):
     known = classes.tolist()
     unknown = sorted(set(class_weight) - set(known), key=list(class_weight).index)
     if unknown and not may_grow and any(label not in class_weight for label in known):  # a misspelt label
-        raise ValueError(f"class_weight has keys {unknown} that are not labels; the classes are {classes}.")
+        raise ValueError(f"class_weight has keys {unknown} that are not labels. The classes are {classes}.")
     weights = np.array([class_weight.get(label, 1.0) for label in known], dtype=np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(f"class_weight={class_weight!r} must not contain negative, infinite or NaN weights.")
+        raise ValueError(f"class_weight={class_weight!r} must not have negative, infinite or NaN weights.")
     if (weights > LARGEST_WEIGHT).any():
         raise ValueError(f"class_weight has a weight of {weights.max()}, more than {LARGEST_WEIGHT:g}. Divide all by one number.")
     return weights
 
 
 def unlabelled_problem(X, check_X, dtype):
-    """Rows of which the labels do not matter -> Problem."""
+    """Rows whose labels do not matter -> Problem."""
     rounding, X = rounding_of(X), check_X(X, dtype, False)
     ones = np.ones(X.shape[0])
     return Problem(X, np.zeros(X.shape[0], dtype=np.int32), ones, ones, rounding)
@@ -314,7 +327,7 @@ def rounding_of(X):
     return float(np.finfo(np.float32).eps) if getattr(X, "dtype", None) == np.float32 else 0.0
 
 
-# fit -------------------------------------------------------------------------------------------------------------------------
+# fit ----------------------------------------------------------------------------------
 
 
 class FitInput(NamedTuple):
@@ -323,13 +336,14 @@ class FitInput(NamedTuple):
     Attributes
     ----------
     problem : Problem
-        The rows that count, of the classes that are present.
+        The rows of positive weight, with numbers for the present classes only.
     validation : Problem or None
-        Rows to validate on, of the same classes.
+        Rows to validate on, with the same numbers of classes.
     classes : ndarray of shape (n_classes,)
-        Labels, sorted: those of y, rows of weight 0 included, or those of a model that goes on.
+        Sorted labels. They are those of y (rows of weight 0 included), or the classes
+        of the model that is trained further.
     is_present : ndarray of shape (n_classes,), bool
-        With an intercept, the classes of which a row counts; else all.
+        With an intercept, the classes that have a row of positive weight; else all.
     """
 
     problem: Problem
@@ -363,15 +377,15 @@ def fit_input(
     X, y, sample_weight, X_val, y_val, sample_weight_val
         As `fit` takes them.
     known : Known or None
-        If training goes on from a model: what that knows.
+        What the model knows from which training continues. None: a new model.
     check_X : function
         `checked_X` without its first argument.
     name : str
-        Of the estimator, for messages.
+        Name of the estimator, for messages.
     class_weight, new_classes, fit_intercept, early_stopping, validation_fraction
         The parameters of the estimator.
     random_state : RandomState
-        For the split.
+        Random numbers for the split.
     """
     rounding = rounding_of(X)
     X, y = _checked_X_y(X, y, known, name, check_X, are_labels_known=False)
@@ -385,7 +399,7 @@ def fit_input(
         )
     if known is not None:
         classes = _classes_to_go_on_with(known.classes, np.unique(y[base_weight > 0]), may_grow=new_classes == "add")
-    numbers, _ = numbers_and_unseen(y, classes)  # of rows of weight 0: anything
+    numbers, _ = numbers_and_unseen(y, classes)  # meaningless for rows of weight 0
     problem = Problem(X, numbers, base_weight, base_weight, rounding).take_positive()
 
     class_weights = weights_of_classes(class_weight, classes, problem.class_counts(len(classes)))
@@ -401,10 +415,11 @@ def fit_input(
     if any(given is not None for given in (X_val, y_val, sample_weight_val)):
         if not early_stopping:
             raise ValueError(
-                "X_val, y_val or sample_weight_val would be ignored with early_stopping=False. Set early_stopping=True."
+                "X_val, y_val and sample_weight_val are not used with early_stopping=False. Set early_stopping=True."
             )
         if X_val is None or y_val is None:
-            raise ValueError("X_val, y_val and sample_weight_val belong together: X_val or y_val was not passed to fit.")
+            missing = "X_val" if X_val is None else "y_val"
+            raise ValueError(f"{missing} is missing. Pass X_val and y_val together (sample_weight_val is optional).")
         X_val = check_X(X_val, X.dtype, False)
         validation = _validation_problem(X_val, y_val, sample_weight_val, classes, is_present, class_weights)
     elif early_stopping:
@@ -414,20 +429,20 @@ def fit_input(
 
 
 def _classes_to_go_on_with(known, counting, may_grow):
-    """The classes of a model that goes on, with the labels of rows that count if it may have more."""
+    """The classes of a model that is trained further, with new ones if it may grow."""
     if may_grow:
         return union_of_classes(known, numbers_and_unseen(counting, known)[1])
-    advice = "Set new_classes='add' to add them to the model, or warm_start=False to fit one with other classes."
+    advice = "Set new_classes='add' to add them to the model, or warm_start=False to fit a new model."
     numbers_of(counting, known, "y", advice)
     return known
 
 
 def _validation_problem(X_val, y_val, sample_weight_val, classes, is_present, class_weights):
-    """`X_val`, `y_val`, `sample_weight_val` -> Problem, with the classes that are present in that of the training rows."""
+    """`X_val`, `y_val`, `sample_weight_val` -> Problem, with numbers as in training."""
     y_val = labels(y_val, "y_val")
     if len(y_val) != X_val.shape[0]:
         raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels.")
-    numbers = numbers_of(y_val, classes, "y_val", "Validate on labels that y has.")
+    numbers = numbers_of(y_val, classes, "y_val", "Pass validation rows whose labels occur in y.")
     base_weight = checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
     if not (base_weight > 0).any():
         raise ValueError("sample_weight_val must contain at least one non-zero number.")
@@ -435,8 +450,8 @@ def _validation_problem(X_val, y_val, sample_weight_val, classes, is_present, cl
     absent = np.unique(validation.y[~is_present[validation.y]])
     if len(absent):
         raise ValueError(
-            f"y_val contains labels of which no row in y has a weight: {classes[absent]}. Their loss would be infinite. Give "
-            "such rows the weight 0 in sample_weight_val, too, or rows in y a weight."
+            f"y_val contains labels that have no row of positive weight in y: {classes[absent]}. Their loss would be infinite. "
+            "Give such rows the weight 0 in sample_weight_val, too, or give rows of y with these labels a positive weight."
         )
     return validation.renumbered(is_present)
 
@@ -449,16 +464,16 @@ def _split(problem, classes, validation_fraction, random_state):
     rarest = np.flatnonzero(present)[np.argmin(counts[present])]
     if counts[rarest] < 2 or min(n_held_out, problem.n_samples - n_held_out) < present.sum():
         raise ValueError(
-            f"early_stopping=True can't hold out validation_fraction={validation_fraction} of {problem.n_samples} samples with "
-            f"some of each of {present.sum()} classes: class {classes[rarest : rarest + 1].tolist()[0]!r} has {counts[rarest]} "
-            "sample(s). Pass X_val and y_val to fit, or choose another validation_fraction (a smaller one trains on more)."
+            f"early_stopping=True cannot split {problem.n_samples} rows by validation_fraction={validation_fraction} so that "
+            f"each part has rows of all {present.sum()} classes. Class {classes[rarest : rarest + 1].tolist()[0]!r} has "
+            f"{counts[rarest]} row(s). Pass X_val and y_val to fit, or choose another validation_fraction."
         )
     splitter = StratifiedShuffleSplit(n_splits=1, test_size=n_held_out, random_state=random_state)
     train, held_out = next(splitter.split(np.empty((problem.n_samples, 0)), problem.y))
     return np.sort(train), np.sort(held_out)
 
 
-# partial_fit -----------------------------------------------------------------------------------------------------------------
+# partial_fit --------------------------------------------------------------------------
 
 
 class StreamInput(NamedTuple):
@@ -467,16 +482,15 @@ class StreamInput(NamedTuple):
     Attributes
     ----------
     problem : Problem
-        The rows that count.
+        The rows of positive weight.
     classes : ndarray of shape (n_classes,)
-        Labels, sorted: those of the stream after these rows.
+        Sorted labels of the stream after these rows.
     class_counts : ndarray of shape (n_classes,)
         The weight of each class after these rows, without class weights.
     is_there : ndarray of shape (n_classes,), bool, or None
-        Which classes are there before the first row. None: all.
+        Which classes the stream has before the first row. None: all.
     added : ndarray of int
-        Which of those that are there `classes=` adds to the stream: their numbers among
-        them, from small to large.
+        Which of these classes come from `classes=` in this call, as rising numbers.
     """
 
     problem: Problem
@@ -487,20 +501,21 @@ class StreamInput(NamedTuple):
 
 
 def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_weight, new_classes):
-    """Input of ``partial_fit`` -> StreamInput, or None if no row counts and nothing changes.
+    """Input of ``partial_fit`` -> StreamInput, or None if nothing changes.
 
-    "balanced" weighs each row by the counts that include it, so that it does not matter how a stream is cut into calls.
+    "balanced" weighs each row by the counts that include this row, so that the model
+    does not depend on how a stream is cut into calls.
 
     Parameters
     ----------
     X, y, classes, sample_weight
         As `partial_fit` takes them.
     known : Known or None
-        What the stream knows; None in its first call.
+        What the stream knows. None in its first call.
     check_X : function
         `checked_X` without its first argument.
     name : str
-        Of the estimator, for messages.
+        Name of the estimator, for messages.
     class_weight, new_classes
         The parameters of the estimator.
     """
@@ -512,7 +527,7 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
     classes, is_there = there, None
     if len(unseen):
         if not may_grow:
-            advice = "Pass every label that can occur as classes= on the first call to partial_fit, or set new_classes='add'."
+            advice = "Pass all labels that can occur as classes= in the first call of partial_fit, or set new_classes='add'."
             raise unseen_labels("y", unseen, there, advice)
         classes = union_of_classes(there, unseen)
         is_there = are_among(classes, there)
@@ -527,11 +542,11 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
     counts_after = counts + problem.class_counts(len(classes))
     if isinstance(class_weight, str):
         problem = problem.weighted(_running_balance(problem.y, problem.base_weight, counts))
-    elif class_weight is not None:  # it may have a weight for a class to come
+    elif class_weight is not None:  # keys may be classes to come
         problem = problem.weighted(weights_of_classes(class_weight, classes, counts, may_grow)[problem.y])
     if problem.n_samples == 0 and len(added) == 0:
         return None
-    if is_there is not None:  # new ones only in rows that count
+    if is_there is not None:  # a new label of weight 0 is no class
         stays = is_there.copy()
         stays[problem.y] = True
         problem = problem.renumbered(stays)
@@ -540,16 +555,18 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
 
 
 def _spread(counts, is_there):
-    """Counts of the classes that are there, and 0 for the others."""
+    """The counts of the classes in `is_there`, and 0 for the others."""
     spread = np.zeros(len(is_there))
     spread[is_there] = counts
     return spread
 
 
 def _named_classes(classes, known, may_grow):
-    """The classes of a stream before the rows of a call, those of them that `classes` adds, and the counts of all.
+    """Classes before the rows of a call, which of them are added, and all counts.
 
-    `classes` is that of the first call, and the same or None later; others if classes may be added. There may be none yet.
+    `classes` must be given in the first call, and be the same or None in later calls.
+    If the model may grow, `classes` may be None in the first call, too, and differ
+    later.
     """
     if known is None:
         if classes is None:
@@ -558,12 +575,15 @@ def _named_classes(classes, known, may_grow):
             raise ValueError("classes must be passed on the first call to partial_fit (or set new_classes='add').")
         named = np.unique(labels_of_iterable(classes))
         if len(named) < 2 and not may_grow:
-            raise ValueError(f"classes={named} has only one class; softmax regression needs at least 2 classes.")
+            raise ValueError(f"classes={named} has fewer than 2 classes. Pass at least 2, or set new_classes='add'.")
         return named, np.arange(len(named)), np.zeros(len(named))
     if classes is not None:
         numbers, unseen = numbers_and_unseen(labels_of_iterable(classes), known.classes)
         if not may_grow and (len(unseen) or len(np.unique(numbers)) < len(known.classes)):
-            raise ValueError(f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known.classes!r}")
+            raise ValueError(
+                f"`classes={classes!r}` is not the same as on last call to partial_fit, was: {known.classes!r}. Pass the same "
+                "classes or None, or set new_classes='add'."
+            )
         if len(unseen):
             named = union_of_classes(known.classes, unseen)
             is_old = are_among(named, known.classes)
@@ -572,7 +592,7 @@ def _named_classes(classes, known, may_grow):
 
 
 def _running_balance(y, weight, counts):
-    """The balanced weight of each row, from the counts up to it and with it."""
+    """The balanced weight of each row, from the counts up to and including this row."""
     order = np.argsort(y, kind="stable")
     sums = np.cumsum(weight[order])
     first = np.searchsorted(y[order], y[order])  # where the class of each sorted row begins
@@ -585,24 +605,26 @@ def _running_balance(y, weight, counts):
     return total / (n_classes * own)
 
 
-# Attributes ------------------------------------------------------------------------------------------------------------------
+# Attributes ---------------------------------------------------------------------------
 
 
 def assigned_coefficients(value, name, shape=None):
-    """A copy of what somebody assigns to `coef_` or `intercept_`: real, finite and of the right shape; dense or CSR.
+    """A checked copy of an array that is assigned to `coef_` or `intercept_`.
+
+    The array must be real, finite and of the right shape. The copy is dense or CSR.
 
     Parameters
     ----------
     value : array-like or sparse
     name : {"coef", "intercept"}
     shape : tuple of (n_rows, n_features) or None
-        Of `coef_`. None: any.
+        The shape of `coef_`. None: any shape.
     """
     n_axes = 2 if name == "coef" else 1
     expected = shape and shape[:n_axes]
     array = value if issparse(value) and name == "coef" else np.asarray(value)
     if array.dtype.kind not in "iuf":
-        raise ValueError(f"{name}_ is assigned an array of {array.dtype}, expected real numbers.")
+        raise ValueError(f"{name}_ is assigned an array of {array.dtype}, expected real numbers. Assign float32 or float64.")
     if array.ndim != n_axes or (expected and array.shape != expected):
         wanted = str(expected) if expected else f"{n_axes} axes"
         of_two = " of two classes, for classes_[1]" if expected and expected[0] == 1 else ""
@@ -611,15 +633,15 @@ def assigned_coefficients(value, name, shape=None):
     if issparse(array):
         array = (csr_array if uses_sparse_arrays() else csr_matrix)(array) if shape else array.toarray()
     if not np.isfinite(array.data if issparse(array) else array).all():
-        raise ValueError(f"{name}_ is assigned numbers that are NaN or infinite: assign finite ones.")
+        raise ValueError(f"{name}_ is assigned numbers that are NaN or infinite. Assign finite numbers.")
     return array
 
 
 def assigned_classes(classes, n_classes=None):
-    """What somebody assigns to `classes_`: different labels, sorted, and `n_classes` of them unless that is None."""
+    """A checked copy of labels that are assigned to `classes_`."""
     classes = np.array(classes)
     if classes.ndim != 1 or len(classes) < 1 or not np.array_equal(np.unique(classes), classes):
         raise ValueError(f"classes_={classes} must be different labels in sorted order. Sort them, and the rows of coef_.")
     if n_classes is not None and len(classes) != n_classes:
-        raise ValueError(f"classes_={classes} are {len(classes)} labels, but the model has {n_classes} classes.")
+        raise ValueError(f"classes_={classes} has {len(classes)} labels, but the model has {n_classes} classes. Assign as many.")
     return classes

@@ -1,4 +1,4 @@
-"""What runs here: versions, and the kernels' instruction set."""
+"""Versions, links to the documentation, and the instruction set of the kernels."""
 
 import os
 import platform
@@ -17,35 +17,41 @@ VARIABLE = "SKLEARN_SOFTMAX_INSTRUCTION_SET"
 
 
 class _OtherVersionWarning(InconsistentVersionWarning):
-    """scikit-learn's of stored models, so that one filter is enough for both, in words that name our versions."""
+    """scikit-learn's warning with versions of this package. One filter serves both."""
 
     def __init__(self, estimator_name, stored):
         self.estimator_name, self.stored = estimator_name, stored
 
     def __str__(self):
         return (
-            f"This {self.estimator_name} was stored by sklearn_softmax {self.stored} and is loaded by {__version__}, which may "
-            "predict or train otherwise. Fit it again; or load it with the version that stored it and go on from its "
-            "to_logistic_regression()."
+            f"This {self.estimator_name} was stored by sklearn_softmax {self.stored} and is loaded by {__version__}. Its "
+            f"predictions and its training may differ. Fit it again. Or load it with version {self.stored}, store its "
+            "to_logistic_regression(), and pass that to from_logistic_regression() here."
         )
 
 
 def warn_of_other_version(estimator_name, stored):
-    """Warn of a model that was stored by another version than this one."""
+    """Warn of a model that another version of this package stored."""
     if stored != __version__:
         warnings.warn(_OtherVersionWarning(estimator_name, stored), stacklevel=3)
 
 
 @lru_cache
 def address_of_pages():
-    """Where the documentation is, with a slash at the end, or "": "Documentation" in [project.urls] of pyproject.toml."""
+    """The address of the documentation with a slash at the end, or "".
+
+    It is "Documentation" in [project.urls] of pyproject.toml.
+    """
     urls = (entry.split(", ") for entry in metadata("sklearn_softmax").get_all("Project-URL", []))
     address = dict(urls).get("Documentation", "")
     return address and address.rstrip("/") + "/"
 
 
 class HasPage:
-    """For estimators: notebooks link to its page, and show what it says of parameters, once there are pages."""
+    """Gives an estimator a link to its page of the documentation, shown in notebooks.
+
+    There is no link if the project has no documentation address.
+    """
 
     _doc_link_module = "sklearn_softmax"
 
@@ -58,27 +64,34 @@ class HasPage:
 
 
 def use_wanted_instruction_set():
-    """Run the kernels of the instruction set that the environment variable names, if it names one."""
+    """Use the instruction set that the environment variable names, if it is set."""
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         return
     available = kernels.available_instruction_sets()
     if wanted not in available:
-        raise ImportError(f"{VARIABLE}={wanted!r} is not an instruction set of this machine and build: choose from {available}.")
+        raise ImportError(f"{VARIABLE}={wanted!r} is not available on this machine and build. Choose from {available}.")
     kernels.use_instruction_set(wanted)
 
 
 def show_versions():
-    """Print the versions of Python, of this package and what it stands on, and the instruction set of its kernels.
+    """Print the versions to record with a result, and the kernels' instruction set.
 
-    The kernels are compiled for several instruction sets, and the best that the machine has is chosen at import. The environment
-    variable ``SKLEARN_SOFTMAX_INSTRUCTION_SET``, set before the import, forces another: "baseline" runs everywhere, "avx2" is
-    for x86-64 machines with AVX2 and fused multiply-add, and "avx512" for those with AVX-512 (F, DQ, BW and VL), too.
+    These are the versions of Python, of this package and of the packages that it needs.
+
+    The kernels are compiled for several instruction sets. The import chooses the best
+    one that the machine supports. To force another one, set the environment variable
+    ``SKLEARN_SOFTMAX_INSTRUCTION_SET`` before the import:
+
+    - "baseline" runs on every machine
+    - "avx2" needs x86-64 with AVX2 and fused multiply-add
+    - "avx512" needs, in addition, AVX-512 (F, DQ, BW and VL)
 
     Raises
     ------
     ImportError
-        At import, if the variable names an instruction set that the machine or the build does not have.
+        At import, if the variable names an instruction set that the machine or the
+        build does not support.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A converter to ONNX for skl2onnx, which has to be installed: one call of `register`."""
+"""A converter to ONNX for skl2onnx. Call `register` once to use it."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from ._classifier import SoftmaxSGDClassifier
 __all__ = ["register"]
 
 ALIAS = "SklearnSoftmaxSGDClassifier"
-OPTIONS = {  # those of LogisticRegression
+OPTIONS = {  # the options of LogisticRegression
     "zipmap": [True, False, "columns"],
     "nocl": [True, False],
     "output_class_labels": [False, True],
@@ -16,12 +16,14 @@ OPTIONS = {  # those of LogisticRegression
 
 
 def register():
-    """Let skl2onnx convert `SoftmaxSGDClassifier`, alone and within whatever else it converts.
+    """Let skl2onnx convert `SoftmaxSGDClassifier` to ONNX.
 
-    After that, ``skl2onnx.to_onnx`` takes the estimator, and pipelines, searches, calibrated, stacked and other
-    meta-estimators that hold some. The graph has the outputs and the options of a `LogisticRegression`: ``zipmap``,
-    ``nocl``, ``output_class_labels``, and ``raw_scores``, which gives the scores in place of the probabilities (with two
-    classes both, which are each other's negative). The scores are computed in double, whatever the type of the input is.
+    Afterwards, ``skl2onnx.to_onnx`` accepts the estimator, and also pipelines, searches
+    and other meta-estimators that contain it. The graph has the outputs of a
+    `LogisticRegression` and its options: ``zipmap``, ``nocl``, ``output_class_labels``
+    and ``raw_scores``. With ``raw_scores`` the graph gives scores instead of
+    probabilities. Two classes then have two scores, each the negative of the other.
+    Scores are computed in double precision, whatever the type of the input.
 
     Raises
     ------
@@ -30,7 +32,7 @@ def register():
 
     See Also
     --------
-    SoftmaxSGDClassifier.to_logistic_regression : For converters that know `LogisticRegression` only.
+    SoftmaxSGDClassifier.to_logistic_regression : For other converters.
 
     Examples
     --------
@@ -41,7 +43,7 @@ def register():
         from skl2onnx import update_registered_converter
         from skl2onnx.common.shape_calculator import calculate_linear_classifier_output_shapes
     except ImportError as error:
-        raise ImportError("sklearn_softmax.onnx needs skl2onnx, which is not installed: try 'pip install skl2onnx'.") from error
+        raise ImportError("sklearn_softmax.onnx needs skl2onnx, which is not installed. Try 'pip install skl2onnx'.") from error
     update_registered_converter(SoftmaxSGDClassifier, ALIAS, calculate_linear_classifier_output_shapes, _convert, options=OPTIONS)
 
 
@@ -66,13 +68,14 @@ def _convert(scope, operator, container):
         return name
 
     label, result = (output.full_name for output in operator.outputs)
-    # in double, because float32 loses digits where large features and small coefficients meet
+    # in double, because float32 loses digits of large features times small coefficients
     X = add("Cast", operator.inputs[0].full_name, to=TensorProto.DOUBLE)
     products = add("MatMul", X, constant("coef", TensorProto.DOUBLE, coef.T))
     scores = add("Add", products, constant("intercept", TensorProto.DOUBLE, intercept))
     shown = scores
     if not options["raw_scores"]:
-        # the scores of two classes are twice those of softmax (and runtimes' Sigmoid is 0 where it is small)
+        # The two scores are s and -s, and probabilities are softmax(s / 2, -s / 2). A
+        # runtime's Sigmoid is no alternative, because it returns 0 for small values.
         unit = constant("unit", TensorProto.DOUBLE, np.array([0.5 if len(model.classes_) == 2 else 1.0]))
         shown = add("Softmax", add("Mul", scores, unit), axis=1)
     add("Cast", shown, output=result, to=guess_proto_type(operator.outputs[1].type))
@@ -85,7 +88,10 @@ def _convert(scope, operator, container):
 
 
 def _all_rows(model):
-    """(coef, intercept) in double, with a row for each class: of two classes, too, as scores that are each other's negative."""
+    """(coef, intercept) in double, with a row for each class.
+
+    Two classes also have two rows, each the negative of the other.
+    """
     coef, intercept = model.coef_, model.intercept_.astype(np.float64)
     coef = (coef if isinstance(coef, np.ndarray) else coef.toarray()).astype(np.float64)
     if len(model.classes_) == 2:

@@ -105,9 +105,9 @@ BAD_FITS = {
     "rare class": (
         dict(early_stopping=True),
         dict(y=[5] + [0, 1] * 29 + [1]),
-        "(?s)class.*5.*1 sample.*X_val.*validation_fraction",
+        "(?s)class.*5.*1 row.*X_val.*validation_fraction",
     ),
-    "small split": (dict(early_stopping=True, validation_fraction=0.01), {}, "(?s)class.*20 sample.*X_val"),
+    "small split": (dict(early_stopping=True, validation_fraction=0.01), {}, "(?s)class.*20 row.*X_val"),
     "class_weight string": (dict(class_weight="heavy"), {}, "class_weight"),
     "negative class_weight": (dict(class_weight={0: -1.0}), {}, "class_weight"),
     "NaN class_weight": (dict(class_weight={0: np.nan}), {}, "class_weight"),

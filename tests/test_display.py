@@ -52,14 +52,14 @@ def test_with_early_stopping_the_held_out_log_loss_is_there_too(validated):
     assert np.array_equal(display.validation_line_.get_ydata(), -validated.validation_scores_)
     assert display.validation_line_.get_color() == display.line_.get_color() == "red"
     assert display.validation_line_.get_linestyle() == "--" != display.line_.get_linestyle()
-    assert labels(display) == ["mine, objective", "mine, validation log loss"]
+    assert labels(display) == ["mine, training loss", "mine, validation log loss"]
 
 
 def test_several_models_share_axes(model, validated):
     display = LossCurveDisplay.from_estimator(model, name="one")
     other = LossCurveDisplay.from_estimator(validated, ax=display.ax_, name="other")
     assert other.ax_ is display.ax_ and len(display.ax_.lines) == 3
-    assert labels(display) == ["one", "other, objective", "other, validation log loss"]
+    assert labels(display) == ["one", "other, training loss", "other, validation log loss"]
 
 
 def test_plot_can_be_called_again_under_another_name(model):
@@ -74,7 +74,7 @@ def test_plot_can_be_called_again_under_another_name(model):
 def test_numbers_alone_need_no_model():
     display = LossCurveDisplay([3, 2, 1]).plot()
     assert display.ax_.get_legend() is None and len(display.line_.get_xdata()) == 3
-    assert labels(LossCurveDisplay([3, 2], validation_loss=[3, 3]).plot(ls=":")) == ["objective", "validation log loss"]
+    assert labels(LossCurveDisplay([3, 2], validation_loss=[3, 3]).plot(ls=":")) == ["training loss", "validation log loss"]
 
 
 def test_a_pipeline_shows_its_last_step(make_data):

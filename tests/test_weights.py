@@ -162,7 +162,7 @@ def test_rows_to_validate_on_need_a_class_that_counts(make_data):
     X, y = make_data()
     weight = np.where(y == 1, 0.0, 1.0)
     model = quick("early stopping")
-    with pytest.raises(ValueError, match=r"y_val contains labels of which no row in y has a weight: \[1\]"):
+    with pytest.raises(ValueError, match=r"y_val contains labels that have no row of positive weight in y: \[1\]"):
         model.fit(X, y, weight, X_val=X, y_val=y)
     model.fit(X, y, weight, X_val=X, y_val=y, sample_weight_val=weight)
     assert model.best_validation_score_ == max(model.validation_scores_)
