@@ -102,13 +102,17 @@ class DesignMatrix:
         weights = point[:-1] * self.inverse_scale
         return weights, point[-1] if self.shift is None else point[-1] - self.shift @ weights
 
-    def products(self, point):
-        """(slice of rows, their products with a point), block by block; half a pass."""
+    def product(self, point):
+        """The product with a point, of shape (n_samples, n_classes); half a pass."""
         weights, constant = self._weights(point)
+        product = np.empty((self.shape[0], self.n_classes))
         for block in self.blocks:
-            products = self._rows(block) @ weights
-            products += constant
-            yield block, products
+            if issparse(self.X):
+                product[block] = self._rows(block) @ weights
+            else:
+                np.matmul(self._rows(block), weights, out=product[block])
+            product[block] += constant
+        return product
 
     def transposed_product(self, residual_of):
         """The product of the transpose with an array of shape (n_samples, n_classes); half a pass.

@@ -100,7 +100,7 @@ def test_products_with_centred_columns_have_their_digits_wherever_the_columns_li
     change = columns @ point
     curved = shares[:, None] * proba * (change - (proba * change).sum(axis=1, keepdims=True))
     for found, expected in [
-        (np.vstack([products for _, products in design.products(point)]), change),
+        (design.product(point), change),
         (design.transposed_product(lambda block: residual[block]), columns.T @ residual),
         (design.squared_transposed_product(lambda block: residual[block]), np.square(columns).T @ residual),
         (design.hessian_product(shares, proba, point), columns.T @ curved),
