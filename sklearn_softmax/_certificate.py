@@ -98,13 +98,7 @@ def _near_dual_point(objective, scores):
         At least their divergence from the model with these scores, weighted mean.
     """
     shares, y = objective.shares, objective.y
-    proba, losses = np.empty_like(scores), np.empty(len(scores))
-
-    def set_proba():
-        for block in _blocks(scores):
-            proba[block], losses[block] = proba_and_losses(scores[block], y[block])
-
-    set_proba()
+    proba, losses = proba_and_losses(scores, y)
     loss = float(shares @ losses)
     if not objective.fit_intercept:
         return loss, losses, proba, 0.0
@@ -115,7 +109,7 @@ def _near_dual_point(objective, scores):
         better_losses = [proba_and_losses(scores[block] + step, y[block])[1] for block in _blocks(scores)]
         if shares @ np.concatenate(better_losses) < loss:
             scores += step
-            set_proba()
+            losses = proba_and_losses(scores, y, out=proba)[1]
             step, means, mean_square = _intercept_step(shares, proba, frequency)
     dual, divergence, largest_loss = proba, 0.0, means.max() - step.min()
     if largest_loss <= LARGEST_LOSS:

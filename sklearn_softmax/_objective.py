@@ -31,9 +31,10 @@ __all__ = ["Evaluation", "Objective", "Penalty", "normalised", "proba_and_losses
 SMALL_CHANGE = 1.0
 
 
-def proba_and_losses(scores, y):
-    """softmax(scores_i), and -log softmax(scores_i)[y_i] in nats, of each row; float64."""
-    proba, losses = np.array(scores, dtype=np.float64, order="C"), np.empty(len(scores))
+def proba_and_losses(scores, y, out=None):
+    """softmax(scores_i), in `out` if it is given, and -log softmax(scores_i)[y_i] in nats, of each row; float64."""
+    proba, losses = np.empty(scores.shape) if out is None else out, np.empty(len(scores))
+    proba[:] = scores
     kernels.softmax(proba, np.asarray(y, dtype=np.int32), losses)
     return proba, losses
 
@@ -185,16 +186,12 @@ class Objective:
 
     def scores(self, point):
         """The scores of a point, or the change of scores of a step; half a pass."""
-        scores = np.empty((len(self.y), self.penalty.n_classes))
-        for block, products in self.design.products(point):
-            scores[block] = products
-        return scores
+        return self.design.product(point)
 
     def loss(self, point):
         """(1/S) sum_i s_i loss_i, in nats."""
-        return float(
-            sum(self.shares[block] @ proba_and_losses(scores, self.y[block])[1] for block, scores in self.design.products(point))
-        )
+        scores = self.scores(point)
+        return float(self.shares @ proba_and_losses(scores, self.y, out=scores)[1])
 
     def value(self, point):
         """F, in nats."""
@@ -203,9 +200,7 @@ class Objective:
     def evaluate(self, point, scores=None):
         """The `Evaluation` at a point, whose scores may be known."""
         scores = self.scores(point) if scores is None else scores
-        proba, losses = np.empty_like(scores), np.empty(len(scores))
-        for block in self.design.blocks:
-            proba[block], losses[block] = proba_and_losses(scores[block], self.y[block])
+        proba, losses = proba_and_losses(scores, self.y)
         gradient = self.loss_gradient(proba)
         gradient[:-1] += self.penalty.l2 * point[:-1]
         return Evaluation(scores, proba, losses, float(self.shares @ losses), np.where(self.is_free, gradient, 0))

@@ -169,7 +169,8 @@ class Epochs:
         objective = loss + self._penalty_of(here)
         if objective <= WORST_RATIO * self.best_objective and here.is_finite():
             if objective < self.best_objective:
-                self.best_objective, self.best = objective, here.copy()
+                self.best_objective = objective
+                self.best.assign(here)
             return objective
         self._undo()
         return self.best_objective

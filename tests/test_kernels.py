@@ -606,3 +606,25 @@ def test_loss_of_known_scores(label):
     scores = np.array([-3.0, 700.0, 42.5])
     loss = visit(scores[:, None], np.zeros(3), np.ones(1), label)[2]
     assert loss == pytest.approx([703.0, np.exp(-657.5), 657.5][label], rel=1e-13)
+
+
+@every_instruction_set
+@every_dtype
+def test_numbers_are_moderate_where_none_is_near_the_end_of_the_range(dtype):
+    largest, weights = {np.float32: 1e7, np.float64: 1e50}[dtype], np.ones(3)
+
+    def are_moderate(values, sample_weight=weights):
+        return kernels.are_moderate(values, sample_weight, largest_value=largest, largest_weight=1e6)
+
+    rng = np.random.RandomState(0)
+    for size in range(34):  # all lengths of what does not fill a vector
+        values = (rng.standard_normal(size) * (rng.random_sample(size) < 0.7)).astype(dtype)
+        assert are_moderate(values)
+        for other in (2 * largest, 0.5 / largest, np.inf, np.nan):
+            for at in {0, size // 2, size - 1} if size else ():
+                for sign in (-1, 1):
+                    with_other = values.copy()
+                    with_other[at] = sign * other
+                    assert not are_moderate(with_other), (size, at, sign * other)
+    for other in (2e6, 0.5e-6, 0, -1, np.inf, np.nan):
+        assert not are_moderate(values, np.append(weights, other))

@@ -278,7 +278,7 @@ def test_a_step_is_the_last_if_on_step_says_so_and_what_it_is_told_is_the_soluti
 def test_passes_are_counted(make_data, monkeypatch):
     X, y = make_data(n_features=12)
     counts = dict.fromkeys(
-        ("products", "transposed_product", "hessian_product", "gram_matrices", "squared_transposed_product"), 0
+        ("product", "transposed_product", "hessian_product", "gram_matrices", "squared_transposed_product"), 0
     )
 
     def counted(name, original):
@@ -294,8 +294,8 @@ def test_passes_are_counted(make_data, monkeypatch):
         counts.update(dict.fromkeys(counts, 0))
         found = penalised(form, y, 0.001, l1_ratio)
         made = counts["hessian_product"] + (1 + 13 // 4) * counts["gram_matrices"] + counts["squared_transposed_product"]
-        assert found.n_passes == counts["products"] + made
-        assert counts["products"] == counts["transposed_product"]
+        assert found.n_passes == counts["product"] + made
+        assert counts["product"] == counts["transposed_product"]
         is_dense = isinstance(form, np.ndarray)
         assert (counts["gram_matrices"] > 0) == (is_dense and l1_ratio == 0)
         assert (counts["squared_transposed_product"] > 0) == (not is_dense and l1_ratio == 0)

@@ -85,6 +85,30 @@ def test_transposed_products_of_blocks_of_sparse_rows(index, dtype):
     np.testing.assert_allclose(total[-1], residual.sum(axis=0), rtol=0, atol=1e-14)
 
 
+@every_dtype
+@pytest.mark.parametrize("distance", [0, 50, 1e6])
+def test_products_with_centred_columns_have_their_digits_wherever_the_columns_lie(distance, dtype):
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(30, 4)) + distance).astype(dtype)
+    values = X.astype(np.float64)
+    offset, inverse_scale = values.mean(axis=0), 1 / values.std(axis=0)
+    columns = np.column_stack([(values - offset) * inverse_scale, np.ones(30)])
+    design = DesignMatrix(X, 3, offset, inverse_scale)
+    design.blocks = [slice(0, 12), slice(12, 24), slice(24, 30)]
+    point, residual = rng.normal(size=(5, 3)), rng.normal(size=(30, 3))
+    shares, proba = rng.random(30), rng.dirichlet(np.ones(3), size=30)
+    change = columns @ point
+    curved = shares[:, None] * proba * (change - (proba * change).sum(axis=1, keepdims=True))
+    for found, expected in [
+        (design.product(point), change),
+        (design.transposed_product(lambda block: residual[block]), columns.T @ residual),
+        (design.squared_transposed_product(lambda block: residual[block]), np.square(columns).T @ residual),
+        (design.hessian_product(shares, proba, point), columns.T @ curved),
+        (design.gram_matrices(lambda block: proba[block], True), np.einsum("ia,ij,ik->ajk", proba, columns, columns)),
+    ]:
+        np.testing.assert_allclose(found, expected, rtol=0, atol=2e-13)
+
+
 def test_a_constant_added_to_all_intercepts_changes_nothing():
     F, theta = objective(3), random_theta(3, np.random.default_rng(1))
     shifted = theta + np.r_[np.zeros(9), np.full(3, 5.0)]

@@ -70,6 +70,11 @@ void decision(const Decision<T>& task) {
 }
 
 template <class T>
+bool are_moderate(const T* values, ptrdiff_t size, double smallest, double largest) {
+    return select(active()->kernels, T()).are_moderate(values, size, smallest, largest);
+}
+
+template <class T>
 void accumulate(const Rows<T>& rows, ptrdiff_t n_samples, Numbers sample_weight, Feature* features, double* scratch) {
     select(active()->kernels, T()).accumulate(rows, n_samples, sample_weight, features, scratch);
 }

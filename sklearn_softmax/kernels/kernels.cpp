@@ -1,5 +1,6 @@
 // Everything that is compiled once per instruction set: see meson.build.
 #include "explicit.h"
+#include "moderate.h"
 #include "newton.h"
 #include "point_saga.h"
 #include "stream.h"
@@ -8,8 +9,8 @@ namespace {
 
 template <class T>
 constexpr softmax::Kernels<T> kernels_of() {
-    return {::explicit_sweep<T>,  ::decision<T>,          ::accumulate<T>, ::spread,
-            ::set_coordinates<T>, ::scratch_size<T>,      ::stream<T>,     ::point_saga<T>,
+    return {::explicit_sweep<T>,  ::decision<T>,           ::are_moderate<T>, ::accumulate<T>, ::spread,
+            ::set_coordinates<T>, ::scratch_size<T>,       ::stream<T>,       ::point_saga<T>,
             ::hessian_product<T>, ::transposed_product<T>};
 }
 

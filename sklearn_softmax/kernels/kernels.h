@@ -214,6 +214,7 @@ template <class T>
 struct Kernels {
     void (*explicit_sweep)(Explicit<T>&);
     void (*decision)(const Decision<T>&);
+    bool (*are_moderate)(const T* values, ptrdiff_t size, double smallest, double largest);
     void (*accumulate)(const Rows<T>&, ptrdiff_t n_samples, Numbers sample_weight, Feature*, double* scratch);
     Spread (*spread)(const Feature&, double total_weight);
     void (*set_coordinates)(const Coordinates<T>&, ptrdiff_t feature, const Spread&, bool centre, bool standardize);

@@ -172,6 +172,9 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     void run_softmax "softmax::softmax_rows"(const Softmax& task)
     void run_explicit "softmax::explicit_sweep"[T](Explicit[T]& task)
     void run_decision "softmax::decision"[T](const Decision[T]& task)
+    bint values_are_moderate "softmax::are_moderate"[T](
+        const T* values, Py_ssize_t size, double smallest, double largest
+    )
     void run_accumulate "softmax::accumulate"[T](
         const Rows[T]& rows, Py_ssize_t n_samples, Numbers sample_weight, Feature* features, double* scratch
     )
@@ -365,15 +368,14 @@ def flaw_of_csr(
 def are_moderate(const floating[::1] values, const double[:] sample_weight, *, double largest_value, double largest_weight):
     cdef:
         Py_ssize_t i
-        int are_others = 0
-        floating size, largest = <floating> largest_value, smallest = <floating> (1 / largest_value)
+        bint weights_are = True
+        double smallest_weight = 1 / largest_weight
 
-    for i in range(values.shape[0]):
-        size = values[i] if values[i] >= 0 else -values[i]
-        are_others |= not (size < largest) or (size < smallest and size != 0)
     for i in range(sample_weight.shape[0]):
-        are_others |= not (1 / largest_weight < sample_weight[i] < largest_weight)
-    return are_others == 0
+        weights_are &= smallest_weight < sample_weight[i] < largest_weight
+    return weights_are and (
+        values.shape[0] == 0 or values_are_moderate(&values[0], values.shape[0], 1 / largest_value, largest_value)
+    )
 
 
 def accumulate(
