@@ -223,7 +223,7 @@ def _merged(streams, weights, start, combined, settings):
     parts = [_Evidence(stream, fit_intercept, base) for stream in streams]
     shares = weights * [part.weight for part in parts]
     shares = shares / shares.sum() if shares.any() else weights / weights.sum()
-    centre = combined.pivot if fit_intercept else np.zeros(n_features)
+    centre = combined.centre if fit_intercept else np.zeros(n_features)
 
     rows = np.empty((n_classes, n_features))
     # the intercepts of features about the common mean, which do not depend on the coefficients so much

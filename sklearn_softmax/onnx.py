@@ -30,7 +30,7 @@ def register():
 
     See Also
     --------
-    SoftmaxSGDClassifier.to_logistic_regression : For converters that know `LogisticRegression` only.
+    sklearn_softmax.SoftmaxSGDClassifier.to_logistic_regression : For converters that know `LogisticRegression` only.
 
     Examples
     --------
