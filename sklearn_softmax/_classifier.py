@@ -936,8 +936,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         vars(estimator).update({name: value for name, value in vars(lr).items() if name in OF_INPUT})
         problem = None
         if X is not None:
-            X = _validation.checked_X(estimator, X, dtype=model.weights.dtype, reset=False)
-            problem = _validation.unlabelled_problem(X)
+            check_X = partial(_validation.checked_X, estimator)
+            problem = _validation.unlabelled_problem(X, check_X, model.weights.dtype)
         if n_samples is None:
             n_samples = DEFAULT_N_SAMPLES if problem is None else problem.n_samples
         estimator.set_params(**{**_logistic_regression.params_of(lr, n_samples), **params})

@@ -96,7 +96,7 @@ class Moments:
 
     @classmethod
     def of(cls, problem):
-        moments = cls.zeros(problem.X.shape[1], problem.X.dtype)
+        moments = cls.zeros(problem.X.shape[1], problem.X.dtype).as_coarse_as(problem.rounding)
         kernels.accumulate(*kernel_rows(problem.X), sample_weight=problem.sample_weight, features=moments.numbers)
         return moments
 
@@ -126,6 +126,12 @@ class Moments:
         shift = ratio_or_zero(self.sum, self.weight)
         change = unit / self.unit
         return self.weight, (self.pivot + shift) * change, (self.square - self.sum * shift) * np.square(change)
+
+    def as_coarse_as(self, rounding):
+        """These moments, of values of which some came with this eps."""
+        if len(self.numbers) and rounding > self.numbers[0, 7]:
+            self.rounding[:] = rounding
+        return self
 
     def copy(self):
         copy = Moments.zeros(len(self.numbers))

@@ -686,6 +686,7 @@ class Stream:
         iterates = self.iterates
         if iterates is None or (iterates.is_sparse, iterates.is_centred) != kind or iterates.thresholds_otherwise(settings):
             iterates = self._entering(problem, *kind, settings)
+        iterates.features.as_coarse_as(problem.rounding)
         penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
         iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, adaptive=True, progressive_loss=self.progressive_loss)
         iterates.is_balanced = iterates.is_balanced and settings.l1_ratio == 0

@@ -29,7 +29,7 @@ from ._containers import (
     unseen_labels,
     values_of_frame,
 )
-from ._matrix import kernel_rows
+from ._matrix import kernel_rows, rows_in
 from ._model import FLOATS
 from ._objective import normalised
 
@@ -43,6 +43,7 @@ __all__ = [
     "checked_X",
     "checked_weight",
     "fit_input",
+    "rounding_of",
     "stream_input",
     "unlabelled_problem",
     "weights_of_classes",
@@ -91,12 +92,16 @@ class Problem(NamedTuple):
 
     base_weight : ndarray of shape (n_samples,), float64
         The same without the class weights.
+
+    rounding : float
+        The eps of the dtype in which the rows were given, if that is coarser than double.
     """
 
     X: Any
     y: np.ndarray
     sample_weight: np.ndarray
     base_weight: np.ndarray
+    rounding: float = 0.0
 
     @property
     def n_samples(self):
@@ -104,7 +109,7 @@ class Problem(NamedTuple):
 
     def take(self, rows):
         """The problem of some of the rows."""
-        return Problem(self.X[rows], self.y[rows], self.sample_weight[rows], self.base_weight[rows])
+        return Problem(self.X[rows], self.y[rows], self.sample_weight[rows], self.base_weight[rows], self.rounding)
 
     def renumbered(self, is_kept):
         """The problem in which only the classes that are kept have numbers; there are no rows of others."""
@@ -220,7 +225,8 @@ def _canonical(X):
         X.eliminate_zeros()
         if not np.isfinite(X.data).all():
             raise ValueError(NOT_CSR + "it has duplicates that add up to more than a number can be.")
-    return X
+    # arrays may be longer than the last row says, with anything behind it
+    return rows_in(X, slice(0, X.shape[0])) if len(X.data) > X.indptr[-1] else X
 
 
 def _checked_X_y(X, y, known, name, check_X, are_labels_known):
@@ -293,10 +299,19 @@ def weights_of_classes(class_weight, classes, counts, may_grow=False):
     return weights
 
 
-def unlabelled_problem(X):
-    """Rows that have been checked, of which the labels do not matter -> Problem."""
+def unlabelled_problem(X, check_X, dtype):
+    """Rows of which the labels do not matter -> Problem."""
+    rounding, X = rounding_of(X), check_X(X, dtype, False)
     ones = np.ones(X.shape[0])
-    return Problem(X, np.zeros(X.shape[0], dtype=np.int32), ones, ones)
+    return Problem(X, np.zeros(X.shape[0], dtype=np.int32), ones, ones, rounding)
+
+
+def rounding_of(X):
+    """The eps of float32 if X is of that type, else 0.
+
+    (Numbers of float16 are so coarse that what they do not tell apart may be meant.)
+    """
+    return float(np.finfo(np.float32).eps) if getattr(X, "dtype", None) == np.float32 else 0.0
 
 
 # fit -------------------------------------------------------------------------------------------------------------------------
@@ -358,6 +373,7 @@ def fit_input(
     random_state : RandomState
         For the split.
     """
+    rounding = rounding_of(X)
     X, y = _checked_X_y(X, y, known, name, check_X, are_labels_known=False)
     classes, base_weight = np.unique(y), checked_weight(sample_weight, X.shape[0])
     if not (base_weight > 0).any():
@@ -370,7 +386,7 @@ def fit_input(
     if known is not None:
         classes = _classes_to_go_on_with(known.classes, np.unique(y[base_weight > 0]), may_grow=new_classes == "add")
     numbers, _ = numbers_and_unseen(y, classes)  # of rows of weight 0: anything
-    problem = Problem(X, numbers, base_weight, base_weight).take_positive()
+    problem = Problem(X, numbers, base_weight, base_weight, rounding).take_positive()
 
     class_weights = weights_of_classes(class_weight, classes, problem.class_counts(len(classes)))
     problem = problem.weighted(class_weights[problem.y])
@@ -490,6 +506,7 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
     """
     may_grow = new_classes == "add"
     there, added, counts = _named_classes(classes, known, may_grow)
+    rounding = rounding_of(X)
     X, y = _checked_X_y(X, y, known, name, check_X, are_labels_known=True)
     numbers, unseen = numbers_and_unseen(y, there)
     classes, is_there = there, None
@@ -503,10 +520,10 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
         counts = _spread(counts, is_there)
     if sample_weight is None and class_weight is None:
         ones = np.ones(X.shape[0])
-        problem = Problem(X, numbers, ones, ones)
+        problem = Problem(X, numbers, ones, ones, rounding)
         return StreamInput(problem, classes, counts + np.bincount(numbers, minlength=len(classes)), is_there, added)
     base_weight = checked_weight(sample_weight, X.shape[0])
-    problem = Problem(X, numbers, base_weight, base_weight).take_positive()
+    problem = Problem(X, numbers, base_weight, base_weight, rounding).take_positive()
     counts_after = counts + problem.class_counts(len(classes))
     if isinstance(class_weight, str):
         problem = problem.weighted(_running_balance(problem.y, problem.base_weight, counts))

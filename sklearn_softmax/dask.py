@@ -120,8 +120,9 @@ def encoded(block, classes, class_weights, is_present, dtype):
     X, y, weight, _ = block
     numbers = numbers_and_unseen(y, classes)[0]
     counting = (weight > 0) & is_present[numbers]
+    rounding = _validation.rounding_of(X)
     X, numbers, weight = X[counting].astype(dtype, copy=False), numbers[counting], weight[counting]
-    return _validation.Problem(X, numbers, weight, weight).weighted(class_weights[numbers]).renumbered(is_present)
+    return _validation.Problem(X, numbers, weight, weight, rounding).weighted(class_weights[numbers]).renumbered(is_present)
 
 
 def dealt_out(problem, n_parts, seed):
@@ -133,7 +134,8 @@ def dealt_out(problem, n_parts, seed):
 def joined(problems):
     X = [problem.X for problem in problems]
     arrays = (np.concatenate([getattr(problem, name) for problem in problems]) for name in ("y", "sample_weight", "base_weight"))
-    return _validation.Problem(vstack(X, format="csr") if issparse(X[0]) else np.concatenate(X), *arrays)
+    X, rounding = vstack(X, format="csr") if issparse(X[0]) else np.concatenate(X), max(problem.rounding for problem in problems)
+    return _validation.Problem(X, *arrays, rounding)
 
 
 def as_part(problem, validation_fraction, seed):

@@ -638,3 +638,22 @@ def test_what_a_pointer_could_not_walk_through_does_not_pass_the_border(changes)
     assert (decision() == 0).all()
     with pytest.raises((TypeError, ValueError, AttributeError)):
         decision(**changes)
+
+
+@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant"}])
+def test_what_lies_behind_the_last_row_of_csr_is_not_read(params, make_data, fitted):
+    X, y = make_data()
+    X[:, 3] = 0
+    csr = sp.csr_array(X)
+    longer = sp.csr_array(X)
+    longer.data = np.append(longer.data, [7.0, 1e300])
+    longer.indices = np.append(longer.indices, np.array([77, -3], longer.indices.dtype))
+    for method in (["fit"], ["partial_fit"], ["partial_fit", "partial_fit"]):
+        one, other = (SoftmaxSGDClassifier(max_iter=2, tol=None, random_state=0, **params) for _ in range(2))
+        for name in method:
+            more = [[0, 1, 2]] if name == "partial_fit" else []
+            getattr(one, name)(csr, y, *more)
+            getattr(other, name)(longer, y, *more)
+        assert fitted(other) == fitted(one)
+        np.testing.assert_array_equal(other.predict_proba(longer), one.predict_proba(csr))
+        np.testing.assert_array_equal(other.predict_proba(longer[:2]), one.predict_proba(csr[:2]))

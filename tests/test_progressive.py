@@ -64,7 +64,7 @@ def test_it_is_that_of_predicting_and_then_learning(make_data, settings, n_class
 @pytest.mark.parametrize("average", [True, False])
 @pytest.mark.parametrize("alpha", ["1/n_samples", 0.05])
 def test_rows_are_predicted_with_the_penalty_that_waits(alpha, average, l1_ratio):
-    X = sp.random_array((300, 40), density=0.08, rng=np.random.default_rng(1), format="csr")
+    X = sp.csr_array(sp.random(300, 40, density=0.08, random_state=1))
     y = np.random.default_rng(2).integers(3, size=300)
     settings = dict(alpha=alpha, average=average, l1_ratio=l1_ratio)
     model = SoftmaxSGDClassifier(**settings).partial_fit(X, y, classes=range(3))

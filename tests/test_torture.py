@@ -266,6 +266,15 @@ def test_a_column_that_is_constant_up_to_rounding_does_no_harm_to_a_model_from_e
     assert model.score(rounded, y) > 0.8
 
 
+def test_a_column_of_float32_is_constant_up_to_its_rounding_in_a_model_of_float64():
+    X, _, y = shares_with_their_total(np.float32)
+    model = SoftmaxSGDClassifier().partial_fit(X[:10].astype(np.float64), y[:10], np.unique(y)).partial_fit(X[10:], y[10:])
+    assert model.coef_.dtype == np.float64 and model.scale_[-1] == 0
+    lr = LogisticRegression().fit(X.astype(np.float64), y)
+    model = SoftmaxSGDClassifier.from_logistic_regression(lr, X, standardize=True)
+    assert model.coef_.dtype == np.float64 and model.scale_[-1] > 0.5  # its value, as of every constant column
+
+
 @each_way
 @pytest.mark.parametrize("values", [(0.3, 0.1 + 0.2), (1 / 3, 1 - 2 / 3), (1e17, 1e17 + 16), (-7e-200, np.nextafter(-7e-200, 0))])
 def test_one_number_computed_in_two_ways_is_one_number(way, values, make_data):

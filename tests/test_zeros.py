@@ -155,7 +155,7 @@ def test_a_change_of_alpha_or_container_goes_on_from_the_same_model():
 @pytest.mark.parametrize("alpha", ["1/n_samples", 0.02])
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_coef_of_sparse_rows_has_the_penalty_that_waits(n_classes, alpha, l1_ratio, average):
-    X = sp.random_array((200, 30), density=0.08, rng=np.random.default_rng(0), format="csr")
+    X = sp.csr_array(sp.random(200, 30, density=0.08, random_state=0))
     y = np.random.default_rng(1).integers(n_classes, size=200)
     model = SoftmaxSGDClassifier(alpha=alpha, l1_ratio=l1_ratio, average=average).partial_fit(X, y, range(n_classes))
     assert (model._stream.iterates.features.penalty_updated_at < model._stream.scalars.penalty_step).any()
