@@ -67,8 +67,8 @@ class Moments:
         A cache line for each feature; its columns are the following.
     unit : ndarray of shape (n_features,)
         A power of two, so that squares of z = unit * x neither overflow nor vanish.
-    weight, centre, sum, square : ndarray of shape (n_features,)
-        The total weight of the values, one of z, and the weighted sums of z - centre and of (z - centre)^2.
+    weight, pivot, sum, square : ndarray of shape (n_features,)
+        The total weight of the values, one of z, and the weighted sums of z - pivot and of (z - pivot)^2.
     penalty_updated_at, average_updated_at : ndarray of shape (n_features,)
         What the clock said when the penalty and the average of a feature of sparse rows were up to date.
     rounding : ndarray of shape (n_features,)
@@ -79,7 +79,7 @@ class Moments:
 
     unit = _column(0)
     weight = _column(1)
-    centre = _column(2)
+    pivot = _column(2)
     sum = _column(3)
     square = _column(4)
     penalty_updated_at = _column(5)
@@ -110,14 +110,14 @@ class Moments:
         units = np.min([np.where(moments.weight > 0, moments.unit, np.inf) for moments in all_moments], axis=0)
         combined.unit[:] = np.where(np.isinf(units), 1, units)
         combined.rounding[:] = np.max([moments.rounding for moments in all_moments], axis=0)
-        weight, centre, square = combined.weight, combined.centre, combined.square
+        weight, pivot, square = combined.weight, combined.pivot, combined.square
         about_means = [moments._about_mean(combined.unit) for moments in all_moments]
         for factor, (part, _, _) in zip(factors, about_means):
             weight += factor * part
         for factor, (part, mean, _) in zip(factors, about_means):
-            centre += ratio_or_zero(factor * part, weight) * mean
+            pivot += ratio_or_zero(factor * part, weight) * mean
         for factor, (part, mean, part_square) in zip(factors, about_means):
-            square += factor * (part_square + part * np.square(mean - centre))
+            square += factor * (part_square + part * np.square(mean - pivot))
         np.maximum(square, 0, out=square)
         return combined
 
@@ -125,7 +125,7 @@ class Moments:
         """(weight, mean, sum of squares about it) of z = unit * x."""
         shift = ratio_or_zero(self.sum, self.weight)
         change = unit / self.unit
-        return self.weight, (self.centre + shift) * change, (self.square - self.sum * shift) * np.square(change)
+        return self.weight, (self.pivot + shift) * change, (self.square - self.sum * shift) * np.square(change)
 
     def as_coarse_as(self, rounding):
         """These moments, of values of which some came with this eps."""

@@ -731,7 +731,7 @@ class Stream:
         moments = self.moments
         stands = moments.spreads(self.scalars.weight)[1] == 0
         moments.weight[stands] = self.scalars.weight
-        moments.square[stands] = self.scalars.weight * np.where(moments.centre == 0, 1, moments.centre**2)[stands]
+        moments.square[stands] = self.scalars.weight * np.where(moments.pivot == 0, 1, moments.pivot**2)[stands]
         share = moments.spreads(self.scalars.weight)[3]
         self.scalars.norm = self.scalars.weight * (1 + share.sum())
         self.scalars.curvature = self.scalars.weight * (1 - 1 / n_classes) / n_classes  # the most that it can be: short steps

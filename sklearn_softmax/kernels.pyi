@@ -1,10 +1,10 @@
-"""The compiled part: sweeps of steps, in place; statistics of features; products with sparse rows.
+"""The compiled part: sweeps of steps, moments of features, and products with sparse rows.
 
-Arguments are marked IN, OUT, INOUT or TEMP. (TEMP memory is made and freed inside.) Nothing
-is checked: a wrong shape is undefined behaviour. What goes over rows releases the GIL and
-raises nothing but MemoryError, before anything has changed. The types named Model, Penalty,
-Coordinates, StreamScalars and Iterates are those of `_model`, `_objective`, `_features` and
-`_automatic`.
+Arguments are marked IN, OUT or INOUT. Functions change nothing but OUT and INOUT arguments,
+in place. They check nothing: a wrong shape is undefined behaviour. Functions that visit rows
+release the GIL. They raise MemoryError only, before they change an argument. Model is that
+of `_model`, Penalty of `_objective`, Coordinates and Moments of `_coordinates`, and
+StreamScalars and Iterates of `_stream`.
 """
 
 from typing import Any
@@ -22,10 +22,10 @@ def explicit(
     order: NDArray[np.intp],  # IN  the rows to visit
     eta: NDArray[np.float64],  # IN  step sizes, by visit; a stride of 0 is allowed
     alpha: NDArray[np.float64],  # IN  penalty strengths, by visit; a stride of 0 is allowed
-    threshold_factor: NDArray[np.float64],  # IN  what the L1 threshold is multiplied with, by visit; a stride of 0 is allowed
+    threshold_factor: NDArray[np.float64],  # IN  factor of the L1 threshold, by visit; as alpha
     penalty: Any,  # IN  Penalty, whose alpha is not read
     fit_intercept: bool,  # IN
-    may_overflow: bool,  # IN  look for scores that are not finite, and stop before them
+    may_overflow: bool,  # IN  stop before a visit whose scores are not finite
     average_from: int,  # IN  the first visit whose model enters the average
     progressive_loss: NDArray[np.float64] | None,  # INOUT  as in stream
     model: Any,  # INOUT  Model, in the dtype of values
@@ -51,16 +51,16 @@ def stream(
     eta0: float,  # IN  a factor of the automatic step
     penalty: Any,  # IN  Penalty; an alpha of NaN is 1 / (weight seen)
     fit_intercept: bool,  # IN
-    with_mean: bool,  # IN  how coordinates follow from moments
-    standardize: bool,  # IN  the same
+    with_mean: bool,  # IN  whether dense rows are centred
+    standardize: bool,  # IN  whether the penalty is on coefficients of standardised features
     average_from: float,  # IN  the weight seen before averaging begins
-    averages: bool,  # IN  whether the model to predict with is the average
-    flush: bool,  # IN  at the end, bring the penalty and the average of all features up to date
-    adaptive: bool,  # IN  whether the coordinates follow from the moments of the rows; else both stay as they are
-    table: NDArray[Any] | None,  # OUT  (n_samples, n_padded): the implicit residual of each row that is visited
+    averages: bool,  # IN  whether predictions are those of the average
+    flush: bool,  # IN  at the end, bring penalty and average of all features up to date
+    adaptive: bool,  # IN  whether rows update the moments, and these the coordinates
+    table: NDArray[Any] | None,  # OUT  (n_samples, n_padded): implicit residuals of visited rows
     norms: NDArray[np.float64] | None,  # OUT  (n_samples,): 1 + |row|^2 in the coordinates
     progressive_loss: NDArray[np.float64] | None,  # INOUT  (4,): see ProgressiveLoss in kernels.h
-    scalars: NDArray[np.float64],  # INOUT  (14,): the numbers of StreamScalars; the loss is added to that in them
+    scalars: NDArray[np.float64],  # INOUT  (14,): the numbers of StreamScalars
     state: Any,  # INOUT  Iterates, in the dtype of values
 ) -> None:
     """Visit rows in order by the stream rule of stream.h, one implicit step each."""
@@ -74,7 +74,7 @@ def point_saga(
     sample_weight: NDArray[np.float64],  # IN  by row, of one visit; a stride of 0 is allowed
     order: NDArray[np.intp],  # IN  the rows to visit, each as often as `repeats` says
     repeats: NDArray[np.float64],  # IN  by row; a stride of 0 is allowed
-    average_every: int,  # IN  visits of sparse rows from one iterate that enters the average to the next; of dense rows: a block
+    average_every: int,  # IN  sparse rows: visits between two iterates that enter the average
     step: float,  # IN
     penalty: Any,  # IN  Penalty
     fit_intercept: bool,  # IN
@@ -101,8 +101,15 @@ def flaw_of_csr(
     *,
     n_features: int,  # IN
 ) -> str | None:
-    """What keeps kernels from reading a CSR matrix: its "starts" fall, its "columns" are out of range, or it has "entries" that
-    are zero or not in order, each column once. This one may be given any numbers.
+    """Why kernels cannot read a CSR matrix, or None if they can.
+
+    Columns and starts may be any numbers.
+
+    Returns
+    -------
+    flaw : {"starts", "columns", "entries"} or None
+        "starts": they decrease. "columns": one is out of range. "entries": a value is zero,
+        or the columns of a row do not increase.
     """
 
 def are_moderate(
@@ -112,7 +119,7 @@ def are_moderate(
     largest_value: float,
     largest_weight: float,
 ) -> bool:
-    """Whether the values that are not 0, and the weights, are between that and its inverse in size."""
+    """Whether all values but 0, and all weights, are between 1/largest and largest in size."""
 
 def accumulate(
     values: NDArray[Any],  # IN  as in explicit
@@ -120,7 +127,7 @@ def accumulate(
     starts: NDArray[Any],  # IN
     *,
     sample_weight: NDArray[np.float64],  # IN  by row
-    features: NDArray[np.float64],  # INOUT  (n_features, 8), the numbers of Moments
+    features: NDArray[np.float64],  # INOUT  (n_features, 8): the numbers of Moments
 ) -> None:
     """Add rows to the moments."""
 
@@ -140,7 +147,7 @@ def set_stream_coordinates(
     coordinates: Any,  # OUT  Coordinates, in the dtype of weights
     weights: NDArray[Any],  # IN  (n_features, n_padded)
 ) -> None:
-    """The coordinates of a stream that has seen the moments."""
+    """The coordinates of a stream whose rows have these moments."""
 
 def decision(
     values: NDArray[Any],  # IN  the data of CSR
@@ -161,10 +168,10 @@ def hessian_product(
     inverse_scale: NDArray[np.float64],  # IN  (n_features,)
     shares: NDArray[np.float64],  # IN  (n_samples,), sum to 1
     proba: NDArray[np.float64],  # IN  (n_samples, n_classes)
-    step: NDArray[np.float64],  # IN  (n_features + 1, n_padded), where n_padded is a multiple of 8; the intercepts come last
+    step: NDArray[np.float64],  # IN  (n_features + 1, n_padded), n_padded % 8 == 0; intercepts last
     out: NDArray[np.float64],  # INOUT  as step: the product is added
 ) -> None:
-    """The Hessian of the mean loss for the columns ``x_j * inverse_scale_j``, times a step; see newton.h."""
+    """Add the Hessian of the mean loss times a step to `out`; see newton.h."""
 
 def add_transposed_product(
     values: NDArray[Any],  # IN  the data of CSR
@@ -184,13 +191,13 @@ def softmax(
     """Replace each row of scores by its softmax."""
 
 def available_instruction_sets() -> list[str]:
-    """Those that this build has and this machine can run, best first."""
+    """The names of the sets that this build has and this machine can run, best first."""
 
 def instruction_set_in_use() -> str:
-    """The name of the one whose kernels run."""
+    """The name of the instruction set whose kernels run."""
 
 def vector_bytes() -> int:
     """The length of the vectors of the instruction set in use."""
 
 def use_instruction_set(name: str) -> None:
-    """Run the kernels of one of the available instruction sets from now on; at import it is the best."""
+    """Run the kernels of this set from now on. At import, the best available set is chosen."""

@@ -32,7 +32,7 @@ def register():
 
     See Also
     --------
-    SoftmaxSGDClassifier.to_logistic_regression : For other converters.
+    sklearn_softmax.SoftmaxSGDClassifier.to_logistic_regression : For other converters.
 
     Examples
     --------

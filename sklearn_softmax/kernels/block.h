@@ -1,8 +1,14 @@
-// A block of dense rows, visited one by one at the cost of matrix products. Writes to its scratch memory only.
+// Dense only: a block of rows, visited one by one at the cost of matrix products. Reads
+// rows and weights. Writes to its scratch memory only.
 //
-// With the scores Z = X V of all rows and their inner products M = X X^T known, a visit needs no weights: after the changes
-// c_0 ... c_{t-1} of the visits before it, row t has the scores Z_t - sum_{s<t} M_ts c_s. The weights are read once for Z, and read and
-// written once for V - X^T C, whatever the number of rows.
+// With the scores Z = X V of all rows and their inner products M = X X^T, visits need
+// no weights. After the changes c_0 ... c_{t-1} of the visits before, the scores of row
+// t are
+//
+//     Z_t - sum_{s<t} M_ts c_s
+//
+// The weights are read once for Z, and read and written once for V <- V - X^T C,
+// whatever the number of rows.
 #pragma once
 
 #include "rows.h"
@@ -12,7 +18,8 @@ namespace {
 constexpr bool many_registers = SOFTMAX_VECTOR_BYTES == 64;  // 32 of them
 constexpr int usual_rows = 16, most_rows = 32;
 
-// Products of two rows cost more in long blocks, and weights that do not fit into the second cache cost more in short ones.
+// Long blocks cost more inner products of rows. Short blocks read the weights more
+// often, which costs more if they do not fit into the L2 cache.
 template <class T>
 int rows_per_block(ptrdiff_t n_features, ptrdiff_t n_padded) {
     return size_t(n_features * n_padded) * sizeof(T) > (1 << 20) ? most_rows : usual_rows;
@@ -22,15 +29,17 @@ template <class T>
 class Block {
     using V = Vec<T>;
     const ptrdiff_t n_features, stride, n_padded, capacity;
-    T *const seen, *const stepped, *const scores, *const changes, *const predictions;  // (rows, features) or (rows, classes)
+    T *const seen, *const stepped;  // (capacity, stride): rows; times step scales
+    T *const scores, *const changes, *const predictions;  // (capacity, n_padded)
     int n_predicted = 0;
 
    public:
     int n_rows = 0;
     T products[most_rows][most_rows];  // M, below the diagonal
-    double norm[most_rows], stepped_norm[most_rows];  // of a row as it is seen, and of it times its step
+    // By row: |x|^2, and sum of step_scale_j x_j^2, for x in coordinates.
+    double norm[most_rows], stepped_norm[most_rows];
 
-    // No more rows than there will be visits: memory for one row costs less than for sixteen.
+    // At most as many rows as visits, which saves memory when a call has one row.
     static ptrdiff_t rows_of(ptrdiff_t n_features, ptrdiff_t n_padded, ptrdiff_t n_visits) {
         const ptrdiff_t rows = rows_per_block<T>(n_features, n_padded);
         return n_visits < rows ? n_visits : rows;
@@ -40,19 +49,19 @@ class Block {
     }
     static ptrdiff_t padded(ptrdiff_t n_features) { return (n_features + V::lanes - 1) / V::lanes * V::lanes; }
 
-    // Without gains a row is stepped along as it is seen.
-    Block(ptrdiff_t features, ptrdiff_t classes_padded, ptrdiff_t n_visits, bool has_gains, T* scratch)
+    // Without step scales, the rows that steps go along are the rows in coordinates.
+    Block(ptrdiff_t features, ptrdiff_t classes_padded, ptrdiff_t n_visits, bool has_step_scales, T* scratch)
         : n_features(features),
           stride(padded(features)),
           n_padded(classes_padded),
           capacity(rows_of(features, classes_padded, n_visits)),
           seen(scratch),
-          stepped(has_gains ? seen + capacity * stride : seen),
+          stepped(has_step_scales ? seen + capacity * stride : seen),
           scores(seen + 2 * capacity * stride),
           changes(scores + capacity * n_padded),
           predictions(changes + capacity * n_padded) {}
 
-    // One more row, in coordinates; what they make of an outlier is cut off where its square would overflow.
+    // Adds a row, in coordinates. A value whose square would overflow is cut off.
     void load(const T* row, const softmax::Coordinates<T>& c) {
         constexpr T limit = sizeof(T) == 8 ? T(1e100) : T(1e15);
         T *const x = seen + n_rows * stride, *const u = stepped + n_rows * stride;
@@ -66,11 +75,11 @@ class Block {
         norm[n_rows++] = dot(x, x);
     }
 
-    // One more row as it is.
+    // Adds a row as it is.
     void load(const T* row) {
         T* const x = seen + n_rows * stride;
         for (ptrdiff_t j = 0; j < n_features; ++j) x[j] = row[j];
-        norm[n_rows++] = 0;  // nobody asks for it
+        norm[n_rows++] = 0;  // not read by explicit steps
     }
 
     void clear() { n_rows = n_predicted = 0; }
@@ -79,7 +88,7 @@ class Block {
     T* change_of(int t) { return changes + t * n_padded; }
     const T* prediction_of(int t) const { return predictions + t * n_padded; }
 
-    // Z, M, and the norms of steps.
+    // Makes Z, M and stepped_norm.
     SOFTMAX_SHARED void multiply(const T* weights) {
         score_all(0, weights, scores);
         int t = 0;
@@ -87,7 +96,7 @@ class Block {
             stepped_norm[t] = stepped == seen ? norm[t] : dot(seen + t * stride, stepped + t * stride);
         }
         t = 0;
-        if constexpr (many_registers)  // with those on and beside the diagonal, which nobody reads
+        if constexpr (many_registers)  // products on and beside the diagonal are not read
             for (; t + 4 <= n_rows; t += 4)
                 for (int s = 0; s <= t; s += 4) dots<4, 4>(t, s);
         // two rows at a time: half the loads
@@ -100,13 +109,14 @@ class Block {
             for (int s = 0; s < t; ++s) dots<1, 1>(t, s);
     }
 
-    // The scores under another model, of the rows that do not have them yet.
+    // The scores under another model, of the rows added since the last call.
     SOFTMAX_SHARED void predict(const T* weights) {
         score_all(n_predicted, weights, predictions);
         n_predicted = n_rows;
     }
 
-    // each(j, k, D): D = (X^T C)_j, for the vector of classes that starts at k. Every pair of j and k comes once.
+    // each(j, k, D): D = (X^T C)_j, for the vector of classes that starts at k. Every
+    // pair of j and k comes once.
     template <class Each>
     SOFTMAX_SHARED void transposed_product(const Each& each) const {
         ptrdiff_t k = 0;
@@ -115,7 +125,7 @@ class Block {
         for (; k < n_padded; k += V::lanes) transposed_columns<1>(k, each);
     }
 
-    // Those of row r times numbers[r].
+    // Multiplies the changes of each row r by numbers[r].
     void scale_changes(const double* numbers) {
         for (int r = 0; r < n_rows; ++r)
             for (ptrdiff_t k = 0; k < n_padded; ++k) change_of(r)[k] *= T(numbers[r]);
@@ -140,7 +150,8 @@ class Block {
 
     template <int R, int N>
     void score_tile(int t, ptrdiff_t k, const T* weights, T* out) const {
-        constexpr int chains = R * N >= 8 ? 1 : 8 / (R * N);  // independent sums, to hide an fma's latency
+        // independent sums hide the latency of an fma
+        constexpr int chains = R * N >= 8 ? 1 : 8 / (R * N);
         V sums[chains][R][N];
         for (auto& chain : sums)
             for (auto& row : chain)

@@ -1,4 +1,6 @@
-// The instruction sets of this build, best first, and the one in use. That choice is the only state of the compiled part.
+// Chooses the instruction set whose kernels run: the sets of this build, best first,
+// and the active one, which is the only state of the compiled part. Touches nothing
+// else.
 #pragma once
 
 #include "kernels.h"
@@ -46,7 +48,8 @@ inline const InstructionSet*& active() {
 
 inline void use(const InstructionSet* set) { active() = set; }
 
-// The active set, or the best below it whose vectors make up rows of weights of this length.
+// The active set, or the best one below it for which n_padded is a whole number of
+// vectors.
 template <class T>
 const InstructionSet& suiting(ptrdiff_t n_padded) {
     const InstructionSet* set = active();
@@ -84,8 +87,8 @@ inline Spread spread(const Feature& feature, double total_weight) {
 }
 
 template <class T>
-void set_coordinates(const Coordinates<T>& c, ptrdiff_t feature, const Spread& spread, bool centre, bool standardize) {
-    select(active()->kernels, T()).set_coordinates(c, feature, spread, centre, standardize);
+void set_coordinates(const Coordinates<T>& c, ptrdiff_t feature, const Spread& spread, bool with_mean, bool standardize) {
+    select(active()->kernels, T()).set_coordinates(c, feature, spread, with_mean, standardize);
 }
 
 template <class T>

@@ -1,24 +1,31 @@
-// The explicit rule: plain stochastic gradient steps of given sizes, on the features as they are.
+// The explicit rule: plain stochastic gradient steps of given sizes, on the features as
+// they are.
 //
-//     g = softmax(W^T x + b) - e_y,     step = eta_t * sample_weight,     W_j <- W_j - step x_j g,     b <- b - step g
+//     g = softmax(W^T x + b) - e_y,    step = eta_t * sample_weight
+//     W_j <- W_j - step x_j g,    b <- b - step g
 //
-// and then the penalty's prox. That of its L2 part is a division by 1 + step alpha_t l2_ratio, which cannot overshoot. It
-// acts on all features at once, by a number: W = scale * U, where U is what the memory of the weights holds. L1 is the
-// cumulative penalty of Tsuruoka, Tsujii and Ananiadou (2009): W is a sum of steps without a threshold, and the model is
+// and then the prox of the penalty. The prox of L2 divides by 1 + step alpha_t
+// l2_ratio, which cannot overshoot. It scales all features by one number, so that W =
+// scale * U, where U are the weights in memory. L1 is the cumulative penalty of
+// Tsuruoka, Tsujii and Ananiadou (2009): W is a sum of steps without a threshold, and
+// the model is
 //
 //     soft_threshold(W, u),     u <- (u + step alpha_t l1_ratio) / (1 + step alpha_t l2_ratio)
 //
-// A threshold after each step makes no zeros: it is much less than the step's noise. The sum of the thresholds is not.
-// That u is divided as W is makes the division one of the model, and what W and u forget together is the same. Where
-// alpha_t is 1 / (weight seen), u is kept in proportion to it.
+// A threshold after each step makes no zeros, because it is much smaller than the noise
+// of the step. The sum u of the thresholds is large enough. u is divided by the same
+// number as W, which makes the division one of the model: soft_threshold(W / c, u / c)
+// = soft_threshold(W, u) / c. If alpha_t is 1 / (weight seen), u is multiplied by
+// alpha_t / alpha_{t-1} before each visit, so that it stays in proportion to alpha_t.
 //
-// The average is one of W and one of u, with a threshold when it is read. It is that of all visits, exactly. While U_j
-// stays as it is, the sum of weight * W_j grows by U_j times
+// The averages of W and of u are exact: those of all visits. The threshold is taken of
+// the averages. While U_j does not change, the sum of weight * W_j grows by
 //
-//     coverage = sum of weight * scale
+//     coverage U_j,    coverage = sum of weight * scale
 //
-// Dense rows go by blocks where that is the same up to rounding. Else they are visited as the sparse rows of their values
-// that are not zero. Reads the pass and writes what kernels.h calls INOUT, OUT and TEMP in Explicit.
+// Dense rows are visited in blocks if that gives the same result up to rounding. Else
+// they are visited as sparse rows, without their zeros. Reads the Visits and the IN
+// fields of Explicit in kernels.h, and writes its INOUT, OUT and TEMP fields.
 #pragma once
 
 #include "moments.h"
@@ -26,14 +33,15 @@
 
 namespace {
 
-// U grows as 1 / scale: it becomes W again long before it leaves the range of T. With an average much earlier, because the
-// coverage of late visits is a difference of numbers that are larger by 1 / scale.
+// The scale below which U becomes W and the scale 1 again. U grows as 1 / scale and
+// must not overflow. With averages the limit is higher, because differences of coverage
+// lose digits in proportion to 1 / scale.
 template <class T>
 double smallest_scale(bool averages) {
     return averages ? 1e-3 : sizeof(T) == 8 ? 1e-100 : 1e-10;
 }
 
-// which leaves nothing of any weight, and times 0 is a number
+// leaves no weight, and is finite, so that 0 times it is 0
 constexpr double largest_threshold = 1e300;
 
 template <class T>
@@ -45,13 +53,14 @@ class ExplicitRule {
     const bool averages;
     ptrdiff_t t = 0;  // visits so far
     double threshold_in_u;  // u / scale
-    double coverage = 0;  // since U was W
-    // of the block that has ended
-    double block_scale = 1, block_coverage = 0, block_weight;  // the last: the weight of the average where the block began
-    double coverage_before[most_rows];  // each visit of the open block
+    double coverage = 0;  // since the scale was set to 1
+    // Dense: scale and coverage of the block that has ended, and averaged_weight where
+    // the block began.
+    double block_scale = 1, block_coverage = 0, block_weight;
+    double coverage_before[most_rows];  // dense: the coverage before each visit of the open block
 
    public:
-    static constexpr bool has_gains = false, has_coordinates = false, averages_all_visits = true;
+    static constexpr bool has_step_scales = false, has_coordinates = false, averages_all_visits = true;
     double scale = 1;
     T threshold() const { return T(threshold_in_u); }
     const T* predicting() const { return s.average; }
@@ -70,7 +79,7 @@ class ExplicitRule {
 
     Predictor predictor() const { return s.progressive_loss && averages ? Predictor::average : Predictor::none; }
 
-    // Whether blocks give the same iterates and whatever else is asked for.
+    // Whether dense rows can be visited in blocks.
     bool is_for_blocks() const {
         if (visits.rows.is_sparse() || visits.l1_ratio > 0 || s.threshold > 0 || s.may_overflow) return false;
         for (ptrdiff_t visit = 0; visit < visits.n_visits; ++visit) {
@@ -81,7 +90,7 @@ class ExplicitRule {
         return true;
     }
 
-    // ------------------------------------------------------------------------------------------------------------- dense
+    // ---------------------------------------------------------------------- dense only
 
     ptrdiff_t rows_ahead() const { return rows_per_block<T>(visits.rows.n_features, visits.n_padded); }
 
@@ -104,8 +113,8 @@ class ExplicitRule {
         (V::broadcast(T(block_scale)) * (V::load(w) - product)).store(w);
     }
 
-    // In: v.prediction(), the products of row r with the average as it was when the block began. Out: those with the
-    // average of all visits before that row.
+    // In: v.prediction(), the products of row r with the average when the block began.
+    // Out: the products with the average of all visits before row r.
     template <int NV>
     SOFTMAX_INLINE void predict(Block<T>& block, int r, RowVectors<NV, T>& v) const {
         const V of_average = V::broadcast(T(block_weight * inverse_weight)),
@@ -121,7 +130,10 @@ class ExplicitRule {
         }
     }
 
-    // After `update`. The weighted sum of the iterates is coverage * U + X^T (coverage before each change * change).
+    // After `update`, with the changes c_q of the block. The weighted sum of the
+    // block's iterates is
+    //
+    //     coverage U + sum over q of (coverage before visit q) x_q c_q
     void average_block(Block<T>& block) {
         if (!(s.averaged_weight > block_weight)) return;
         for (int q = 0; q < block.n_rows; ++q) coverage_before[q] *= inverse_weight;
@@ -138,7 +150,7 @@ class ExplicitRule {
 
     bool end_block() const { return false; }
 
-    // ------------------------------------------------------------------------------------------------------------ sparse
+    // --------------------------------------------------------------------- sparse only
 
     SOFTMAX_INLINE void fetch(const CsrRow<T>& row) const {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
@@ -167,7 +179,7 @@ class ExplicitRule {
         if (scale < smallest_scale<T>(averages)) flush();
     }
 
-    // U becomes W, and the average that of all visits.
+    // U becomes W with the scale 1, and the average that of all visits.
     void flush() {
         s.threshold = threshold_in_u * scale;
         if (!averages && scale == 1) return;
@@ -185,7 +197,7 @@ class ExplicitRule {
         coverage = 0;
     }
 
-    // -------------------------------------------------------------------------------------------------------------- both
+    // ---------------------------------------------------------------------------- both
 
     template <int NV>
     SOFTMAX_INLINE bool visit(RowVectors<NV, T>& v, ptrdiff_t i, double, double) {
@@ -221,12 +233,12 @@ class ExplicitRule {
     }
 
    private:
-    int n_in_block = 0;  // visits; of dense rows
-    double inverse_weight;  // of the average; or 0
+    int n_in_block = 0;  // dense: visits of the open block
+    double inverse_weight;  // 1 / averaged_weight, or 0
 
     double weight_of(ptrdiff_t i) const { return visits.sample_weight.data[i * visits.sample_weight.stride]; }
 
-    // so that differences of two scores are finite, too
+    // Whether scores and the differences of two scores are finite.
     bool is_finite(const V* scores) const {
         constexpr T limit = sizeof(T) == 8 ? T(1e307) : T(1e37);
         for (ptrdiff_t k = 0; k < visits.n_classes; ++k) {
@@ -236,7 +248,8 @@ class ExplicitRule {
         return true;
     }
 
-    // Of a row whose products with the average are in v.prediction().
+    // The log loss of a row under the average. In: v.prediction(), the products of the
+    // row with the average.
     template <int NV>
     double loss_of_average(RowVectors<NV, T>& v, ptrdiff_t i, double loss) const {
         if (!(s.averaged_weight > 0)) return loss;
@@ -245,7 +258,7 @@ class ExplicitRule {
         return residual<NV>(scores, v.n_vectors(), visits.y[i]);
     }
 
-    // The average of the visits since feature j was up to date.
+    // Sparse: adds the visits since feature j was up to date to the average.
     SOFTMAX_INLINE void catch_up(ptrdiff_t j, int n_vectors) const {
         Waiting& f = s.waiting[j];
         if (!(s.averaged_weight > f.weight)) return;

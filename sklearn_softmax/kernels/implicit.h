@@ -1,10 +1,16 @@
-// The implicit residual of a row: the residual at the scores to which a step along it leads. Writes to the vectors of one row only.
+// The implicit residual g of a row: the residual at the scores after the step. Writes
+// to the vectors of one row only.
 //
 //     g = softmax(scores - q (g - start)) - e_y,       q = step * |row|^2
 //
-// `scores` are those at g = start. It is the one minimum of q/2 |g|^2 + loss(scores - q (g - start)), and Newton's method solves
-// it with the Hessian I + q (diag(p) - p p^T), whose inverse is a closed form. On rows that the model knows one step is as
-// good as all; where a step moves the scores much, more follow, and none may raise the merit. (Toulis and Airoldi 2017.)
+// `scores` are those at g = start. The solution g is the only minimum of
+//
+//     merit(g) = q/2 |g|^2 + loss(scores - q (g - start))
+//
+// Newton's method finds the minimum with the Hessian I + q (diag(p) - p p^T), whose
+// inverse has a closed form. If a Newton step moves all scores by small_move at most,
+// that step is enough. Else more steps follow, each halved until the merit does not
+// rise. (Toulis and Airoldi 2017.)
 #pragma once
 
 #include "softmax.h"
@@ -12,10 +18,11 @@
 namespace {
 
 constexpr int most_newton_steps = 5;
-constexpr double small_move = 0.3;  // of a score, in nats: below, the quadratic model is exact enough
+constexpr double small_move = 0.3;  // nats; a step that moves no score further is the last
 constexpr int most_halvings = 10;
 
-// Vectors of one row: on the stack where their number is known at compile time, else in memory that the caller has.
+// The vectors of one row: on the stack if their number is known at compile time, else
+// in memory of the caller.
 template <int NV, class T>
 struct RowVectors {
     static constexpr int count = 6;
@@ -31,13 +38,14 @@ struct RowVectors {
     Vec<T>* step() { return at + 3 * n_vectors(); }  // of Newton's method
     Vec<T>* trial() { return at + 4 * n_vectors(); }  // residual
     Vec<T>* trial_exponentials() { return at + 5 * n_vectors(); }
-    // what a visit is given and gives back beside them, in the same places
+    // Results of a visit, in memory that it does not need at the same time.
     Vec<T>* change() { return residual(); }
     Vec<T>* prediction() { return step(); }
 };
 
-// One step of Newton's method from g, at scores whose exponentials are e; returns the largest move of a score. With p = e / sum all
-// is multiplied by the sum, so that one division is enough for residual and Hessian.
+// One step of Newton's method from g, at scores with the exponentials e. Returns the
+// largest move of a score. All numbers are multiplied by the sum of e, so that the
+// residual p - e_y and the Hessian need one division, where p = e / sum.
 template <int NV, class T>
 SOFTMAX_INLINE double newton_step(const Vec<T>* e, const RowSums& sums, const Vec<T>* g, T q, int vectors, int32_t y,
                                   Vec<T>* step, Vec<T>* p_scaled) {
@@ -71,7 +79,8 @@ SOFTMAX_INLINE double square(const Vec<T>* g, int vectors) {
     return total(sum);
 }
 
-// The sum over the classes of p (1 - p). As 1 - sum of p^2 it would lose its digits where p_y is almost 1.
+// The sum over the classes of p (1 - p). The formula 1 - sum of p^2 would lose all
+// digits where p_y is almost 1.
 template <int NV, class T>
 SOFTMAX_INLINE double curvature(const Vec<T>* e, const RowSums& sums, int vectors, int32_t y) {
     using V = Vec<T>;
@@ -86,7 +95,8 @@ SOFTMAX_INLINE double curvature(const Vec<T>* e, const RowSums& sums, int vector
     return (rest > 0 ? rest : 0) / (sums.sum * sums.sum);
 }
 
-// Where v.step() moves the scores much: no more of it than decreases the merit, and further steps.
+// Newton's method where the first step, v.step(), moves a score by more than
+// small_move.
 template <int NV, class T>
 SOFTMAX_SHARED void take_long_steps(RowVectors<NV, T>& v, int32_t y, T q, double loss) {
     using V = Vec<T>;
@@ -120,7 +130,8 @@ SOFTMAX_SHARED void take_long_steps(RowVectors<NV, T>& v, int32_t y, T q, double
     for (int k = 0; k < n_vectors; ++k) g[k] = g[k] + step[k];
 }
 
-// In: v.scores() at v.residual(), and their exponentials with these sums. Out: v.residual(). The rest is scratch.
+// In: v.scores() at v.residual(), and their exponentials with these sums. Out:
+// v.residual(). The rest is scratch.
 template <int NV, class T>
 SOFTMAX_INLINE void solve_implicit(RowVectors<NV, T>& v, const RowSums& sums, int32_t y, T q) {
     Vec<T>*const g = v.residual(), *const step = v.step();

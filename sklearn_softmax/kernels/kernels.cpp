@@ -1,4 +1,5 @@
-// Everything that is compiled once per instruction set: see meson.build.
+// What is compiled once per instruction set, with the flags of meson.build: fills the
+// table of kernels.
 #include "explicit.h"
 #include "moderate.h"
 #include "newton.h"

@@ -1,5 +1,7 @@
-// The interface of the compiled part: what a sweep is given and gives back, for every instruction set. IN is read, OUT
-// written, INOUT both; TEMP is memory to work with. No function touches anything else, allocates or throws.
+// The interface of the compiled part: the arguments and results of each kernel.
+//
+// Fields marked IN are read, OUT are written, INOUT are both. TEMP is memory to work
+// with. A kernel touches nothing else. It allocates nothing and throws nothing.
 #pragma once
 
 #include <stddef.h>
@@ -7,18 +9,19 @@
 
 namespace softmax {
 
-// The rows of X, dense (row i is values[i * n_features ...]) or CSR, whose columns and starts may be of either integer type.
+// The rows of X. Dense: row i begins at values[i * n_features]. CSR: `columns` and
+// `starts` are the indices and the indptr, each of int32 or int64.
 template <class T>
 struct Rows {
     // IN
     const T* values;
-    const void *columns, *starts;  // int64_t if wide, else int32_t; null if dense
+    const void *columns, *starts;  // CSR only, else null; int64_t if wide, else int32_t
     bool wide_columns, wide_starts;
     ptrdiff_t n_features;
-    ptrdiff_t longest_row;  // of CSR; else n_features
+    ptrdiff_t longest_row;  // CSR: the most values in a row; dense: n_features
     // TEMP
     int32_t* narrowed;  // (2, longest_row), if wide_columns; see SparseRows in rows.h
-    T* gathered;  // (2, n_features), and narrowed, too, if dense rows are visited as sparse ones
+    T* gathered;  // (2, n_features), as `narrowed` then is: if dense rows are visited as sparse
 
     bool is_sparse() const { return starts != nullptr; }
     int64_t start(ptrdiff_t i) const {
@@ -26,42 +29,49 @@ struct Rows {
     }
 };
 
-// numbers[i * stride]; a stride of 0 is one number for all.
+// Number i is data[i * stride]. With a stride of 0 all numbers are the same.
 struct Numbers {
     const double* data;
     ptrdiff_t stride;
 };
 
-// The log loss of each row of a stream under the model to predict with, just before it was learnt from.
+// Sums of the log loss of a stream. Each row is predicted just before the stream learns
+// from it.
 struct ProgressiveLoss {
     double loss, weight;  // sum of weight * log loss, and of the weights
-    double recent_loss, recent_weight;  // the same, where older rows count less; see visits.h
+    double recent_loss, recent_weight;  // the same sums with exponential forgetting, see visits.h
 };
 
-// What a stream remembers of a feature, in one cache line: of the values that are not zero, times a power of two, their weight, and
-// their weighted sum and sum of squares about a centre; and how far the stream was when a feature of sparse rows was up to date.
+// What a stream remembers of a feature, in one cache line. Moments are those of the
+// values x != 0:
+//
+//     z = unit x,    weight = sum of w
+//     sum = sum of w (z - pivot),    square = sum of w (z - pivot)^2
 struct Feature {
-    double unit, weight, centre, sum, square;
+    double unit, weight, pivot, sum, square;  // the unit is a power of two
+    // Sparse rows: StreamScalars::penalty_step and average_weight when the feature was
+    // up to date.
     double penalty_updated_at, average_updated_at;
-    double rounding;  // the eps of the dtype that the values came in
+    double rounding;  // the eps of the dtype of X
 };
 
-// What follows from the moments; see moments.h.
+// What follows from the moments of a feature x with the weights w, see moments.h.
 struct Spread {
-    double mean;  // over all rows
-    double active_deviation;  // the penalty's scale; squared: about that mean, per weight of the rows where it is not zero
-    double root_mean_square;  // of the values that are not zero
-    double share;  // of the weight that is in the rows where it is not zero
+    double mean;  // sum of w x / sum of w, over all rows
+    double active_deviation;  // sqrt(sum of w (x - mean)^2 / sum of w where x != 0)
+    double root_mean_square;  // sqrt(sum of w x^2 / sum of w), over the rows where x != 0
+    double share;  // sum of w where x != 0 / sum of w
 };
 
-// How the solver sees a feature: (x - offset) * inverse_scale. A step along it is step_scale times as long, and the
-// penalty acts on penalty_scale * weight.
+// How the solver sees a feature: (x - offset) * inverse_scale. A step along the feature
+// is step_scale times as long. The penalty acts on penalty_scale * weight.
 template <class T>
 struct Coordinates {
     T *offset, *inverse_scale, *step_scale, *penalty_scale;  // (n_features) each
 };
 
-// One pass over `order`: the rows that a sweep visits, and the model in the coordinates above, that it changes.
+// One pass over the rows in `order`, and the model that the pass changes, in the
+// coordinates above. A visit is one step for one row.
 template <class T>
 struct Visits {
     // IN
@@ -74,15 +84,16 @@ struct Visits {
     bool fit_intercept;
     ptrdiff_t n_classes, n_padded;
     // INOUT
-    Coordinates<T> coordinates;  // the stream changes them; explicit steps have none
+    Coordinates<T> coordinates;  // Stream: INOUT; PointSaga: IN; Explicit: unused
     T* weights;  // (n_features, n_padded)
     double* intercept;  // (n_padded); -inf in the lanes that belong to no class
-    T* table;  // (n_samples, n_padded): the last residual of each row; null: the stream keeps none
+    T* table;  // (n_samples, n_padded): the last residual of each row; null: not kept
     // TEMP
     T* scratch;  // zero on entry
 };
 
-// What explicit.h had counted when the average of a feature was up to date.
+// `coverage` and `averaged_weight` of explicit.h when the average of a feature was up
+// to date.
 struct WaitingFeature {
     double coverage, weight;
 };
@@ -93,47 +104,55 @@ struct Explicit {
     // IN
     Visits<T> visits;
     Numbers eta, alpha;  // by visit
-    Numbers threshold_factor;  // by visit: what alpha is in terms of the one before, where it follows the weight seen; else 1
-    bool may_overflow;  // look for scores that are not finite, and stop there
+    // By visit: alpha of the visit / alpha of the visit before, if alpha is 1 / (weight
+    // seen); else 1.
+    Numbers threshold_factor;
+    bool may_overflow;  // stop before a visit whose scores are not finite
     ptrdiff_t average_from;  // the first visit whose model enters the average
     // INOUT
     T* average;  // as weights; null: no averaging
     double* intercept_average;
     double averaged_weight;  // of the iterates in the average
-    double threshold, average_threshold;  // what L1 takes from the weights, and from their average, to make the models
+    double threshold, average_threshold;  // the L1 thresholds of the weights and of their average
     ProgressiveLoss* progressive_loss;  // null: not wanted
     // TEMP
-    WaitingFeature* waiting;  // (n_features), if there are averages
+    WaitingFeature* waiting;  // (n_features); averages only
     // OUT, zero on entry
     double loss;  // sum of weight * log loss, each row scored before its update
-    ptrdiff_t n_visited;  // less than n_visits if a row's scores were not finite
+    ptrdiff_t n_visited;  // < n_visits if the scores of the next row are not finite
 };
 
-// What a stream remembers beside arrays.
+// What a stream remembers beside arrays: running sums over its rows. `length` is that
+// of stream.h.
 struct StreamScalars {
     double weight;  // of the rows seen
     double norm;  // sum of weight * (1 + |row|^2)
     double curvature;  // sum of weight * mean over the classes of p (1 - p)
-    double penalty_step;  // sum of length * alpha, where a step is as long as the loss lets it be; see stream.h
-    double length, average_length;  // sum of the lengths; that of the average
+    double penalty_step;  // sum of length * alpha
+    double length, average_length;  // sum of the lengths; its average, weighted as the model's
     double average_weight;  // sum of weight * (weight seen since averaging began)^3
     double loss;  // sum of weight * log loss, each row scored before its step
     double n_rows;
-    double refresh_at;  // the number of the dense row with which coordinates are refreshed
-    // the open block of dense rows: where it ends, the largest norm that it takes, and penalty_step and average_weight where it
-    // began
+    // Dense rows: the number of the row that refreshes the coordinates next.
+    double refresh_at;
+    // The open block of dense rows: the number of the row after its last one, the
+    // largest 1 + |row|^2 that may join the block, and penalty_step and average_weight
+    // at its first row.
     double block_end, block_limit, block_penalty_step, block_average_weight;
 };
 
+// Implicit steps in coordinates that follow the rows; see stream.h.
 template <class T>
 struct Stream {
+    // IN
     Visits<T> visits;
     double eta0;
     double alpha;  // NaN: 1 / (weight seen)
-    bool adaptive;  // whether coordinates follow from the moments of the rows; else both stay as they are
-    bool with_mean, standardize;  // how they follow
+    bool adaptive;  // whether each row updates the moments, and these the coordinates
+    bool with_mean;  // whether dense rows are centred
+    bool standardize;  // whether the penalty is on coefficients of standardised features
     double average_from;  // the weight seen before averaging begins
-    bool averages;  // whether the model to predict with is the average
+    bool averages;  // whether predictions are those of the average
     bool flush;  // at the end, bring the penalty and the average of all features up to date
     // INOUT
     Feature* features;
@@ -142,31 +161,37 @@ struct Stream {
     StreamScalars* scalars;
     ProgressiveLoss* progressive_loss;  // null: not wanted
     // TEMP
-    double* moments;  // (5, n_features padded) of dense rows that coordinates follow; (13, longest_row) of sparse ones
-    T* thresholded;  // (2, n_features, n_padded): the weights, and those to predict with, after the L1 threshold; null: there is none
+    double* moments;  // if adaptive; dense: (5, n_features padded); sparse: (13, longest_row)
+    // (2, n_features, n_padded): the weights, and those of predictions, after the L1
+    // threshold; null without L1.
+    T* thresholded;
     // OUT
     double* norms;  // (n_samples): 1 + |row|^2 of each row; null: not wanted
 };
 
+// An epoch of variance-reduced implicit steps; see point_saga.h.
 template <class T>
 struct PointSaga {
+    // IN
     Visits<T> visits;
     double step;
     double alpha;
     Numbers repeats;  // how often `order` has a row
-    // visits of sparse rows from one iterate that enters the average to the next; of dense rows it is a block
+    // Sparse rows: visits from one iterate that enters the average to the next. Dense
+    // rows: a block.
     ptrdiff_t average_every;
     // INOUT
     T* gradient;  // as weights: the mean over the rows of weight * residual in the table * row
     double* intercept_gradient;  // (n_padded)
-    double* waiting;  // TEMP (3, n_features); CSR
+    double* waiting;  // TEMP (3, n_features); sparse only
     // OUT
-    T* average;  // as weights: of the epoch's iterates, where that after t visits weighs t
+    T* average;  // as weights: of the epoch's iterates; the iterate after t visits has the weight t
     double* intercept_average;
-    double loss, curvature;  // sums of weight * log loss, and of weight * sum over the classes of p (1 - p)
+    double loss;  // sum of weight * log loss
+    double curvature;  // sum of weight * sum over the classes of p (1 - p)
 };
 
-// raw predictions of CSR rows: out = X weights + intercept
+// Raw predictions of CSR rows: out = X weights + intercept.
 template <class T>
 struct Decision {
     Rows<T> rows;  // IN
@@ -177,13 +202,14 @@ struct Decision {
     T* out;  // OUT (n_samples, n_classes)
 };
 
-// The Hessian of the mean loss, at a point with these probabilities, times a step; see newton.h.
+// out += the Hessian of the mean loss, at the model with these probabilities, times a
+// step; see newton.h.
 template <class T>
 struct HessianProduct {
     // IN
     Rows<T> rows;  // CSR
     ptrdiff_t n_samples, n_classes, n_padded;
-    const double *inverse_scale, *shares;  // (n_features), (n_samples)
+    const double *inverse_scale, *shares;  // (n_features); (n_samples): weights that sum to 1
     const double* proba;  // (n_samples, n_classes)
     const double* step;  // (n_features + 1, n_padded); the intercepts come last
     // INOUT
@@ -201,7 +227,7 @@ struct TransposedProduct {
     double* out;  // INOUT (n_features, n_classes)
 };
 
-// Rows of scores become rows of probabilities, and the log loss of each for its label.
+// Replaces rows of scores by probabilities, and gives the log loss of each row.
 struct Softmax {
     ptrdiff_t n_rows, n_classes;
     const int32_t* y;  // IN
@@ -217,7 +243,7 @@ struct Kernels {
     bool (*are_moderate)(const T* values, ptrdiff_t size, double smallest, double largest);
     void (*accumulate)(const Rows<T>&, ptrdiff_t n_samples, Numbers sample_weight, Feature*, double* scratch);
     Spread (*spread)(const Feature&, double total_weight);
-    void (*set_coordinates)(const Coordinates<T>&, ptrdiff_t feature, const Spread&, bool centre, bool standardize);
+    void (*set_coordinates)(const Coordinates<T>&, ptrdiff_t feature, const Spread&, bool with_mean, bool standardize);
     size_t (*scratch_size)(const Visits<T>&);  // in numbers of T
     void (*stream)(Stream<T>&);
     void (*point_saga)(PointSaga<T>&);

@@ -1,8 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, freethreading_compatible=True
-"""The border of the compiled part: typed memoryviews in, in-place results out.
+"""The border of the compiled part: memoryviews become the structs of kernels.h.
 
-What the kernels compute is said in kernels.h. Nothing is checked here: ``_validation``
-has done it.
+What kernels compute is said in kernels.h, and what arguments mean in kernels.pyi. Nothing is
+checked here, because ``_validation`` has done it. Functions change their OUT and INOUT
+arguments only, and free the TEMP memory that they make.
 """
 
 from libc.stdint cimport int32_t, int64_t, uintptr_t
@@ -155,6 +156,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     const InstructionSet* instruction_set(int rank)
     void use(const InstructionSet* set)
     const InstructionSet* active()
+
     struct Spread:
         double mean
         double active_deviation
@@ -180,7 +182,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     )
     Spread spread_of "softmax::spread"(const Feature& feature, double total_weight)
     void set_feature "softmax::set_coordinates"[T](
-        const Coordinates[T]& coordinates, Py_ssize_t feature, const Spread& spread, bint centre, bint standardize
+        const Coordinates[T]& coordinates, Py_ssize_t feature, const Spread& spread, bint with_mean, bint standardize
     )
     size_t scratch_size "softmax::scratch_size"[T](const Visits[T]& visits)
     void run_stream "softmax::stream"[T](Stream[T]& task)
@@ -213,7 +215,7 @@ cdef class Scratch:
 
 
 cdef class Indices:
-    """Columns and starts of CSR rows, of either integer type; none of dense rows."""
+    """Columns and starts of CSR rows, each int32 or int64; both are empty for dense rows."""
 
     cdef:
         const int32_t[::1] columns, starts
@@ -319,7 +321,7 @@ def explicit(
     task.waiting = <WaitingFeature*> waiting.start
     task.loss = 0
     task.n_visited = 0
-    if not indices.is_sparse:  # rows that do not go by blocks are visited as sparse ones
+    if not indices.is_sparse:  # rows that are not visited in blocks are visited as sparse ones
         narrowed = Scratch(2 * n_features * sizeof(int32_t))
         gathered = Scratch(2 * n_features * sizeof(floating))
         task.visits.rows.narrowed = <int32_t*> narrowed.start
@@ -431,7 +433,7 @@ def set_stream_coordinates(
 
 
 cdef Py_ssize_t n_moments(bint is_sparse, Py_ssize_t n_features, Py_ssize_t longest) noexcept:
-    """Numbers of double that the moments of a stream need for a moment; see Stream in kernels.h."""
+    """The size of the TEMP memory `moments`, in doubles; see Stream in kernels.h."""
     return 13 * longest if is_sparse else 5 * (n_features + 8)
 
 
@@ -448,7 +450,7 @@ cdef void set_visits(
     floating[:, ::1] weights,
     double[::1] intercept,
 ):
-    """All of `task` but the coordinates, the table and the scratch memory."""
+    """Fill `task`, except for the coordinates, the table and the scratch memory."""
     set_rows[floating](&task.rows, values, indices, weights.shape[0])
     task.y = &y[0]
     task.sample_weight = numbers(sample_weight)
@@ -519,7 +521,7 @@ def stream(
         n_moments(indices.is_sparse, features.shape[0], indices.longest_row) * sizeof(double) if adaptive else 0
     )
     task.moments = <double*> moments.start
-    # its pages are there when they are touched first
+    # memory of calloc costs nothing until it is written
     thresholded = Scratch(2 * weights.shape[0] * weights.shape[1] * sizeof(floating) if penalty.l1_ratio > 0 else 0)
     task.thresholded = <floating*> thresholded.start if penalty.l1_ratio > 0 else NULL
     if table is not None:

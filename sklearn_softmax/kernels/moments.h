@@ -1,4 +1,5 @@
-// Running moments of the values of each feature that are not zero, and what the stream's coordinates make of them.
+// Running moments of the values of each feature that are not zero, and the coordinates
+// of a stream that follow from them. Reads rows. Writes moments and coordinates.
 #pragma once
 
 #include <math.h>
@@ -10,104 +11,110 @@ namespace {
 using softmax::Feature;
 using softmax::Spread;
 
-constexpr double smallest_value = 1e-100, largest_value = 1e100;  // whose squares are far from the ends of the range
+// Between these, squares neither overflow nor vanish.
+constexpr double smallest_value = 1e-100, largest_value = 1e100;
 
 SOFTMAX_INLINE bool is_extreme(double z) { return !(fabs(z) < largest_value) || fabs(z) < smallest_value; }
 
-// The power of two that makes x about 1 becomes the unit.
+// Sets the unit to the power of two for which unit * |x| is between 1/2 and 1.
 inline void set_unit(Feature& f, double x) {
     int exponent;
     frexp(x, &exponent);
     const double unit = ldexp(1.0, exponent < -1000 ? 1000 : -exponent), change = unit / f.unit;
     f.unit = unit;
-    f.centre *= change;
+    f.pivot *= change;
     f.sum *= change;
     f.square = f.square * change * change;
 }
 
-// `sum` and `square` are taken about `centre`, so that a mean far from zero costs no digits: a value that occurred, moved to
-// the mean when it is known (Chan, Golub and LeVeque 1983).
+// Adds a value to the moments. Sums about a pivot near the mean lose no digits if the
+// mean is far from zero (Chan, Golub and LeVeque 1983). The pivot is the first value,
+// and later the mean.
 SOFTMAX_INLINE void add(Feature& f, double x, double weight) {
     if (x == 0) return;
     if (f.weight == 0) {
         if (is_extreme(x)) set_unit(f, x);
-        f.centre = x * f.unit;
+        f.pivot = x * f.unit;
     }
     if (!(fabs(x * f.unit) < largest_value)) set_unit(f, x);
-    const double change = x * f.unit - f.centre;
+    const double change = x * f.unit - f.pivot;
     f.weight += weight;
     f.sum += weight * change;
     f.square += weight * change * change;
 }
 
-// Of a sum of weights, which may be so small that it has no inverse.
+// x / sum, or 0 if the sum is 0. The sum may be so small that 1 / sum would be
+// infinite.
 SOFTMAX_INLINE double ratio_or_zero(double x, double sum) { return sum > 0 ? x / sum : 0; }
 
-SOFTMAX_INLINE void move_centre_to_mean(Feature& f) {
+SOFTMAX_INLINE void move_pivot_to_mean(Feature& f) {
     const double shift = ratio_or_zero(f.sum, f.weight), square = f.square - f.sum * shift;
-    f.centre += shift;
+    f.pivot += shift;
     f.square = square > 0 ? square : 0;
     f.sum = 0;
 }
 
 SOFTMAX_INLINE double inverse_or_zero(double x) { return x > 2.3e-308 ? 1 / x : 0; }
 
-// A value that was computed in some steps is off by some roundings. A feature whose deviation is no more of them, relative to
-// its mean, is constant. How many rows there are does not matter: moments are about a centre, and add no rounding of their own.
+// A feature is constant if deviation <= most_roundings * rounding * |mean|: values that
+// were computed in a few steps differ by a few roundings. The limit does not grow with
+// the number of rows, because sums about a pivot add hardly any rounding.
 constexpr double most_roundings = 64;
 
-// Of a feature whose centre is the mean. No branches: it stands in loops over many features.
-SOFTMAX_INLINE Spread spread_about(double unit, double weight, double centre, double square, double total, double rounding) {
-    const double share = weight / total, variance = ratio_or_zero(square, weight), mean_square = centre * centre;
-    const double absent = 1 - share > 1e-12 ? 1 - share : 0;  // below, it is the rounding of two sums
+// The spread of a feature whose pivot is the mean. Without branches, so that loops over
+// features are vectorised.
+SOFTMAX_INLINE Spread spread_about(double unit, double weight, double pivot, double square, double total, double rounding) {
+    const double share = weight / total, variance = ratio_or_zero(square, weight), mean_square = pivot * pivot;
+    const double absent = 1 - share > 1e-12 ? 1 - share : 0;  // less is the rounding of two sums
     const double active = variance + mean_square * absent, limit = most_roundings * rounding;
     const double deviation = active > limit * limit * mean_square ? sqrt(active) : 0;
-    return {share * centre / unit, deviation / unit, sqrt(variance + mean_square) / unit, share};
+    return {share * pivot / unit, deviation / unit, sqrt(variance + mean_square) / unit, share};
 }
 
 inline Spread spread(const Feature& feature, double total) {
     Feature f = feature;
-    move_centre_to_mean(f);
-    return spread_about(f.unit, f.weight, f.centre, f.square, total, f.rounding);
+    move_pivot_to_mean(f);
+    return spread_about(f.unit, f.weight, f.pivot, f.square, total, f.rounding);
 }
 
-// Where a feature is seen from in a stream: (x - offset) * inverse_scale, its step longer by `gain`, and the penalty's scale in
-// these units.
-struct Place {
-    double offset, inverse_scale, gain, penalty_ratio;
+// The coordinates of one feature in a stream; see Coordinates in kernels.h.
+struct Coordinate {
+    double offset, inverse_scale, step_scale, penalty_scale;
 };
 
-constexpr double smallest_share = 1e-60;  // whose gain is a number in each T
+constexpr double smallest_share = 1e-60;  // whose step_scale is finite in float, too
 
-// In T, an inverse scale stays a number.
+// The step of a feature that occurs in a share of the rows is longer by 1 /
+// sqrt(share). The inverse scale is cut off where T would overflow.
 template <class T>
-SOFTMAX_INLINE Place place(const Spread& s, bool centre, bool standardize) {
+SOFTMAX_INLINE Coordinate coordinate_of(const Spread& s, bool with_mean, bool standardize) {
     constexpr double largest = sizeof(T) == 4 ? 3e38 : 1e308;
-    const double scale = centre ? s.active_deviation : s.root_mean_square;
+    const double scale = with_mean ? s.active_deviation : s.root_mean_square;
     const double penalty_scale = standardize ? s.active_deviation : 1;
     const double inverse = inverse_or_zero(scale),
                  inverse_scale = penalty_scale > 0 ? inverse < largest ? inverse : largest : 0;
     const double share = s.share > smallest_share ? s.share : smallest_share;
-    return {centre ? s.mean : 0, inverse_scale, s.share > 0 ? sqrt(1 / share) : 1, penalty_scale * inverse_scale};
+    return {with_mean ? s.mean : 0, inverse_scale, s.share > 0 ? sqrt(1 / share) : 1, penalty_scale * inverse_scale};
 }
 
 template <class T>
-SOFTMAX_INLINE void set_coordinates(const softmax::Coordinates<T>& c, ptrdiff_t j, const Spread& s, bool centre,
+SOFTMAX_INLINE void set_coordinates(const softmax::Coordinates<T>& c, ptrdiff_t j, const Spread& s, bool with_mean,
                                     bool standardize) {
-    const Place there = place<T>(s, centre, standardize);
-    c.offset[j] = T(there.offset);
-    c.inverse_scale[j] = T(there.inverse_scale);
-    c.step_scale[j] = T(there.gain);
-    c.penalty_scale[j] = T(there.penalty_ratio);
+    const Coordinate here = coordinate_of<T>(s, with_mean, standardize);
+    c.offset[j] = T(here.offset);
+    c.inverse_scale[j] = T(here.inverse_scale);
+    c.step_scale[j] = T(here.step_scale);
+    c.penalty_scale[j] = T(here.penalty_scale);
 }
 
-// The moments of all features, while dense rows are added to them: an array of each, so that vectors run over features.
+// Dense only: the moments of all features while rows are added, an array of each
+// moment, so that vectors run over features.
 template <class T>
 class DenseMoments {
     using V = Vec<double>;
     Feature* const features;
     const ptrdiff_t n_features;
-    double *const unit, *const weight, *const centre, *const sum, *const square;
+    double *const unit, *const weight, *const pivot, *const sum, *const square;
 
    public:
     static ptrdiff_t stride(ptrdiff_t n_features) { return (n_features + 7) / 8 * 8; }
@@ -117,8 +124,8 @@ class DenseMoments {
           n_features(size),
           unit(memory),
           weight(unit + stride(size)),
-          centre(weight + stride(size)),
-          sum(centre + stride(size)),
+          pivot(weight + stride(size)),
+          sum(pivot + stride(size)),
           square(sum + stride(size)) {
         if (memory)
             for (ptrdiff_t j = 0; j < n_features; ++j) load(j);
@@ -127,10 +134,10 @@ class DenseMoments {
     void add_rows(const T* const* rows, const double* weights, int n_rows) {
         ptrdiff_t j = 0;
         for (; j + V::lanes <= n_features; j += V::lanes) {
-            const V zero = V::broadcast(0), centres = V::load(centre + j), units = V::load(unit + j);
+            const V zero = V::broadcast(0), pivots = V::load(pivot + j), units = V::load(unit + j);
             V new_weight = zero, new_sum = zero, new_square = zero, top = zero;
             for (int r = 0; r < n_rows; ++r) {
-                const V x = widened(rows[r] + j), z = x * units, change = z - centres;
+                const V x = widened(rows[r] + j), z = x * units, change = z - pivots;
                 const V present = where_equal(x, zero, zero, V::broadcast(weights[r])), moved = present * change;
                 top = max(top, max(z, zero - z));
                 new_weight = new_weight + present;
@@ -138,7 +145,7 @@ class DenseMoments {
                 new_square = new_square + moved * change;
             }
             const V old_weight = V::load(weight + j);
-            // new features (which have no centre yet) and values at the ends of the range, one by one
+            // new features, which have no pivot, and extreme values: one by one
             const V is_new = where_equal(old_weight, zero, top, zero);
             if (largest(is_new) > 0 || !(largest(top) < largest_value)) {
                 for (ptrdiff_t k = j; k < j + V::lanes; ++k) add_values(k, rows, weights, n_rows);
@@ -151,34 +158,34 @@ class DenseMoments {
         for (; j < n_features; ++j) add_values(j, rows, weights, n_rows);
     }
 
-    void set_all_coordinates(const softmax::Coordinates<T>& c, double total, bool centred, bool standardize) {
+    void set_all_coordinates(const softmax::Coordinates<T>& c, double total, bool with_mean, bool standardize) {
         for (ptrdiff_t j = 0; j < n_features; ++j) {
             const double shift = ratio_or_zero(sum[j], weight[j]);
             const double rest = square[j] - sum[j] * shift;
-            centre[j] += shift;
+            pivot[j] += shift;
             square[j] = rest > 0 ? rest : 0;
             sum[j] = 0;
-            const Spread s = spread_about(unit[j], weight[j], centre[j], square[j], total, features[0].rounding);
-            set_coordinates(c, j, s, centred, standardize);
+            const Spread s = spread_about(unit[j], weight[j], pivot[j], square[j], total, features[0].rounding);
+            set_coordinates(c, j, s, with_mean, standardize);
         }
     }
 
     void store() const {
         for (ptrdiff_t j = 0; j < n_features; ++j) {
             Feature& f = features[j];
-            f.unit = unit[j], f.weight = weight[j], f.centre = centre[j], f.sum = sum[j], f.square = square[j];
+            f.unit = unit[j], f.weight = weight[j], f.pivot = pivot[j], f.sum = sum[j], f.square = square[j];
         }
     }
 
    private:
     void load(ptrdiff_t j) const {
         const Feature& f = features[j];
-        unit[j] = f.unit, weight[j] = f.weight, centre[j] = f.centre, sum[j] = f.sum, square[j] = f.square;
+        unit[j] = f.unit, weight[j] = f.weight, pivot[j] = f.pivot, sum[j] = f.sum, square[j] = f.square;
     }
 
     void add_values(ptrdiff_t j, const T* const* rows, const double* weights, int n_rows) {
         Feature& f = features[j];
-        f.unit = unit[j], f.weight = weight[j], f.centre = centre[j], f.sum = sum[j], f.square = square[j];
+        f.unit = unit[j], f.weight = weight[j], f.pivot = pivot[j], f.sum = sum[j], f.square = square[j];
         for (int r = 0; r < n_rows; ++r) add(f, rows[r][j], weights[r]);
         load(j);
     }

@@ -1,21 +1,23 @@
-// What Newton's method asks of sparse rows, each in one pass over them. Reads the rows, and adds to `out`.
+// Products that Newton's method needs, of sparse rows, each in one pass. Reads the
+// rows, and adds to `out`.
 #pragma once
 
 #include "visits.h"
 
 namespace {
 
-// The Hessian of the mean loss times a step, in double whatever the type of the values:
+// out += the Hessian of the mean loss times a step, in double for all types of values:
 //
-//     (1/S) sum_i s_i (d_i * p_i - (p_i . d_i) p_i) kron (x_i, 1),     d_i = step^T (x_i, 1),   * by class
+//     sum_i shares_i (d_i * p_i - (p_i . d_i) p_i) kron (x_i, 1),    d_i = step^T (x_i, 1)
 //
-// for the columns x_ij * inverse_scale_j.
+// where * is by class, and x_ij stands for x_ij * inverse_scale_j.
 template <class T>
 void hessian_product(const softmax::HessianProduct<T>& h) {
     using D = Vec<double>;
     const SparseRows<T> rows{h.rows};
     const int n_vectors = int(h.n_padded / D::lanes);
-    double *const proba = h.scratch, *const values = proba + 2 * h.n_padded;  // proba is zero beyond the classes
+    // proba is zero in the lanes of no class
+    double *const proba = h.scratch, *const values = proba + 2 * h.n_padded;
     D* const change = reinterpret_cast<D*>(proba + h.n_padded);
     const double* const of_intercept = h.step + h.rows.n_features * h.n_padded;
     double* const out_of_intercept = h.out + h.rows.n_features * h.n_padded;
@@ -51,7 +53,7 @@ void hessian_product(const softmax::HessianProduct<T>& h) {
     }
 }
 
-// X^T R: what gradients ask for.
+// out += X^T residual.
 template <class T>
 void transposed_product(const softmax::TransposedProduct<T>& p) {
     const SparseRows<T> rows{p.rows};

@@ -1,23 +1,28 @@
-// Point-SAGA: an epoch of implicit steps, each compared with the row's last one (Defazio 2016). Reads the pass and writes what
-// kernels.h calls INOUT, OUT and TEMP in PointSaga.
+// Point-SAGA (Defazio 2016): an epoch of implicit steps, each compared with the last
+// step of the same row. Reads the Visits and the IN fields of PointSaga in kernels.h,
+// and writes its INOUT, OUT and TEMP fields.
 //
 //     V <- prox(V - drift),            drift = step * (the mean gradient of the table)
-//     z  = V x_i + b + step_i |x_i|^2 g_i,     g = implicit residual from z,      step_i = step * weight_i
-//     V <- V - step_i (g - g_i) x_i,   mean gradient <- mean gradient + weight_i (g - g_i) x_i / n,   g_i <- g
+//     z = V x_i + b + step_i |x_i|^2 g_i,    step_i = step * weight_i
+//     g = implicit residual from z
+//     V <- V - step_i (g - g_i) x_i,    g_i <- g
+//     mean gradient <- mean gradient + weight_i (g - g_i) x_i / n
 //
-// The optimum is its fixed point. The drift waits: in dense rows for the block's rows together, in sparse rows until a feature is
-// touched. One prox with the sum of the steps has the same fixed point as one after another. The average of the iterates, late ones
-// more than early ones, is much nearer to the optimum than the last.
+// The fixed point is the optimum. Drift and prox are lazy. In dense rows those of a
+// block are one, before the block. In sparse rows they wait until a row has the
+// feature. One prox with the sum of the steps has the same fixed point as a prox per
+// step. The average of the iterates, where the iterate after t visits has the weight t,
+// is much nearer to the optimum than the last iterate.
 #pragma once
 
 #include "visits.h"
 
 namespace {
 
-// What a visit has to know of a feature of sparse rows, side by side.
+// Sparse only: what a visit reads of a feature, in one place in memory.
 template <class T>
 struct Waiting {
-    double updated_at;  // the number of visits that it has drifted for
+    double updated_at;  // number of visits whose drift the weights include
     T inverse_scale, penalty_scale;
 };
 
@@ -28,15 +33,15 @@ class PointSagaRule {
     const softmax::Visits<T>& visits;
     const softmax::Coordinates<T>& coordinates;
     const Penalty<T> penalty;
-    const double to_gradient;  // from a change of the weights to one of the mean gradient
-    double drift = 0;  // step * visits, of the block that comes next
+    const double to_gradient;  // change of the mean gradient / change of the weights
+    double drift = 0;  // dense: step * visits of the next block
     double average_share = 0, n_averaged = 0;
-    double n_begun = 0;
+    double n_begun = 0;  // sparse: visits so far
     Waiting<T>* const waiting;  // sparse
-    T* const shrinkage;  // dense: what the L2 penalty does to each feature with that drift
+    T* const shrinkage;  // dense: the factor of the L2 prox of each feature for `drift`
 
    public:
-    static constexpr bool has_gains = false, has_coordinates = true, averages_all_visits = false;
+    static constexpr bool has_step_scales = false, has_coordinates = true, averages_all_visits = false;
     static constexpr T threshold() { return 0; }
     static constexpr T predicting_threshold() { return 0; }
     static constexpr Predictor predictor() { return Predictor::none; }
@@ -57,7 +62,7 @@ class PointSagaRule {
                 waiting[j] = {0, coordinates.inverse_scale[j], coordinates.penalty_scale[j]};
     }
 
-    // ------------------------------------------------------------------------------------------------------------- dense
+    // ---------------------------------------------------------------------- dense only
 
     ptrdiff_t rows_ahead() const { return rows_per_block<T>(visits.rows.n_features, visits.n_padded); }
 
@@ -89,7 +94,7 @@ class PointSagaRule {
         drifted(w, gradient, coordinates.penalty_scale[j], drift, shrinkage[j]).store(visits.weights + at);
     }
 
-    // ------------------------------------------------------------------------------------------------------------ sparse
+    // --------------------------------------------------------------------- sparse only
 
     template <class Row>
     SOFTMAX_INLINE void fetch(const Row& row) const {
@@ -132,14 +137,14 @@ class PointSagaRule {
         average_share = share_of_average(n_begun);
         average_the_intercept();
         for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
-            if (!(waiting[j].inverse_scale > 0)) continue;  // no row has it, and all its weights are zero
+            if (!(waiting[j].inverse_scale > 0)) continue;  // left out: weights are 0
             catch_up(j);
             for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes)
                 add_to_average(s.average + at, V::load(visits.weights + at), average_share);
         }
     }
 
-    // -------------------------------------------------------------------------------------------------------------- both
+    // ---------------------------------------------------------------------------- both
 
     template <int NV>
     bool visit(RowVectors<NV, T>& v, ptrdiff_t i, double norm, double) {
@@ -168,7 +173,8 @@ class PointSagaRule {
     }
 
    private:
-    // What the iterate after so many visits, which is the next one in the average, adds to it.
+    // The share of the average that belongs to the iterate after n_visits visits. With
+    // m visits at the iterate before, it is 1 - (m / n_visits)^2.
     double share_of_average(double n_visits) {
         const double before = n_averaged / n_visits;
         n_averaged = n_visits;

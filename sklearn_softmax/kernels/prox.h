@@ -1,10 +1,9 @@
-// The penalty and the average of a feature's weights: what every rule does with them, once.
-//
-// Touches nothing but its arguments. The penalty of a step is
+// The prox of the penalty, and running averages: arithmetic that all rules share.
+// Touches its arguments only. With the step size `step` the prox is
 //
 //     prox(w) = soft_threshold(w, step l1 scale) / (1 + step l2 scale^2)
 //
-// where `scale` is the penalty's scale of the feature.
+// where `scale` is the penalty_scale of the feature, see Coordinates in kernels.h.
 #pragma once
 
 #include "simd.h"
@@ -22,7 +21,7 @@ template <class T>
 struct Penalty {
     double l2, l1;
 
-    // The part of the prox that is the same for all weights of a feature.
+    // The factor of the L2 part, which is the same for all weights of a feature.
     SOFTMAX_INLINE T shrinkage(double step, double scale) const { return T(1 / (1 + step * l2 * scale * scale)); }
 
     SOFTMAX_INLINE Vec<T> prox(Vec<T> w, double step, double scale, T shrinkage_of_feature) const {
@@ -31,7 +30,7 @@ struct Penalty {
     }
 };
 
-// `average` becomes the mean of itself and of w, which has `share` of the weight.
+// average <- (1 - share) average + share w
 template <class T>
 SOFTMAX_INLINE void add_to_average(T* average, Vec<T> w, double share) {
     const Vec<T> mean = Vec<T>::load(average);

@@ -1,5 +1,6 @@
-// A sparse row meets weights: its values and columns, and their product with a matrix. Reads the rows and the weights, and
-// writes to the rows' TEMP memory.
+// Sparse rows: reading the values and columns of a row, and its product with a matrix
+// of weights. Reads the rows and the weights. Writes to the TEMP memory of the rows and
+// to its results.
 #pragma once
 
 #include "kernels.h"
@@ -7,7 +8,8 @@
 
 namespace {
 
-// The beginning of a row; the rest of a long one comes by itself.
+// Fetches the beginning of a row from memory. The processor fetches the rest of a long
+// row by itself.
 template <class T>
 SOFTMAX_INLINE void prefetch_beginning(const T* numbers, ptrdiff_t size) {
     constexpr ptrdiff_t per_line = 64 / sizeof(T), most_lines = 64;
@@ -22,24 +24,26 @@ struct CsrRow {
     SOFTMAX_INLINE ptrdiff_t column(ptrdiff_t j) const { return columns[j]; }
 };
 
-// Rows of either container, as their values that are not zero and the columns of these.
+// Dense or CSR rows, read as sparse ones: the values that are not zero, and their
+// columns.
 template <class T>
 struct SparseRows {
     softmax::Rows<T> rows;
 
-    // Row i. What has to be written for it lies in one of two places, 0 or 1, until that is used again.
-    SOFTMAX_INLINE CsrRow<T> at(ptrdiff_t i, int place) const {
-        if (!rows.is_sparse()) return values_that_are_not_zero(i, place);
+    // Row i. If its columns are narrowed or its values gathered, they stay in half
+    // `half` (0 or 1) of the TEMP memory until the next call with that half.
+    SOFTMAX_INLINE CsrRow<T> at(ptrdiff_t i, int half) const {
+        if (!rows.is_sparse()) return values_that_are_not_zero(i, half);
         const int64_t start = rows.start(i);
         const ptrdiff_t size = rows.start(i + 1) - start;
         if (!rows.wide_columns) return {rows.values + start, size, static_cast<const int32_t*>(rows.columns) + start};
         const int64_t* const wide = static_cast<const int64_t*>(rows.columns) + start;
-        int32_t* const columns = rows.narrowed + place * rows.longest_row;
+        int32_t* const columns = rows.narrowed + half * rows.longest_row;
         for (ptrdiff_t j = 0; j < size; ++j) columns[j] = int32_t(wide[j]);
         return {rows.values + start, size, columns};
     }
 
-    // The beginning of row i, and where a later row begins, are fetched from memory.
+    // Fetches the beginning of row i, and the start of row `later`, from memory.
     SOFTMAX_INLINE void prefetch(ptrdiff_t i, ptrdiff_t later) const {
         if (!rows.is_sparse()) return prefetch_beginning(rows.values + i * rows.n_features, rows.n_features);
         const int64_t start = rows.start(i);
@@ -53,10 +57,10 @@ struct SparseRows {
     }
 
    private:
-    SOFTMAX_SHARED CsrRow<T> values_that_are_not_zero(ptrdiff_t i, int place) const {
+    SOFTMAX_SHARED CsrRow<T> values_that_are_not_zero(ptrdiff_t i, int half) const {
         const T* const all = rows.values + i * rows.n_features;
-        T* const values = rows.gathered + place * rows.longest_row;
-        int32_t* const columns = rows.narrowed + place * rows.longest_row;
+        T* const values = rows.gathered + half * rows.longest_row;
+        int32_t* const columns = rows.narrowed + half * rows.longest_row;
         ptrdiff_t size = 0;
         for (ptrdiff_t j = 0; j < rows.n_features; ++j) {
             values[size] = all[j];
@@ -67,7 +71,7 @@ struct SparseRows {
     }
 };
 
-// How weights are read: as they are, or what the L1 threshold leaves of them.
+// How weights are read: as they are, or after the L1 threshold.
 template <class T>
 struct AsTheyAre {
     SOFTMAX_INLINE Vec<T> operator()(Vec<T> w) const { return w; }
@@ -79,11 +83,13 @@ struct AfterThreshold {
     SOFTMAX_INLINE Vec<T> operator()(Vec<T> w) const { return soft_threshold(w, amount); }
 };
 
-// N vectors of classes: scores[0..N) = sum_j x_j read(weights[j]), with sums that stay in registers.
+// N vectors of classes: scores[0..N) = sum_j x_j read(weights[j]), with sums that stay
+// in registers.
 template <int N, class T, class Row, class Read>
 SOFTMAX_SHARED void forward_tile(const Row row, const T* weights, ptrdiff_t stride, Vec<T>* scores, const Read read) {
     using V = Vec<T>;
-    constexpr int chains = N == 1 ? 8 : N <= 4 ? 8 / N : 1;  // enough independent sums to hide an fma's latency
+    // independent sums hide the latency of an fma
+    constexpr int chains = N == 1 ? 8 : N <= 4 ? 8 / N : 1;
     V sums[chains][N];
     for (int c = 0; c < chains; ++c)
         for (int k = 0; k < N; ++k) sums[c][k] = V::broadcast(0);
@@ -105,10 +111,11 @@ SOFTMAX_SHARED void forward_tile(const Row row, const T* weights, ptrdiff_t stri
     }
 }
 
-// The same for any number of vectors: N of them if it is known when this is compiled, else in tiles.
+// The same for any number of vectors: N if the number is known at compile time, else
+// n_vectors in tiles.
 template <int N, class T, class Row, class Read = AsTheyAre<T>>
-SOFTMAX_INLINE void forward(
-    const Row& row, const T* weights, ptrdiff_t stride, Vec<T>* scores, int n_vectors, const Read& read = {}) {
+SOFTMAX_INLINE void forward(const Row& row, const T* weights, ptrdiff_t stride, Vec<T>* scores, int n_vectors,
+                            const Read& read = {}) {
     if constexpr (N > 0) {
         forward_tile<N>(row, weights, stride, scores, read);
     } else {

@@ -1,9 +1,11 @@
-// A vector of fixed width, and nothing more: loads, stores, arithmetic, and the few selections that
-// the kernels need. SOFTMAX_VECTOR_BYTES comes from the file that is compiled for an instruction set;
-// a vector wider than the machine's registers would be spilled, so the width is never guessed here.
+// Vectors of fixed width: loads, stores, arithmetic, and the selections that kernels
+// need. Touches its arguments only. meson.build sets SOFTMAX_VECTOR_BYTES for each
+// instruction set, because a vector that is wider than the registers would be spilled
+// to memory.
 //
-// Everything below has internal linkage: the same templates are compiled once per instruction set, and
-// the linker must never hand the code of one set to another. For the same reason no std:: header is used.
+// Everything below has internal linkage: the same templates are compiled once per
+// instruction set, and the linker must never hand the code of one set to another. For
+// the same reason no std:: header is used.
 #pragma once
 
 #include <stddef.h>
@@ -21,7 +23,7 @@ template <class T>
 struct Bits;
 template <>
 struct Bits<float> {
-    using type = uint32_t;  // unsigned: the sum of two wraps around, where the result is not used
+    using type = uint32_t;  // unsigned, because overflow has to be defined: it wraps around
     static constexpr int mantissa = 23;
 };
 template <>
@@ -87,7 +89,8 @@ SOFTMAX_INLINE Vec<double> widened(const T* p) {
 #endif
 #endif
 
-// The lanes of one half of a vector; through registers, where memory would make the next operation wait for a store.
+// The lanes of one half of a vector. Shuffles stay in registers. A copy through memory
+// would be slower.
 template <class Half, class Lanes>
 SOFTMAX_INLINE Half half(const Lanes& v, int begin) {
     Half part;
@@ -106,7 +109,8 @@ SOFTMAX_INLINE Half half(const Lanes& v, int begin) {
     return part;
 }
 
-// f of all lanes: halves are folded onto each other, so that few operations wait for one another.
+// Reduces all lanes by f. Halves are combined, so the chain of dependent operations has
+// length log2(lanes).
 template <class Lanes, class F>
 SOFTMAX_INLINE auto folded(const Lanes& v, const F& f) {
     constexpr int n = sizeof v / sizeof v[0];
@@ -119,7 +123,7 @@ SOFTMAX_INLINE auto folded(const Lanes& v, const F& f) {
     }
 }
 
-#else  // a compiler without vector types: fixed-size arrays, which it can vectorise by itself
+#else  // compilers without vector types: arrays of fixed size, which the compiler may vectorise
 #include <string.h>
 #define SOFTMAX_INLINE inline
 #define SOFTMAX_SHARED

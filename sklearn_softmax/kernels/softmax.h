@@ -1,4 +1,5 @@
-// The softmax of one row of scores: exp, the log loss in nats, and the residual p - e_y. Writes to that row only.
+// The softmax p of one row of scores, its log loss -log p_y in nats, and the residual p
+// - e_y. Writes to that row only.
 #pragma once
 
 #include <math.h>
@@ -14,7 +15,7 @@ struct ExpConstants;
 template <>
 struct ExpConstants<double> {
     static constexpr double smallest = -700.0;  // below: 0, never a denormal
-    static constexpr double shift = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer
+    static constexpr double shift = 6755399441055744.0;  // 1.5 * 2^52: rounds x + shift to an integer
     static constexpr double ln2_high = 6.93147180369123816490e-01, ln2_low = 1.90821492927058770002e-10;
     static constexpr int degree = 13;
 };
@@ -26,8 +27,9 @@ struct ExpConstants<float> {
     static constexpr int degree = 7;
 };
 
-// exp(x) for x <= 0: x = n ln 2 + r with |r| <= ln(2)/2 (Cody and Waite's two-part ln 2), the Taylor
-// polynomial of exp in r by Estrin's scheme, then n added to the exponent. About 1 ulp.
+// exp(x) for x <= 0: x = n ln 2 + r with |r| <= ln(2)/2 (Cody and Waite's two-part ln
+// 2), the Taylor polynomial of exp in r by Estrin's scheme, then n added to the
+// exponent. About 1 ulp.
 template <class T>
 SOFTMAX_INLINE Vec<T> exp_of_nonpositive(Vec<T> x) {
     using V = Vec<T>;
@@ -60,8 +62,13 @@ SOFTMAX_INLINE Vec<T> class_numbers() {
     return Vec<T>::load(numbers);
 }
 
-// log(1 + x) for x >= 0, to about 1 ulp of a small x, too; neither a call, which would cost all registers, nor a branch, which would
-// be guessed. 1 + x = 2^n (1 + f) with 1 + f between sqrt(1/2) and sqrt(2), and log(1 + f) = 2 artanh(f / (2 + f)).
+// log(1 + x) for x >= 0, to about 1 ulp, also for small x:
+//
+//     1 + x = 2^n (1 + f),    sqrt(1/2) <= 1 + f <= sqrt(2)
+//     log(1 + f) = 2 artanh(f / (2 + f))
+//
+// The C library's function would spill all vector registers. A branch would be
+// mispredicted.
 SOFTMAX_INLINE double log_of_one_and(double x) {
     constexpr uint64_t one = uint64_t(1023) << 52, from_sqrt_2 = (uint64_t(1) << 52) - 0x6a09e667f3bcd;
     const auto c = [](int odd) { return 1.0 / odd; };
@@ -77,18 +84,20 @@ SOFTMAX_INLINE double log_of_one_and(double x) {
     return double(n) * 6.93147180559945309417e-01 + 2 * (r + r * s * (low + s4 * (high + s4 * (c(19) + c(21) * s))));
 }
 
-// Of exp(scores - the largest score), for a row of class y.
+// Sums of e = exp(scores - the largest score), for a row of class y.
 struct RowSums {
-    double sum, others;  // of all lanes; of all but the one of y
+    double sum, others;  // of all classes; of all classes but y
     double loss;  // -log p_y
 };
 
-// In: scores[n_vectors], -inf in the lanes that belong to no class. Out: e = exp(scores - the largest), which may be in their place;
-// with the sums returned, the probabilities are e / sum.
+// In: scores[n_vectors], with -inf in the lanes of no class. Out: e = exp(scores - the
+// largest score). `e` may be the array of the scores. The probabilities are e / sum.
 //
-// `others` is summed up apart: p_y - 1 = -others / sum keeps its relative accuracy when p_y is almost 1, and with two classes the
-// two residuals are each other's negative to the last bit.
-// NV is the number of vectors where it is known at compile time, else 0.
+// `others` is a sum of its own, so that p_y - 1 = -others / sum keeps its relative
+// accuracy where p_y is almost 1. With two classes the two residuals then add up to 0
+// exactly.
+//
+// NV is the number of vectors if that is known at compile time, else 0.
 template <int NV, class T>
 SOFTMAX_INLINE RowSums exponentials(const Vec<T>* scores, int vectors, int32_t y, Vec<T>* e) {
     using V = Vec<T>;
@@ -118,7 +127,8 @@ SOFTMAX_INLINE RowSums exponentials(const Vec<T>* scores, int vectors, int32_t y
     return {sum_of_others + own, sum_of_others, log_of_one_and(sum_of_others + (own - 1)) - own_relative};
 }
 
-// In: scores, as above. Out: the residual p - e_y in their place, 0 in the lanes that belong to no class. Returns the log loss.
+// In: scores, as above. Out: the residual p - e_y in the place of the scores, with 0 in
+// the lanes of no class. Returns the log loss.
 template <int NV, class T>
 SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
     using V = Vec<T>;
@@ -144,7 +154,7 @@ inline void softmax_rows(const softmax::Softmax& task) {
     double* const rest = task.scratch;  // of a row, as a vector
     for (ptrdiff_t i = 0; i < task.n_rows; ++i) {
         double* const scores = task.scores + i * n_classes;
-        const double* last_scores = scores + n_whole;  // in place, with numbers of the next row, if there are
+        const double* last_scores = scores + n_whole;  // may reach into the next row
         if (last_scores + V::lanes > end) {
             for (ptrdiff_t k = n_whole; k < n_classes; ++k) rest[k - n_whole] = scores[k];
             last_scores = rest;

@@ -1,35 +1,35 @@
-// The two ways through the rows that all sweeps share: dense rows in blocks, sparse rows one by one.
+// The two ways through the rows that all sweeps share: visit_dense, in blocks, and
+// visit_sparse, row by row. Changes nothing but the scratch memory. Weights are changed
+// by a rule (stream.h, point_saga.h, explicit.h), which is a class with these members.
 //
-// Changes nothing but the scratch memory; weights are changed by a rule, which says what a visit is.
-//
-// Of both ways:
-//     rule.scale                    what the weights are multiplied with for scores
-//     rule.predictor()              the model whose products with the row a visit wants in v.prediction(), if any
-//     rule.predicting()             its weights
-//     rule.visit(v, i, ...)         from v.scores() of row i to v.change(), that of the weights per unit of x; false, before
-//                                   anything has changed, if the sweep ends here (sparse only)
-// Dense:
-//     rule.has_gains                whether a step along a feature may be longer than how the feature is seen
-//     rule.rows_ahead()             how many rows the open block may take
-//     rule.load(block, i)           put row i into the block, or say that it has to wait for the next one
-//     rule.close(n, n_next)         n rows have been visited and n_next will be next: whether and what `update` has to do
-//     rule.update(j, k, D)          apply the visits' product D to a vector of weights
-//     rule.averages_all_visits      whether there are
-//     rule.predict(block, r, v)     v.prediction() by the average as it is just before row r, not as the block began
-//     rule.average_block(block)     which takes the iterates of all its visits into the average
-//     rule.end_block()              no rows will come: whether `update` has something left to do
-// Sparse:
-//     rule.threshold()              what an L1 threshold takes from the weights when rows are scored, if the rule leaves that to
-//                                   the visit, and
-//     rule.predicting_threshold()   from those to predict with
-//     rule.has_coordinates          whether there is
-//     rule.see(row, seen, stepped)  what a visit sees of a row, and how steps scale it; else both are the row
-//     rule.before()                 how it was seen before, for the predictor
-//     rule.fetch(row)               prefetch what the next visit needs of its features
+// Both ways call:
+//     rule.scale                  scores are scale * (row times weights) + intercept
+//     rule.predictor()            which model v.prediction() is for, if any
+//     rule.predicting()           the weights of that model
+//     rule.visit(v, i, ...)       makes v.change(), the change of the weights per unit of x, from
+//                                 v.scores() of row i; sparse: returns false to end the sweep
+// Dense only (visit_dense):
+//     rule.has_step_scales        whether steps are scaled by feature
+//     rule.rows_ahead()           how many rows the next block may have
+//     rule.load(block, i)         adds row i to the block, or returns false to end the block
+//     rule.close(n, n_next)       called after n visits and before n_next: whether to call `update`
+//     rule.update(j, k, D)        subtracts the vector D of X^T C from the weights of feature j,
+//                                 classes k, k + 1, ...
+//     rule.averages_all_visits    whether the rule has `predict` and `average_block`
+//     rule.predict(block, r, v)   v.prediction() for the average before row r, not before the block
+//     rule.average_block(block)   adds the iterates of all visits of the block to the average
+//     rule.end_block()            called after the last row: whether to call `update`
+// Sparse only (visit_sparse):
+//     rule.threshold()            the L1 threshold of the weights when a row is scored, or 0
+//     rule.predicting_threshold()   the same for the weights of the predictor
+//     rule.has_coordinates        whether the rule has `see` and `before`
+//     rule.see(row, seen, stepped)  the row in coordinates, and the same times the step scales
+//     rule.before()               the values for the predictor, in the coordinates before the row
+//     rule.fetch(row)             prefetches the features of the next visit
 //     rule.begin_visit(i)
-//     rule.bring_up_to_date(row)    what is due to its features
-//     rule.change(j, x, c)          apply one visit's product x c to the weights of a feature
-//     rule.end_visit(is_last)       what is due to all features
+//     rule.bring_up_to_date(row)  applies the lazy penalty and average to the features of the row
+//     rule.change(j, x, c)        subtracts x c from the weights of feature j
+//     rule.end_visit(is_last)     applies what all features need at the end of a visit
 #pragma once
 
 #include "block.h"
@@ -40,7 +40,8 @@ namespace {
 
 enum class Predictor { none, iterate, average };
 
-// A row counts about 1/e as much in the recent loss when rows of this total weight have come after it.
+// The weight of a row in the recent loss falls to about 1/e when rows of this total
+// weight have followed.
 constexpr double recent_weight = 1000;
 
 inline void add_loss(softmax::ProgressiveLoss& all, double weight, double loss) {
@@ -81,14 +82,14 @@ SOFTMAX_INLINE void subtract_product(T* w, T x, const Vec<T>* changes, int vecto
     for (int k = 0; k < n_vectors; ++k) (V::load(w + k * V::lanes) - value * changes[k]).store(w + k * V::lanes);
 }
 
-// Of a type that does not depend on NV, so that the products are compiled once.
+// A type that does not depend on NV, so that X^T C is compiled once per rule.
 template <class Rule, class T>
 struct Update {
     Rule& rule;
     SOFTMAX_INLINE void operator()(ptrdiff_t j, ptrdiff_t k, Vec<T> product) const { rule.update(j, k, product); }
 };
 
-// A visit's numbers beside the row.
+// Prefetches what a visit of row i reads beside the row.
 template <class T>
 SOFTMAX_INLINE void fetch_visit(const softmax::Visits<T>& s, ptrdiff_t i) {
     constexpr ptrdiff_t per_line = 64 / sizeof(T);
@@ -119,7 +120,8 @@ SOFTMAX_INLINE void score(Block<T>& block, int r, double scale, const double* in
     }
 }
 
-// A number for each feature of dense rows, for the rule; the rest of the scratch memory comes behind it.
+// Dense only: the first n_features numbers of the scratch memory, which belong to the
+// rule.
 template <class T>
 T* memory_for_features(const softmax::Visits<T>& s) {
     return s.scratch;
@@ -129,7 +131,7 @@ template <int NV, class T, class Rule>
 void visit_dense(Rule& rule, const softmax::Visits<T>& s) {
     using V = Vec<T>;
     T* const scratch = memory_for_features(s) + Block<T>::padded(s.rows.n_features);
-    Block<T> block(s.rows.n_features, s.n_padded, s.n_visits, Rule::has_gains, scratch);
+    Block<T> block(s.rows.n_features, s.n_padded, s.n_visits, Rule::has_step_scales, scratch);
     RowVectors<NV, T> v(scratch + Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits),
                         int(s.n_padded / V::lanes));
     const Update<Rule, T> update{rule};
@@ -178,7 +180,8 @@ void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
     for (ptrdiff_t t = 0; t < s.n_visits; ++t) {
         const ptrdiff_t i = s.order[t];
         const CsrRow<T> row = next;
-        // features of the next row, which has come by now; the row after that; and where that of a later visit begins
+        // Prefetch in three stages: the start of the row 4 visits ahead, the values of
+        // the row 2 visits ahead, and the features of the next row.
         const auto visit_ahead = [&](ptrdiff_t n) { return s.order[t + n < s.n_visits ? t + n : t]; };
         next = rows.at(visit_ahead(1), (t + 1) % 2);
         if (s.rows.is_sparse()) rule.fetch(next);
@@ -193,12 +196,14 @@ void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
         const auto multiply = [&](const T* x, const T* weights, T threshold, V* products) {
             const CsrRow<T> numbers{x, row.size, row.columns};
             if (threshold > 0)
-                forward<NV>(numbers, weights, s.n_padded, products, v.n_vectors(), AfterThreshold<T>{V::broadcast(threshold)});
+                forward<NV>(numbers, weights, s.n_padded, products, v.n_vectors(),
+                            AfterThreshold<T>{V::broadcast(threshold)});
             else
                 forward<NV>(numbers, weights, s.n_padded, products, v.n_vectors());
         };
         rule.template bring_up_to_date<NV>(row, v.n_vectors());
-        if (rule.predictor() != Predictor::none) multiply(before, rule.predicting(), rule.predicting_threshold(), v.prediction());
+        if (rule.predictor() != Predictor::none)
+            multiply(before, rule.predicting(), rule.predicting_threshold(), v.prediction());
         double norm = 0, stepped_norm = 0;
         if constexpr (Rule::has_coordinates)
             for (ptrdiff_t n = 0; n < row.size; ++n) {
@@ -216,7 +221,7 @@ void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
     }
 }
 
-// Of the memory that one sweep needs, in numbers of T.
+// The size of the scratch memory of a sweep, in numbers of T.
 template <class T>
 size_t scratch_size(const softmax::Visits<T>& s) {
     const size_t of_rows = s.rows.is_sparse() ? Block<T>::padded(2 * s.rows.longest_row)
@@ -225,7 +230,8 @@ size_t scratch_size(const softmax::Visits<T>& s) {
     return of_rows + RowVectors<0, T>::count * s.n_padded;
 }
 
-// f(Number<NV>): with the number of vectors of a row of weights, if it is small, else 0.
+// Calls f(Number<NV>) with NV the number of vectors in a row of weights if it is at
+// most 8, else 0.
 template <class T, class F>
 SOFTMAX_INLINE void with_vectors([[maybe_unused]] ptrdiff_t n_padded, const F& f) {
 #if !defined(SOFTMAX_ONE_LENGTH)
