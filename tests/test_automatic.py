@@ -321,7 +321,7 @@ def assert_near_moments(moments, expected, tolerance):
     nz, mean, square = expected
     share = np.divide(moments.sum, moments.weight, out=np.zeros_like(nz), where=moments.weight > 0)
     np.testing.assert_allclose(moments.weight, nz, rtol=tolerance)
-    np.testing.assert_allclose((moments.centre + share) / moments.unit, mean, rtol=tolerance)
+    np.testing.assert_allclose((moments.pivot + share) / moments.unit, mean, rtol=tolerance)
     about_mean = (moments.square - moments.sum * share) / moments.unit**2
     np.testing.assert_allclose(about_mean, square, rtol=tolerance, atol=tolerance * 1e-3)
 
