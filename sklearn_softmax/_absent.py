@@ -1,9 +1,10 @@
-"""Classes of which no row of `fit` counts: weights of 0 leave one out, as those of bagging and of one-versus-rest do.
+"""Classes all of whose rows have the weight 0 in `fit`, as happens in bagging.
 
-With an intercept the objective has no minimum then: it falls as long as such an intercept does,
-towards the minimum of the problem without the class. So that one is solved, and the class gets the
-probability `ODDS` where the others are equally probable, and less anywhere else. (Without an
-intercept there is a minimum, and nothing to do.)
+With an intercept the objective then has no minimum. As the intercept of such a class
+goes to -inf, the objective falls towards the minimum of the problem without the class.
+So this smaller problem is solved. The class gets the odds `ODDS` where the other
+classes are equally probable, and less elsewhere. Without an intercept the objective has
+a minimum, and nothing has to be done. Imports models only.
 """
 
 import numpy as np
@@ -12,15 +13,17 @@ from ._model import PRIOR, Model
 
 __all__ = ["cost_of_absent", "model_of_present", "settings_of_present", "stream_of_all"]
 
-# So small that neither the certificate nor a mean over models notices it; so large that a stream which meets the class later soon
-# believes it.
+# Small enough not to matter in the certificate, or in the mean of several models. Large
+# enough for a stream to learn the class quickly when it meets the class later.
 ODDS = 1e-9
 
 
 def settings_of_present(settings, alpha, is_present):
-    """Settings with which the problem of some classes has the penalty, of strength alpha, of that of all.
+    """Settings that give the present classes the penalty of all classes.
 
-    Two classes have the penalty of the one row that users see, which for L2 is twice that of the two rows among others.
+    They differ if exactly two of at least three classes are present. The penalty of two
+    classes is that of their one row w, and for L2 this is twice the penalty of the rows
+    -w/2 and w/2.
     """
     if len(is_present) == 2 or is_present.sum() != 2 or settings.l1_ratio == 1:
         return settings
@@ -29,7 +32,7 @@ def settings_of_present(settings, alpha, is_present):
 
 
 def model_of_present(model, is_present):
-    """The classes of a model that are present."""
+    """A model (or None) with its present classes only."""
     if model is None or is_present.all():
         return model
     rows, intercept = model.softmax_coef()
@@ -40,7 +43,7 @@ def model_of_present(model, is_present):
 
 
 def stream_of_all(stream, is_present):
-    """A stream after `fit`, with the classes that are not present."""
+    """A stream after `fit` of the present classes, with the absent ones added."""
     model = stream.predictor()
     for at in np.flatnonzero(~is_present):
         stream, model = stream.with_class(at, True), model.with_class(at, PRIOR / ODDS)
@@ -48,5 +51,5 @@ def stream_of_all(stream, is_present):
 
 
 def cost_of_absent(is_present):
-    """How much the objective is above that of the problem without the classes that are not present, at most."""
+    """A bound of the difference that the absent classes make to the objective."""
     return float(np.sum(~is_present) * ODDS)

@@ -1,6 +1,7 @@
-"""Columns of sparse X that hold nothing: `fit` leaves them out, so that a wide hash costs no more than what occurs in it.
+"""Sparse X without its empty columns: a wide hash costs as much as its used columns.
 
-No row says anything of them. A column that does not occur and has no coefficients to start from keeps none.
+An empty column whose coefficients start at 0 keeps them at 0: `fit` leaves it out.
+Imports the memory of models only.
 """
 
 from dataclasses import replace
@@ -12,26 +13,30 @@ from ._model import aligned_zeros
 
 __all__ = ["columns_in_use", "gathered", "gathered_model", "narrowed", "scattered", "scattered_model"]
 
-# Columns are left out if there are at least so many times as many as are in use: new indices need memory, too.
+# Columns are left out if at least FEW times as many exist as are in use, because the
+# new indices need memory, too.
 FEW = 2
-# Rows have few numbers if they have no more than 1 / this of all columns.
+# X is narrowed to predict if it has at most n_features / MUCH_MORE numbers.
 MUCH_MORE = 8
 
 
 def columns_in_use(X, start):
-    """The columns that occur in X, or have coefficients in the model `start` (or None); None if X is dense, or it is most."""
+    """The columns that occur in X or have coefficients in `start`.
+
+    None if X is dense, or if these are most of the columns. `start` is a model or None.
+    """
     if not issparse(X):
         return None
     is_used = np.zeros(X.shape[1], dtype=bool)
     is_used[X.indices] = True
     if start is not None:
         is_used |= start.weights.any(axis=1)
-    is_used[0] |= not is_used.any()  # a model has a feature at least
+    is_used[0] |= not is_used.any()  # a model has at least one feature
     return np.flatnonzero(is_used) if FEW * np.count_nonzero(is_used) <= len(is_used) else None
 
 
 def gathered(X, columns):
-    """These columns of X, which share its values if there are no others with any."""
+    """These columns of X; shares the values if all others are empty."""
     if not issparse(X):
         return np.ascontiguousarray(X[:, columns])
     new = np.full(X.shape[1], -1, dtype=X.indices.dtype)
@@ -40,25 +45,27 @@ def gathered(X, columns):
     is_kept = indices >= 0
     if not is_kept.all():
         data, indices, starts = data[is_kept], indices[is_kept], np.append(0, np.cumsum(is_kept))[starts].astype(starts.dtype)
-    some = type(X)((X.shape[0], len(columns)), dtype=X.dtype)  # which copies arrays that are given to it if it can shrink them
+    # the constructor would copy arrays that it can shrink
+    some = type(X)((X.shape[0], len(columns)), dtype=X.dtype)
     some.data, some.indices, some.indptr = data, indices, starts
     return some
 
 
 def narrowed(X):
-    """(X, its columns) without those that do not occur, of sparse X; None if it has so many numbers that this saves little.
+    """(X without empty columns, its columns), or None if this saves little.
 
-    What predicts is then made of these columns only. However many calls there are, each costs what its rows cost.
+    The model to predict with is then computed for these columns only. So a call costs
+    what its rows cost, and nothing for each feature of the model.
     """
     if not issparse(X) or X.nnz * MUCH_MORE > X.shape[1]:
         return None
-    columns, indices = np.unique(np.append(X.indices, 0), return_inverse=True)  # a model has a feature at least
+    columns, indices = np.unique(np.append(X.indices, 0), return_inverse=True)  # a model has at least one feature
     shape = X.shape[0], len(columns)
     return type(X)((X.data, indices[:-1].astype(X.indices.dtype), X.indptr), shape=shape), columns
 
 
 def scattered(rows, columns, n_features):
-    """An array of shape (n_features, ...) with these rows at these columns, and 0 elsewhere; None if there is none."""
+    """These rows at `columns` of n_features, and 0 elsewhere; None for None."""
     if rows is None:
         return None
     everywhere = aligned_zeros(n_features, rows.shape[1], rows.dtype)
@@ -67,12 +74,12 @@ def scattered(rows, columns, n_features):
 
 
 def gathered_model(model, columns):
-    """The model of these columns."""
+    """The model with these columns only."""
     average = None if model.average is None else model.average[columns]
     return replace(model, weights=model.weights[columns], average=average)
 
 
 def scattered_model(model, columns, n_features):
-    """The model of all columns whose coefficients at these are those of `model`, and 0 elsewhere."""
+    """The model with its coefficients at `columns` of `n_features`, and 0 elsewhere."""
     weights, average = (scattered(rows, columns, n_features) for rows in (model.weights, model.average))
     return replace(model, weights=weights, average=average)

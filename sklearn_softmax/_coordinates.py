@@ -1,12 +1,17 @@
-"""What is known of each feature, and the coordinates in which the automatic step sees it.
+"""The moments of each feature, and the coordinates in which the automatic step works.
 
-The moments are of the values that are not zero, weighted, so that a dense and a sparse container of the same data have the same
-ones, and a row costs its nonzeros. From them follow the scale of the penalty, the active standard deviation
+Moments are weighted, and those of the values that are not 0. So dense and sparse
+containers of the same data have the same moments, and a row costs as much as its
+nonzeros. The moments determine the scale of the penalty, which is the active standard
+deviation v_j,
 
-    v_j^2 = Var_j / (share of the rows where x_j != 0),
+    v_j^2 = Var_j / (share of the rows where x_j != 0).
 
-which belongs to the model, and the coordinates (x_j - offset_j) / scale_j of the solver, which do not: another choice is another
-way to the same optimum.
+They also determine the coordinates (x_j - offset_j) / scale_j of the solver. The scale
+of the penalty is part of the objective. The coordinates are not: with others, the
+solver takes another path to the same optimum.
+
+Imports matrices, models and the kernels.
 """
 
 from dataclasses import dataclass
@@ -20,30 +25,35 @@ from ._model import Model, aligned_zeros
 
 __all__ = ["Coordinates", "Moments", "scale_of_classes", "scale_of_features", "solver_coordinates", "stream_coordinates"]
 
-# How far the penalty enters the solver's scale, and how much less a rare feature of sparse data counts: by experiment, and flat.
+# In the solver's scale, sqrt(Var + PENALTY_IN_SCALE alpha v^2) for dense data, and
+# root_mean_square * share^(RARITY_EXPONENT / 2) for sparse data. By experiment; the
+# number of epochs depends little on either.
 PENALTY_IN_SCALE = 20.0
 RARITY_EXPONENT = 0.25
-# Of the mean of a dense column. What varies less is the rounding of x - offset.
+# The smallest scale of a dense column, relative to |mean|. A smaller variation is the
+# rounding of x - offset.
 SMALLEST_RELATIVE_SCALE = 1e-12
-# Of the penalty's scale, of sparse columns: what the penalty holds so fast does not move, and its square stays a number.
+# The smallest scale of a sparse column, in units of sqrt(alpha) * (scale of the
+# penalty). The penalty keeps the coefficients of a smaller one at 0, and the square of
+# the scale must not underflow.
 SMALLEST_SCALE_OF_PENALTY = 1e-12
 # A class is rare if its share is less than 1 / (this times the number of classes).
 RARE_CLASS = 10.0
-# Of the gradient of a class; `tol` times this is about what rounding leaves.
+# The smallest scale of the gradient of a class. `tol` times this is about the rounding.
 SMALLEST_SCALE_OF_CLASS = 1e-9
 
 
 def ratio_or_zero(values, sums):
-    """values / sums of weights, which may be so small that they have no inverse; 0 where the sum is 0."""
+    """values / sums, or 0 where the sum is 0; the inverse of a sum may overflow."""
     return np.divide(values, sums, out=np.zeros(np.broadcast(values, sums).shape), where=sums > 0)
 
 
 def weighted_sum(values, factors):
-    """Of numbers or arrays that are not negative; nor is the sum, when factors that are negative take rows away again."""
+    """sum_i factors[i] values[i], clipped at 0; negative factors remove rows."""
     return np.maximum(np.dot(factors, values), 0)
 
 
-# A total weight counts as this at least, so that moments of such a weight are no zeros.
+# A total weight counts as at least this, so that its moments are not 0.
 SMALLEST_TOTAL = 1e-100
 N_COLUMNS = 8
 
@@ -59,20 +69,24 @@ def _column(index):
 
 @dataclass
 class Moments:
-    """Moments of the values of each feature that are not zero, and what else a stream remembers of each.
+    """Moments of the nonzero values of each feature, and when it was last updated.
 
     Attributes
     ----------
     numbers : ndarray of shape (n_features, 8), float64
-        A cache line for each feature; its columns are the following.
+        A cache line for each feature. The properties below are its columns, in this
+        order.
     unit : ndarray of shape (n_features,)
-        A power of two, so that squares of z = unit * x neither overflow nor vanish.
+        A power of two such that squares of z = unit * x neither overflow nor underflow.
     weight, pivot, sum, square : ndarray of shape (n_features,)
-        The total weight of the values, one of z, and the weighted sums of z - pivot and of (z - pivot)^2.
+        The total weight of the values, a number among the values of z, and the weighted
+        sums of z - pivot and of (z - pivot)^2.
     penalty_updated_at, average_updated_at : ndarray of shape (n_features,)
-        What the clock said when the penalty and the average of a feature of sparse rows were up to date.
+        The values of `penalty_step` and `average_weight` of the stream when the penalty
+        and the average of a feature of sparse rows were last brought up to date.
     rounding : ndarray of shape (n_features,)
-        The eps of the dtype in which the values came: what varies by no more than some of it is constant.
+        The eps of the dtype of the values. A feature is constant if it varies by no
+        more than a few of these.
     """
 
     numbers: np.ndarray
@@ -88,7 +102,7 @@ class Moments:
 
     @classmethod
     def zeros(cls, n_features, dtype=np.float64):
-        """Moments before the first value, of the dtype that is given."""
+        """Moments before the first value; values will have this dtype."""
         moments = cls(aligned_zeros(n_features, N_COLUMNS, np.float64))
         moments.unit[:] = 1
         moments.rounding[:] = np.finfo(dtype).eps
@@ -102,9 +116,10 @@ class Moments:
 
     @classmethod
     def combined(cls, all_moments, factors):
-        """The moments of all rows, those of each with `factor` times their weights; negative ones take rows away again.
+        """The moments of all rows, with the rows of each weighted by its factor.
 
-        Sums of squares about different means are brought to the common one (Chan, Golub and LeVeque 1983).
+        A negative factor removes rows. Sums of squares about different means are
+        converted to the common mean (Chan, Golub and LeVeque 1983).
         """
         combined = cls.zeros(len(all_moments[0].numbers))
         units = np.min([np.where(moments.weight > 0, moments.unit, np.inf) for moments in all_moments], axis=0)
@@ -122,7 +137,7 @@ class Moments:
         return combined
 
     def _about_mean(self, unit):
-        """(weight, mean, sum of squares about it) of z = unit * x."""
+        """(weight, mean, sum of squares about the mean) of z = unit * x."""
         shift = ratio_or_zero(self.sum, self.weight)
         change = unit / self.unit
         return self.weight, (self.pivot + shift) * change, (self.square - self.sum * shift) * np.square(change)
@@ -146,25 +161,25 @@ class Moments:
         return moments
 
     def scattered(self, columns, n_features):
-        """The moments of `n_features` features: these at `columns`, and no values of all others."""
+        """These moments at `columns` of `n_features`, and no values elsewhere."""
         moments = Moments.zeros(n_features)
         moments.rounding[:] = self.rounding.max()
         moments.numbers[columns] = self.numbers
         return moments
 
     def stamp(self, penalty_step, average_weight):
-        """Say that all features are up to date."""
+        """Record that all features are up to date."""
         self.penalty_updated_at[:], self.average_updated_at[:] = penalty_step, average_weight
 
     def spreads(self, total_weight):
-        """Of all rows, of total weight `total_weight`: four arrays of shape (n_features,).
+        """Statistics of each feature over all rows: four arrays of shape (n_features,).
 
         Returns
         -------
-        mean : over all rows
-        active_deviation : v as above
-        root_mean_square : of the values that are not zero
-        share : of the weight that is in rows where the feature is not zero
+        mean : of all rows
+        active_deviation : v at the top of this file
+        root_mean_square : of the values that are not 0
+        share : of the total weight, in rows where the feature is not 0
         """
         spreads = np.empty((4, len(self.numbers)))
         kernels.spreads(self.numbers, total_weight, spreads)
@@ -173,13 +188,14 @@ class Moments:
 
 @dataclass
 class Coordinates:
-    """How the solver sees features: (x - offset) * inverse_scale.
+    """The coordinates of the solver: (x - offset) * inverse_scale.
 
     Attributes
     ----------
-    offset, inverse_scale, step_scale, penalty_scale : ndarray of shape (n_features,), in the dtype of the model
-        A step along the feature is `step_scale` times as long. The penalty acts on
-        ``penalty_scale * weight``. An inverse scale of 0 leaves a feature out.
+    offset, inverse_scale, step_scale, penalty_scale : ndarray of shape (n_features,)
+        Arrays in the dtype of the model. A step along the feature is `step_scale` times
+        as long. The penalty acts on ``penalty_scale * weight``. An inverse scale of 0
+        leaves a feature out.
     """
 
     offset: np.ndarray
@@ -199,7 +215,7 @@ class Coordinates:
         return inverse_or_zero(self.inverse_scale.astype(np.float64))
 
     def point(self, coef, intercept):
-        """The point, see `Objective`, of coefficients (n_classes, n_features) and intercepts in the units of X; in double."""
+        """The point (see `Objective`), in double, of coefficients in the units of X."""
         scale = self.scale()
         coef = np.where(scale > 0, coef, 0.0)
         return np.vstack([(coef * scale).T, intercept + coef @ self.offset.astype(np.float64)])
@@ -210,20 +226,23 @@ class Coordinates:
         return coef, point[-1] - coef @ self.offset.astype(np.float64)
 
     def to_original(self, weights, intercept, n_classes):
-        """The model in the units of X whose weights in these coordinates are given; see `Model`."""
+        """The `Model` in the units of X, of weights in these coordinates."""
         model = Model.zeros(len(weights), n_classes, weights.dtype)
-        largest = np.finfo(weights.dtype).max / 4  # which a feature of values next to 0 may exceed
+        largest = np.finfo(weights.dtype).max / 4  # a feature of tiny values may exceed it
         with np.errstate(over="ignore", invalid="ignore"):
             rows = np.clip((weights[:, :n_classes] * self.inverse_scale[:, None]).T, -largest, largest)
             shift = rows.astype(np.float64) @ self.offset
-            if not np.isfinite(shift).all():  # products overflow, each to the side where it is cut off
+            if not np.isfinite(shift).all():  # clip each product before the sum
                 most = np.finfo(np.float64).max / (4 * len(weights))
                 shift = np.clip(rows.astype(np.float64) * self.offset, -most, most).sum(axis=1)
         model.set_softmax_coef(rows, np.clip(intercept[:n_classes] - shift, -largest, largest))
         return model
 
     def from_original(self, model):
-        """(weights, intercept) of a model in the units of X, in these coordinates. What they leave out is lost."""
+        """(weights, intercept) in these coordinates, of a model in the units of X.
+
+        The weights of a feature that the coordinates leave out are lost.
+        """
         rows, intercept = model.softmax_coef()
         scale = self.scale()
         here = Model.zeros(len(scale), model.n_classes, model.weights.dtype)
@@ -233,17 +252,17 @@ class Coordinates:
 
 
 def scale_of_features(spreads):
-    """In which the gradient for each feature is measured: its deviation, or the value of a constant column; see `Moments`."""
+    """The unit of each feature for `tol`: its deviation, or the value of a constant."""
     _, active_deviation, root_mean_square, _ = spreads
     return np.where(active_deviation > 0, active_deviation, root_mean_square)
 
 
 def scale_of_classes(class_weight):
-    """In which the gradient of each class is measured.
+    """The unit of the gradient of each class for `tol`.
 
-    The curvature of the mean loss for class a is the mean of p_a (1 - p_a), which at the
-    optimum is at most min(s_a, 1 - s_a), where s_a is the share of the class. So a gradient of
-    the same size leaves the more to do, in coefficients, the rarer the class is.
+    The curvature of the mean loss for class a is the mean of p_a (1 - p_a). At the
+    optimum it is at most min(s_a, 1 - s_a), where s_a is the share of the class. So for
+    the same gradient, the coefficients of a rarer class are further from the optimum.
 
     Parameters
     ----------
@@ -260,7 +279,7 @@ def scale_of_classes(class_weight):
 
 
 def stream_coordinates(moments, total_weight, centre, standardize, weights):
-    """The coordinates of a stream after rows of total weight `total_weight`, for the model with `weights`."""
+    """The coordinates of a stream with these weights, after this total weight."""
     coordinates = Coordinates.empty(len(weights), weights.dtype)
     kernels.set_stream_coordinates(
         moments.numbers, total_weight, centre=centre, standardize=standardize, coordinates=coordinates, weights=weights
@@ -269,16 +288,19 @@ def stream_coordinates(moments, total_weight, centre, standardize, weights):
 
 
 def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
-    """The coordinates of `fit`: dense data centred, if there is an intercept, of unit variance; sparse data of unit mean square.
+    """The coordinates of `fit`.
 
-    A feature whose coefficients the penalty holds back has less to move, and counts less; so does a rare one of sparse data.
+    Dense data are centred and have unit variance, or without an intercept unit mean
+    square. The nonzero values of a feature of sparse data have the mean square
+    share^-RARITY_EXPONENT. A strong penalty of a feature makes its scale larger.
 
     Parameters
     ----------
     X : dense or CSR
     spreads : tuple, see `Moments.spreads`
     penalty_scale : ndarray of shape (n_features,)
-        A feature with 0 is left out; of centred data, a constant one too.
+        A feature with the scale 0 is left out. So is a constant feature of centred
+        data.
     alpha : float
     centre : bool
     """
@@ -292,7 +314,7 @@ def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
         with np.errstate(over="ignore"):
             of_penalty = np.minimum(np.sqrt(PENALTY_IN_SCALE * alpha) * penalty_scale, 1e307)
         scale = np.hypot(scale, of_penalty)
-    moves = (penalty_scale > 0) & (active_deviation > 0 if centre else True)  # else the intercept does it all
+    moves = (penalty_scale > 0) & (active_deviation > 0 if centre else True)  # a constant feature is part of the intercept
     inverse_scale = np.minimum(inverse_or_zero(np.where(moves, scale, 0)), np.finfo(X.dtype).max)
     arrays = (mean if centre else np.zeros_like(mean), inverse_scale, np.ones_like(scale), penalty_scale * inverse_scale)
     return Coordinates(*(array.astype(X.dtype) for array in arrays))

@@ -1,28 +1,34 @@
-"""Newton's method for rows that lie in parts which nobody has together: what a part computes, and the loop over the rounds.
+"""Newton's method for rows on several machines: the work of a part, and the rounds.
 
-F is a mean over the parts, each with the share of its rows in the total weight, and so are its gradient g and its Hessian H. In
-a round, every part gets the point, g, and the diagonal D of H there, all of which are exact, and about solves a Newton system
-with its own Hessian H_k, of which D_k is the diagonal:
+The objective F of all rows is the mean of the objectives of the parts, each weighted by
+the part's share of the total weight. The same is true of the gradient g and the Hessian
+H. In a round, every part gets the point, g, and the diagonal D of H at the point, all
+of which are exact. It solves approximately a Newton system with its own Hessian H_k, of
+diagonal D_k:
 
     step_k = -T_k H_k^-1 T_k g,    T_k = (D_k / D)^(1/2).
 
-The mean of these steps is a good one as far as the parts are alike [1]_. Where they are not, T_k knows better: H_k has then the
-correlations of the part and the curvature of all. A word that the part has never seen has but its penalty in H_k, and would go
-far; like this, it goes as far as the rows in which it is allow. If no features are correlated, the mean step is Newton's.
+If the parts are alike, the mean of these steps is a good step [1]_. T_k^-1 H_k T_k^-1
+has the correlations of the part, but the diagonal D of all rows. Without T_k, a word
+that the part never saw would have the curvature of its penalty alone, and a step that
+is much too long. If no features are correlated, the mean step is that of Newton.
 
-It leads downhill, because the matrices are symmetric and positive definite. It need not be of the right length, and forgets what
-earlier rounds have learnt. So the round ends at about the minimum of F in the plane of this step and the last one [2]_, as
-conjugate gradients do. How far a round leads depends on the parts; where the rounds end does not: at the gradient 0, which is the
-optimum of all rows.
+The mean step decreases F, because the matrices are symmetric and positive definite. But
+its length may be wrong, and it knows nothing of earlier rounds. So a round ends near
+the minimum of F in the plane of this step and the last move [2]_, as in conjugate
+gradients. How much a round achieves depends on the parts. The limit of the rounds does
+not: the gradient is 0 only at the optimum of all rows.
 
-The engine is somebody else's: a function that calls another one for all parts, and adds up.
+The engine is an argument of `rounds`: it is a function that calls another one for all
+parts, and adds the results. Imports Newton's method and the objective, and nothing of
+Dask.
 
 References
 ----------
-.. [1] S. Wang, F. Roosta-Khorasani, P. Xu, M. W. Mahoney, "GIANT: globally improved approximate Newton method for distributed
-   optimization", NeurIPS 2018.
-.. [2] G. Narkiss, M. Zibulevsky, "Sequential subspace optimization method for large-scale unconstrained problems",
-   Technion, 2005.
+.. [1] S. Wang, F. Roosta-Khorasani, P. Xu, M. W. Mahoney, "GIANT: globally improved
+   approximate Newton method for distributed optimization", NeurIPS 2018.
+.. [2] G. Narkiss, M. Zibulevsky, "Sequential subspace optimization method for
+   large-scale unconstrained problems", Technion, 2005.
 """
 
 from dataclasses import dataclass
@@ -38,18 +44,19 @@ from ._validation import Problem
 
 __all__ = ["Part", "Setting", "evaluation", "rounds"]
 
-# The system of a part is solved to this part of its right-hand side, or by so many passes. More do not help: its Hessian is not
-# that of all rows. By experiment, and flat.
+# The system of a part is solved until |residual| <= FORCING * |right-hand side|, or for
+# MOST_PASSES passes. A more exact solution does not help, because H_k is not H. By
+# experiment; the number of rounds depends little on them.
 FORCING, MOST_PASSES = 0.3, 6
-# A move has to achieve a share of the decrease that its slope promises (Armijo), or is halved, so many times at most.
+# A move is halved, at most so many times, until it decreases F sufficiently (Armijo).
 MOST_HALVINGS = 30
 ROUNDING = 8 * np.finfo(np.float64).eps
-SMALLEST = 1e-100  # entry of a Hessian's diagonal
+SMALLEST = 1e-100  # the smallest entry of the diagonal of a Hessian
 
 
 @dataclass(frozen=True)
 class Part:
-    """Rows to learn from, and rows that are held out (or None)."""
+    """Rows to learn from, and held-out rows or None."""
 
     problem: Problem
     held_out: Problem | None = None
@@ -57,14 +64,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Setting:
-    """What all parts have to agree on.
+    """What all parts share.
 
     Attributes
     ----------
     penalty : Penalty
-        In the coordinates; without L1.
+        The penalty in the coordinates. L1 is not supported.
     total_weight, held_out_weight : float
-        Of the rows of all parts.
+        The weight of the rows to learn from, and of the held-out rows, of all parts.
     coordinates : Coordinates
     per_unit : ndarray of shape (n_features + 1, n_classes)
         See `Tolerance`.
@@ -79,7 +86,7 @@ class Setting:
     fit_intercept: bool
 
     def objective(self, problem):
-        """F on some rows, in the coordinates."""
+        """The objective of the rows of a problem, in the coordinates."""
         coordinates = self.coordinates
         return Objective(
             problem.X,
@@ -92,7 +99,7 @@ class Setting:
         )
 
     def point_of(self, model):
-        """A model, in the coordinates; the means over the classes are 0, which changes no probability."""
+        """The point of a model; the means over the classes are made 0."""
         point = self.coordinates.point(*model.softmax_coef())
         is_free = np.append(self.coordinates.inverse_scale != 0, self.fit_intercept)[:, None]
         return point - np.where(is_free, point.mean(axis=1, keepdims=True), 0)
@@ -109,16 +116,16 @@ class Setting:
         return float(np.max(np.abs(gradient) * self.per_unit))
 
     def at(self, part, point):
-        """(F of a part, its `Evaluation` at a point, share of the part)."""
+        """(objective of a part, its `Evaluation` at a point, share of the part)."""
         objective = self.objective(part.problem)
         return objective, objective.evaluate(point), part.problem.sample_weight.sum() / self.total_weight
 
 
-# What a part adds to the sums over all parts.
+# The terms of a part in sums over all parts.
 
 
 def evaluation(part, setting, point):
-    """F, the log loss of the held-out rows, the gradient of F, and the diagonal of its Hessian."""
+    """(F, log loss of the held-out rows, gradient of F, diagonal of its Hessian)."""
     objective, at, share = setting.at(part, point)
     value, held_out_loss, held_out = at.loss + setting.penalty(point[:-1]), 0.0, part.held_out
     if held_out is not None and held_out.n_samples:
@@ -128,7 +135,7 @@ def evaluation(part, setting, point):
 
 
 def local_step(part, setting, point, gradient, diagonal):
-    """The step of the part, for the gradient of F and the diagonal of its Hessian."""
+    """step_k at the top of this file, times the share of the part."""
     objective, at, share = setting.at(part, point)
     to_all = np.sqrt(np.maximum(objective.hessian_diagonal(at), SMALLEST) / diagonal)
     precondition = Preconditioner(objective)
@@ -149,7 +156,7 @@ def local_step(part, setting, point, gradient, diagonal):
 
 
 def curvature(part, setting, point, *directions):
-    """The Hessian of F in the directions, an array of shape (n_directions, n_directions)."""
+    """d_a^T H d_b for the directions d, of shape (n_directions, n_directions)."""
     objective, at, share = setting.at(part, point)
     products = [objective.hessian_product(at, direction) for direction in directions]
     return share * np.array([[np.vdot(direction, product) for product in products] for direction in directions])
@@ -161,27 +168,28 @@ def rounds(sum_over_parts, setting, point, *, n_rounds, tol, n_iter_no_change=No
     Parameters
     ----------
     sum_over_parts : callable
-        ``sum_over_parts(function, *arrays)`` is the sum of ``function(part, setting, *arrays)`` over all parts, entry by entry if
-        these are tuples.
+        ``sum_over_parts(function, *arrays)`` is the sum over all parts of
+        ``function(part, setting, *arrays)``. Tuples are added entry by entry.
     setting : Setting
     point : ndarray of shape (n_features + 1, n_classes)
     n_rounds : int
-        At most so many.
+        The largest number of rounds.
     tol : float or None
-        Stop when no entry of the gradient is larger, as `Setting.size` measures it.
+        Stop when ``setting.size(gradient)`` is not larger.
     n_iter_no_change : int or None
-        If given, stop when so many rounds in a row have not decreased the log loss of held-out rows by `tol`, and return the best
-        of all points.
+        If given, stop when this number of consecutive rounds has not decreased the log
+        loss of held-out rows by `tol`, and return the best point.
     on_round : callable
-        ``on_round(objective, held_out_loss)`` is called for the start, and after each round.
+        ``on_round(objective, held_out_loss)`` is called for the start, and after each
+        round.
 
     Returns
     -------
     point : ndarray of shape (n_features + 1, n_classes)
     size : float
-        The largest entry of the gradient there.
+        ``setting.size`` of the gradient at the point.
     is_done : bool
-        Whether it stopped before `n_rounds` were over.
+        Whether a stopping rule ended the rounds.
     """
     watches, least = n_iter_no_change is not None, -np.inf if tol is None else tol
     value, held_out_loss, gradient, diagonal = sum_over_parts(evaluation, point)
@@ -203,7 +211,7 @@ def rounds(sum_over_parts, setting, point, *, n_rounds, tol, n_iter_no_change=No
             new = sum_over_parts(evaluation, new_point)
             if new[0] <= value + SUFFICIENT * share * slope + ROUNDING * abs(value):
                 break
-        else:  # rounding is all that is left
+        else:  # the decrease is less than rounding
             return (*best, True) if watches else (point, setting.size(gradient), tol is None)
         point, last_move = new_point, new_move
         value, held_out_loss, gradient, diagonal = new

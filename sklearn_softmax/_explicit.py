@@ -1,4 +1,8 @@
-"""The classic schedules: plain explicit steps of a given size, in the units of X, as SGDClassifier takes them."""
+"""The classic schedules: explicit steps of a given size in the units of X.
+
+SGDClassifier takes the same steps. Here are the epochs of `fit`, the rows of a stream,
+and what happens when a step overflows. Imports streams, schedules and the kernels.
+"""
 
 import warnings
 from dataclasses import replace
@@ -17,12 +21,15 @@ from ._stream import PlainIterates, Stream
 
 __all__ = ["Epochs", "learn"]
 
-# Steps that are too long are divided by 10, 10^2, 10^4, ... until the model stays finite.
+# Steps that are too long are divided by 10, 10^2, 10^4, ... until the model stays
+# finite.
 MOST_DIVISIONS = 8
-# "adaptive" divides its step by 5 when there is no progress, and stops below this one (as SGDClassifier).
+# "adaptive" divides its step by 5 when there is no progress, and stops below the
+# smallest step, as SGDClassifier does.
 ADAPTIVE_FACTOR = 5
 SMALLEST_ADAPTIVE_ETA = 1e-6
-# Squared norms of rows are cut off here: a step is their inverse, and has to be a positive number.
+# Squared norms of rows are clipped to this range, so that their inverse is positive and
+# finite.
 SMALLEST_NORM, LARGEST_NORM = 1e-300, 1e300
 LARGEST_DIVISOR = 1e300
 
@@ -34,7 +41,7 @@ def learn(stream, problem, settings):
     t = 1 + np.append(scalars.weight, seen[:-1])
     alpha = settings.alpha_at(seen)
     eta0 = settings.eta0
-    if eta0 is None:  # each row's step depends on the rows up to it
+    if eta0 is None:  # the step of a row depends on the norms up to this row
         norms = weight * _squared_norms(problem.X, settings.fit_intercept)
         norm_weights, squared_norms = scalars.norm_weight + np.cumsum(weight), scalars.squared_norm + np.cumsum(norms)
         eta0 = default_eta0(settings.learning_rate, squared_norms / norm_weights)
@@ -48,7 +55,10 @@ def learn(stream, problem, settings):
 
 
 def _enter_threshold(model, scalars, settings, eta, alpha):
-    """Give a model without one the L1 threshold of as many rows as it has seen, with steps as they are now."""
+    """Let a model that has no L1 threshold have that of all rows that it has seen.
+
+    The threshold is computed as if all past steps had been as long as the next one.
+    """
     if settings.l1_ratio == 0:
         model.settle()
     elif model.threshold == 0 and scalars.weight > 0:
@@ -58,23 +68,23 @@ def _enter_threshold(model, scalars, settings, eta, alpha):
 
 
 def _squared_norms(X, fit_intercept):
-    """||x||^2 of each row (+ 1 for the intercept's constant feature)."""
+    """||x||^2 of each row, + 1 with an intercept."""
     with np.errstate(over="ignore"):
         norms = row_norms(X, squared=True).astype(np.float64)
     return np.clip(norms + fit_intercept, SMALLEST_NORM, LARGEST_NORM)
 
 
 class _Sweeper:
-    """Sweeps of the kernel over one problem, and what to do when one overflows."""
+    """Sweeps of the kernel over a problem, repeated with shorter steps on overflow."""
 
     def __init__(self, problem, settings, stream):
         self.problem, self.settings = problem, settings
         self.scalars, self.model = stream.scalars, stream.iterates.model
         model = self.model
-        self.penalty = Penalty(np.nan, settings.l1_ratio, model.n_classes)  # the kernel is given alpha by visit
+        self.penalty = Penalty(np.nan, settings.l1_ratio, model.n_classes)  # the kernel gets an alpha for each step
         values = kernel_rows(problem.X)[0]
         with np.errstate(over="ignore"):
-            self.bound_of_x = max(1.0, float(np.sqrt(values @ values)))  # of |x|; in one pass
+            self.bound_of_x = max(1.0, float(np.sqrt(values @ values)))  # an upper bound of |x|
         intercept = model.intercept[: model.n_classes]
         self.bound_of_weights = np.float64(
             max(np.max(model.weights), -np.min(model.weights), np.max(intercept), -np.min(intercept))
@@ -82,11 +92,18 @@ class _Sweeper:
         self.has_warned = False
 
     def run(self, order, t, eta, alpha, threshold_factor=1.0, progressive_loss=None):
-        """Visit the rows in `order` at the times `t`; returns the sum of weight * log loss.
+        """Take a step for each row in `order`; returns the sum of weight * log loss.
 
-        `alpha` and `threshold_factor` are a number or an array of one number per visit. The
-        factor is alpha in terms of that of the row before, if it follows the weight seen. The
-        losses are added to `progressive_loss`, if a stream has given it.
+        Parameters
+        ----------
+        order : ndarray of shape (n_steps,)
+        t, eta : ndarray of shape (n_steps,)
+            The argument of the schedule, and the step size.
+        alpha : float or ndarray of shape (n_steps,)
+        threshold_factor : float or ndarray of shape (n_steps,)
+            alpha / (alpha of the step before) if alpha is 1 / (weight seen), else 1.
+        progressive_loss : ndarray of shape (4,) or None
+            If given, the losses are added here.
         """
         model, scalars = self.model, self.scalars
         settings = self.settings
@@ -133,8 +150,8 @@ class _Sweeper:
         return np.inf
 
     def _has_finite_scores(self, order):
-        """Which visits the model can make: a row so large that it can't be scored has no step, however short."""
-        limit = np.finfo(self.problem.X.dtype).max / 100  # the kernel stops at a little more
+        """Which rows have finite scores. Other rows have no step, however short."""
+        limit = np.finfo(self.problem.X.dtype).max / 100  # the kernel's own limit is a little larger
         return (np.abs(raw_prediction(self.problem.X[order], self.model.iterate())) < limit).all(axis=1)
 
     def _warn_of_rows_left_out(self, n_rows):
@@ -154,13 +171,13 @@ class _Sweeper:
         return f"{abs(values.flat[at]):.3g}, in column {column}"
 
     def _may_overflow(self, order, eta):
-        """Whether numbers might leave the range of the dtype; else nothing needs to be looked at or kept.
+        """Whether a number might overflow; if not, no copy and no checks are needed.
 
-        No weight changes by more than eta * sample_weight * |x| at a visit: the bound of weights grows by that from sweep to
-        sweep, which saves looking at them.
+        A step changes no weight by more than eta * sample_weight * |x|. The bound of
+        the weights grows by the sum of that, so that no sweep has to read the weights.
         """
         X = self.problem.X
-        limit, units = (1e300, 1e100) if X.dtype == np.float64 else (1e36, 1e10)  # units: what 1 / scale may reach
+        limit, units = (1e300, 1e100) if X.dtype == np.float64 else (1e36, 1e10)  # units: the bound of 1 / scale
         n_terms = X.shape[1] + 1
         with np.errstate(over="ignore"):
             total_step = float(np.sum(eta * self.problem.sample_weight[order]))
@@ -197,7 +214,7 @@ class Epochs:
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes)
         self.normalised = problem.normalised()
         start = Model.zeros(problem.X.shape[1], n_classes, problem.X.dtype) if start is None else start
-        # of one pass, for partial_fit to go on from
+        # a stream with the scalars of one pass, from which partial_fit goes on
         self.of_one_pass = stream = Stream.from_model(start, total_weight).trainable(settings)
         self.eta0 = settings.eta0
         if self.eta0 is None:
@@ -221,7 +238,7 @@ class Epochs:
         return loss + self.penalty(self.sweeper.model.iterate().softmax_coef()[0].T)
 
     def check_convergence(self, progress, **_):
-        """True if there has been no progress for so long that it is enough; None to go on."""
+        """True after too many epochs without progress; None to go on."""
         if progress.n_epochs < self.settings.n_iter_no_change:
             return None
         if self.settings.learning_rate == "adaptive" and self.eta0 > SMALLEST_ADAPTIVE_ETA:
@@ -235,7 +252,7 @@ class Epochs:
         return self.sweeper.model.predictor()
 
     def snapshot(self):
-        """What `restore` needs to come back here."""
+        """What `restore` needs to return to this model."""
         return self.sweeper.model.copy()
 
     def restore(self, snapshot):

@@ -1,4 +1,7 @@
-"""From and to scikit-learn's `LogisticRegression`: the same model, so that all that reads one reads ours."""
+"""Conversion from and to scikit-learn's `LogisticRegression`.
+
+Imports models and `_compat`, and knows nothing of the estimator.
+"""
 
 from numbers import Real
 
@@ -19,9 +22,9 @@ def fitted_logistic_regression(coef, intercept, *, strength, l1_ratio, n_iter, a
     Parameters
     ----------
     coef, intercept
-        As users see them.
+        The coefficients and intercepts of the estimator.
     strength : float
-        alpha S; C is its inverse.
+        alpha S, where S is the total weight. C is 1 / strength.
     l1_ratio : float
     n_iter : int
     attributes : dict
@@ -39,7 +42,7 @@ def fitted_logistic_regression(coef, intercept, *, strength, l1_ratio, n_iter, a
 
 
 def check(lr, n_samples):
-    """Raise an error if `lr` is not a fitted softmax model, or `n_samples` not the number of some rows."""
+    """Raise an error if `lr` is no fitted softmax model, or `n_samples` is invalid."""
     if not isinstance(lr, LogisticRegression):
         raise TypeError(
             f"lr must be a fitted LogisticRegression, got {type(lr).__name__}: {lr!r}. From a pipeline pass the last step, and "
@@ -56,7 +59,7 @@ def check(lr, n_samples):
 
 
 def model_of(lr):
-    """Its `Model`."""
+    """The `Model` of a fitted `LogisticRegression`."""
     coef = lr.coef_.toarray() if issparse(lr.coef_) else np.asarray(lr.coef_)
     coef = coef if coef.dtype in FLOATS else coef.astype(np.float64)
     unit = units_of_log_odds(lr)
@@ -64,9 +67,9 @@ def model_of(lr):
 
 
 def params_of(lr, n_samples):
-    """The parameters with which our objective, on `n_samples` rows of weight 1, is its own."""
+    """Parameters that give the objective of `lr`, on rows of weight 1."""
     C, l1_ratio = penalty_of(lr)
-    # two rows, each with a penalty, are one of twice the length with half of it
+    # for two classes, |w/2|^2 + |w/2|^2 = |w|^2 / 2
     C = C * units_of_log_odds(lr)
     alpha = "1/n_samples" if C == 1 else 1 / (C * n_samples) if np.isfinite(C) else 0.0
     return dict(

@@ -1,17 +1,21 @@
-"""One model out of several that learnt from different rows: what training on many machines is made of.
+"""`merge`: one model out of several that learnt from different rows.
 
-Sums over rows (counts, moments, clocks) add up exactly. A coefficient is taken for what Gaussian evidence makes of a common
-start: if a model began at theta_0, which is held with the precision P, and its rows have the curvature C, then it came to
+Sums over rows (counts, moments, scalars) add up exactly. A coefficient is treated as
+the mean of a Gaussian posterior. The prior has the mean theta_0, which is the common
+start, and the precision P. The rows of a model have the curvature C_i, and phi_i is
+their optimum. Then the model, and the posterior of the rows of all models, are
 
-    theta = theta_0 + C / (P + C) (phi - theta_0),    where phi is what its rows say;
+    theta_i = theta_0 + C_i (phi_i - theta_0) / (P + C_i),
+    theta   = theta_0 + sum_i C_i (phi_i - theta_0) / (P + sum_i C_i)
+            = theta_0 + sum_i (P + C_i) (theta_i - theta_0) / (P + sum_i C_i).
 
-the rows of all models together would have led to
+If P is small beside the C_i, theta is a mean weighted by curvature. If P is large, as
+for a rare word, theta - theta_0 is nearly the sum of the theta_i - theta_0. P is a
+constant times v_j^2 (see _coordinates.py). A P that grew from round to round would be
+the exact posterior, but the steps of a stream are longer than that, and many models
+would overshoot together.
 
-    theta_0 + sum_i (P + C_i) (theta_i - theta_0) / (P + sum_i C_i).
-
-Where rows are plenty that is a mean weighted by curvature. Where they are few, as those of a rare word are, it is nearly a sum:
-no part has seen enough to go where all of them together would have gone. P is a constant times v_j^2. (One that grows from round
-to round would be the better Bayesian, but steps of a stream are longer than his: many parts then overshoot together.)
+Imports the estimator, whose streams it merges.
 """
 
 import numpy as np
@@ -26,7 +30,7 @@ from ._model import Model
 
 __all__ = ["merge"]
 
-# Parameters without which models do not learn the same thing.
+# Parameters of `partial_fit`, which have to be the same for all models.
 COMMON_PARAMETERS = (
     "alpha",
     "l1_ratio",
@@ -38,8 +42,9 @@ COMMON_PARAMETERS = (
     "average",
     "class_weight",
 )
-# With which steps hold a start, and with which alpha="1/n_samples" does, which is strong in the beginning of a stream; in units
-# of v_j^2. By experiment: on dense data it matters little; on text, less is too timid, and more too bold without a penalty.
+# P / v_j^2, from the steps and from alpha="1/n_samples", which is a strong penalty at
+# the beginning of a stream. By experiment: dense data depend little on them. On text,
+# coefficients are too small with less, and without a penalty too large with more.
 FIRMNESS_OF_STEPS = 1.0
 FIRMNESS_OF_PENALTY = 3.0
 BLOCK = 4096  # features
@@ -48,32 +53,39 @@ BLOCK = 4096  # features
 def merge(models, weights=None, base=None):
     """Merge models that learnt from different rows into one.
 
-    What is a sum over rows (the clock `t_`, class counts, the moments behind `scale_`) is that of one stream of all rows. Each
-    coefficient is weighted by the curvature of the loss that its model has met: by how often the class occurred, times how much
-    the feature varied. Models that never saw a feature or a class have no say in it. Averaging begins anew with the merged model.
+    Sums over rows (`t_`, class counts, and the moments that give `scale_`) are those of
+    one stream of all rows. Each coefficient is weighted by the curvature of the loss of
+    its model. The curvature is the number of rows of the class, times the variation of
+    the feature. A model that never saw a feature or a class has no influence on its
+    coefficients. The average of the iterates begins anew with the merged model.
 
-    Rows should be dealt out at random: models that have each seen other classes know nothing of the borders between these.
+    Rows should be distributed over the models at random. If each model has seen other
+    classes, no model has learnt the borders between them.
 
-    In a round of distributed training, models that start from one are trained on different rows and merged; `base` is then the
-    model that they started from, whose rows must not be counted once for each [1]_.
+    In a round of distributed training, copies of one model are trained on different
+    rows and merged [1]_. Pass this model as `base`. Otherwise its rows are counted once
+    for each copy.
 
     Parameters
     ----------
     models : iterable of SoftmaxSGDClassifier
-        Fitted, on the same features and with the same parameters, as far as these act in `partial_fit`. Their classes may differ:
-        the merged model has them all.
+        Fitted models, with the same features, and with the same parameters of
+        `partial_fit`. Their classes may differ. The merged model has all classes.
 
     weights : array-like of shape (n_models,) or None, default=None
-        What the weights of the rows of each model are multiplied by: None is 1 for each, for rows that only one model has seen.
-        For models of the same rows, weights that sum to 1 make their mean.
+        The factor of the weights of the rows of each model. None is 1 for each model,
+        which is right if every row was seen by one model. For models of the same rows,
+        weights that sum to 1 give the mean of the models.
 
     base : SoftmaxSGDClassifier or None, default=None
-        The fitted model from which all went on with `partial_fit`, if they did.
+        The fitted model from which all models went on with `partial_fit`. None if the
+        models had no common start.
 
     Returns
     -------
     merged : SoftmaxSGDClassifier
-        A new model with the parameters of the first. It can go on with `partial_fit`.
+        A new model with the parameters of the first model. `partial_fit` can go on from
+        it.
 
     Raises
     ------
@@ -82,12 +94,14 @@ def merge(models, weights=None, base=None):
     TypeError
         If a model is not a `SoftmaxSGDClassifier`.
     ValueError
-        If there are no models, if features, dtypes or parameters differ, if weights are negative, not finite, all zero or not one
-        for each model, or if a model has seen less than `base`.
+        If there are no models. If features, dtypes or parameters differ. If weights are
+        negative, not finite, all zero, or not one for each model. If a model has seen
+        less than `base`.
 
     References
     ----------
-    .. [1] McDonald, Hall and Mann, "Distributed training strategies for the structured perceptron", NAACL 2010.
+    .. [1] McDonald, Hall and Mann, "Distributed training strategies for the structured
+       perceptron", NAACL 2010.
 
     Examples
     --------
@@ -95,12 +109,14 @@ def merge(models, weights=None, base=None):
     >>> from sklearn.datasets import load_iris
     >>> from sklearn_softmax import SoftmaxSGDClassifier, merge
     >>> X, y = load_iris(return_X_y=True)
-    >>> parts = [SoftmaxSGDClassifier().partial_fit(X[i::2], y[i::2], classes=[0, 1, 2]) for i in range(2)]
+    >>> parts = [SoftmaxSGDClassifier() for _ in range(2)]
+    >>> for i, part in enumerate(parts):
+    ...     _ = part.partial_fit(X[i::2], y[i::2], classes=[0, 1, 2])
     >>> model = merge(parts)
-    >>> float(model.t_)
-    151.0
+    >>> [float(part.t_) for part in parts], float(model.t_)
+    ([76.0, 76.0], 151.0)
 
-    Another round:
+    Another round, from the merged model:
 
     >>> parts = [deepcopy(model).partial_fit(X[i::2], y[i::2]) for i in range(2)]
     >>> model = merge(parts, base=model)
@@ -120,7 +136,8 @@ def merge(models, weights=None, base=None):
     start, factors = None, weights
     if base is not None:
         start, factors = _stream_with(base, classes, settings), np.append(weights, 1 - weights.sum())
-        _check_is_start(start, streams)  # to which is added: weight * (stream - start) for each
+        _check_is_start(start, streams)
+        # combined = start + sum_i weight_i (stream_i - start)
     stream = type(streams[0]).combined([*streams, *([] if start is None else [start])], factors)
     stream = stream.with_model(_merged(streams, weights, start, stream, settings))
 
@@ -186,7 +203,7 @@ def _stream_with(model, classes, settings):
 
 
 class _Evidence:
-    """What a stream learnt since `start`: its model, and precisions.
+    """The model of a stream, and the statistics of its rows since `start`.
 
     Attributes
     ----------
@@ -194,9 +211,9 @@ class _Evidence:
     weight : float
     counts : ndarray of shape (n_classes,)
     squares : ndarray of shape (n_features,)
-        Sum of squares of each feature, about its mean if there is an intercept.
+        The sum of squares of each feature, about its mean if there is an intercept.
     seen : ndarray of shape (n_features,)
-        Total weight of the rows in which each feature is not zero.
+        The total weight of the rows in which each feature is not 0.
     """
 
     def __init__(self, stream, fit_intercept, start=None):
@@ -206,16 +223,16 @@ class _Evidence:
         if start is not None:
             self.weight = max(self.weight - start.weight, 0)
             self.counts = np.maximum(self.counts - start.counts, 0)
-            # rows without a feature change its mean, and say nothing about it
+            # rows without a feature are no evidence, but change its mean
             self.squares = np.where(self.seen > start.seen, np.maximum(self.squares - start.squares, 0), 0)
 
     def precision(self, block):
-        """Of the coefficients of some features: the rows of a class say most about it."""
+        """C of the coefficients of some features: (share of the class) * squares."""
         return np.outer(self.counts / max(self.counts.sum(), 1e-300), self.squares[block])
 
 
 def _merged(streams, weights, start, combined, settings):
-    """The model of all streams together."""
+    """The merged model of the streams."""
     fit_intercept = settings.fit_intercept
     n_classes, scale = len(combined.class_counts), combined.scale
     n_features = len(scale)
@@ -223,10 +240,10 @@ def _merged(streams, weights, start, combined, settings):
     parts = [_Evidence(stream, fit_intercept, base) for stream in streams]
     shares = weights * [part.weight for part in parts]
     shares = shares / shares.sum() if shares.any() else weights / weights.sum()
-    centre = combined.centre if fit_intercept else np.zeros(n_features)
+    centre = combined.mean if fit_intercept else np.zeros(n_features)
 
     rows = np.empty((n_classes, n_features))
-    # the intercepts of features about the common mean, which do not depend on the coefficients so much
+    # the intercepts of centred features, which depend less on the coefficients
     intercepts = [part.intercept + part.rows @ centre for part in parts]
     intercept = _common(
         intercepts,
@@ -253,7 +270,7 @@ def _merged(streams, weights, start, combined, settings):
 
 
 def _common(values, precisions, weights, shares, start, precision_of_start):
-    """The formula at the top of this file; where there is no evidence at all, the mean."""
+    """theta of the formula at the top of this file; a mean where all C_i are 0."""
     total = sum(weight * precision for weight, precision in zip(weights, precisions))
     result = np.zeros(total.shape)
     for value, precision, weight, share in zip(values, precisions, weights, shares):

@@ -1,14 +1,15 @@
-"""The weights of a model: as arrays for the kernels, and as the coefficients that users see.
+"""The weights of a model: as arrays for the kernels, and as the coefficients of users.
 
-Nothing else transposes or pads, or knows how the one row of coefficients of two classes
-is related to their weights. Imports the kernels only, for the length of their vectors.
+No other file transposes or pads weights, or converts between the one row of
+coefficients of two classes and their weights. Imports the kernels only, for the length
+of their vectors.
 
-The kernels want the weights of a feature side by side, one number per class, padded to
-whole vectors and starting on a cache line: an array of shape (n_features, n_padded).
-Users want ``coef_`` of shape (n_classes, n_features): a view of the same memory.
+The kernels need the weights of a feature side by side, with one number per class. Their
+array of shape (n_features, n_padded) starts on a cache line, and is padded to whole
+vectors. ``coef_`` of shape (n_classes, n_features) is a view of the same memory.
 
-With two classes users see one row w, the log odds of the second class. The softmax has
-the two rows -w/2 and w/2, and these are what all arrays hold.
+With two classes users see one row w, the coefficients of the log odds of the second
+class. The arrays hold the two rows of the softmax, -w/2 and w/2.
 """
 
 from dataclasses import dataclass, replace
@@ -21,8 +22,8 @@ __all__ = ["FLOATS", "Model", "aligned_zeros", "intercept_with_class", "not_fini
 
 FLOATS = (np.float64, np.float32)  # the types of weights
 ALIGNMENT = 64  # bytes: a cache line
-NARROW = 32  # bytes: rows that are longer than this are padded to whole vectors of the machine
-PRIOR = 10.0  # the weight of the rows that a class that never occurred counts as
+NARROW = 32  # bytes: longer rows are padded to whole vectors of the machine
+PRIOR = 10.0  # a class that never occurred counts as rows of this weight
 
 
 def aligned_zeros(n_features, n_padded, dtype):
@@ -34,13 +35,13 @@ def aligned_zeros(n_features, n_padded, dtype):
 
 
 def _is_aligned(weights):
-    """Whether a kernel can write to it."""
+    """Whether a kernel can write to the weights."""
     flags = weights.flags
     return flags.c_contiguous and flags.writeable and weights.__array_interface__["data"][0] % ALIGNMENT == 0
 
 
 def _aligned(weights):
-    """`weights` itself if a kernel can write to it, else a copy."""
+    """The weights themselves if a kernel can write to them, else a copy."""
     if _is_aligned(weights):
         return weights
     copy = aligned_zeros(*weights.shape, weights.dtype)
@@ -49,7 +50,7 @@ def _aligned(weights):
 
 
 def not_finite():
-    """The error that says so."""
+    """The error for coefficients that are not finite."""
     return ValueError(
         "These rows lead to coefficients that are no finite numbers; the model is as it was. Divide X, sample_weight, alpha and "
         "eta0, whichever is extreme, by a number that makes it moderate."
@@ -57,13 +58,13 @@ def not_finite():
 
 
 def soft_threshold(weights, amount):
-    """What is left of weights when `amount`, a number or an array that broadcasts, is taken from their absolute values."""
+    """sign(w) max(|w| - amount, 0); `amount` is a number or broadcasts."""
     amount = np.asarray(amount, dtype=weights.dtype)
     return np.maximum(weights - amount, 0) + np.minimum(weights + amount, 0)
 
 
 def _after_threshold(weights, threshold):
-    """`soft_threshold`; `weights` themselves if it takes nothing."""
+    """`soft_threshold` in new memory, or the weights themselves if `threshold` is 0."""
     if threshold == 0:
         return weights
     left = aligned_zeros(*weights.shape, weights.dtype)
@@ -72,30 +73,38 @@ def _after_threshold(weights, threshold):
 
 
 def _before_threshold(weights, threshold):
-    """Weights of which `threshold` leaves these."""
+    """The inverse of `_after_threshold`; weights of 0 stay 0."""
     before = aligned_zeros(*weights.shape, weights.dtype)
     before[:] = weights + np.sign(weights) * weights.dtype.type(threshold)
     return before
 
 
 def _mean_of_classes(weights, n_classes, threshold):
-    """The mean of the weights of each feature, of classes after the threshold; itself before it."""
+    """Weights of a new class: after the threshold they are the mean of the others."""
     if threshold == 0:
         return weights @ np.full(weights.shape[1], 1 / n_classes, dtype=weights.dtype)
     return _before_threshold(_after_threshold(weights, threshold).sum(axis=1, keepdims=True) / n_classes, threshold)[:, 0]
 
 
 def with_class(weights, intercept, n_classes, at, seen, threshold=0.0):
-    """(weights, intercept), both padded, of a model with a class more, number `at`, that no row of total weight `seen` had.
+    """(weights, intercept), padded, of a model with a new class, number `at`.
 
-    Its scores are the mean of those of the other K plus log(K * odds), odds = PRIOR / (seen + PRIOR * K). Since a mean of
-    exponentials is not less than the exponential of the mean, its odds are at most that, and only where the others are equally
-    probable. On rows about which the model is surer they are several times less: hence the number PRIOR. By experiment, and flat,
-    it makes about the model that had the class from the start. (0 for `seen` leaves intercepts of 0 as they are.) Where the model
-    is what `threshold` leaves of the weights, so it is with the mean.
+    The model has learnt from rows of total weight `seen`, none of the new class. With K
+    other classes, its score on a row is
+
+        score_new = mean_k score_k + log(K odds),    odds = PRIOR / (seen + PRIOR K).
+
+    The mean of exponentials is at least the exponential of the mean. So exp(score_new)
+    is at most `odds` times the sum of the exponentials of the others, with equality
+    where these are equally probable. On rows where the model is surer, it is several
+    times less.
+
+    PRIOR was found by experiment: it makes about the model that had the class from the
+    start, and other values near it do as well. A `seen` of 0 leaves intercepts of 0 at
+    0. The mean is that of the weights after the threshold.
     """
     grown = Model.zeros(len(weights), n_classes + 1, weights.dtype)
-    if n_classes > 1:  # one class alone has no weights
+    if n_classes > 1:  # a single class has no weights
         grown.weights[:, :at] = weights[:, :at]
         grown.weights[:, at] = _mean_of_classes(weights, n_classes, threshold)
         grown.weights[:, at + 1 : n_classes + 1] = weights[:, at:n_classes]
@@ -104,10 +113,10 @@ def with_class(weights, intercept, n_classes, at, seen, threshold=0.0):
 
 
 def intercept_with_class(others, at, seen):
-    """The intercepts of `with_class`, of a model with the intercepts `others`; both without padding."""
+    """The intercepts of `with_class` for the intercepts `others`; without padding."""
     n_classes = len(others)
     intercept = np.insert(others, at, others.mean() + np.log(n_classes * PRIOR / (seen + PRIOR * n_classes)))
-    return intercept - intercept.mean()  # which changes no probability
+    return intercept - intercept.mean()  # a common shift changes no probability
 
 
 @dataclass
@@ -117,13 +126,13 @@ class Model:
     Attributes
     ----------
     n_classes : int
-        1 only in a stream that is still to meet another class.
+        1 only in a stream that has seen one class so far.
 
     weights : ndarray of shape (n_features, n_padded), float32 or float64
-        0 beyond `n_classes`.
+        The padding beyond `n_classes` is 0.
 
     intercept : ndarray of shape (n_padded,), float64
-        -inf beyond `n_classes`: a class that has probability 0.
+        The padding beyond `n_classes` is -inf, which has probability 0.
 
     average, intercept_average : like weights and intercept, or None
         The mean of the iterates.
@@ -132,8 +141,8 @@ class Model:
         The total weight of the iterates in the mean.
 
     threshold, average_threshold : float
-        What an L1 penalty takes from the weights, and from their average, to make the models
-        of the iterate and the average; see kernels/explicit.h.
+        The models of the iterate and of the average are the soft thresholds of
+        `weights` and `average` by these numbers; see kernels/explicit.h.
     """
 
     n_classes: int
@@ -164,7 +173,7 @@ class Model:
         coef : ndarray or sparse of shape (n_classes, n_features) or (1, n_features)
         intercept : ndarray of shape (n_classes,) or (1,)
         n_classes : int or None
-            None: as many as there are rows, or two if there is one.
+            None is the number of rows of `coef`, or two if there is one row.
         """
         n_rows, n_features = coef.shape
         model = cls.zeros(n_features, n_classes or max(n_rows, 2), coef.dtype)
@@ -173,7 +182,10 @@ class Model:
 
     @property
     def coef(self):
-        """A view of shape (n_classes, n_features); for two classes a read-only array of shape (1, n_features)."""
+        """A view of shape (n_classes, n_features).
+
+        For two classes it is a read-only array of shape (1, n_features).
+        """
         if self.n_classes != 2:
             return self.weights[:, : self.n_classes].T
         coef = 2 * self.weights[:, 1:2].T
@@ -181,7 +193,7 @@ class Model:
         return coef
 
     def public_intercept(self):
-        """A copy of shape (n_classes,), or (1,) for two classes, in the dtype of the weights."""
+        """A copy: (n_classes,), or (1,) for two classes, in the dtype of coef."""
         intercept = 2 * self.intercept[1:2] if self.n_classes == 2 else self.intercept[: self.n_classes]
         return intercept.astype(self.weights.dtype)
 
@@ -194,9 +206,15 @@ class Model:
         self.intercept[: self.n_classes] = intercept
 
     def set_softmax_coef(self, rows, intercept):
-        """Make the weights of each class, of shape (n_classes, n_features), and the intercepts (n_classes,) the iterate.
+        """Make the weights and the intercepts of each class the iterate.
 
-        Those of two classes become each other's negative, which changes no probability.
+        The two rows of two classes are centred to -w/2 and w/2, which changes no
+        probability.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_classes, n_features)
+        intercept : ndarray of shape (n_classes,)
         """
         if self.n_classes == 2:
             rows, intercept = ((array - array[::-1]) / 2 for array in (np.asarray(rows), np.asarray(intercept)))
@@ -204,49 +222,55 @@ class Model:
         self.intercept[: self.n_classes] = intercept
 
     def softmax_coef(self):
-        """The weights of each class, a view of shape (n_classes, n_features), and the intercepts (n_classes,)."""
+        """Views: weights (n_classes, n_features) and intercepts (n_classes,)."""
         return self.weights[:, : self.n_classes].T, self.intercept[: self.n_classes]
 
     def point(self):
-        """Weights and, last, intercepts of each class, of shape (n_features + 1, n_classes), in double; see `Objective`."""
+        """The weights and, in the last row, the intercepts, in double; see `Objective`.
+
+        The shape is (n_features + 1, n_classes).
+        """
         rows, intercept = self.softmax_coef()
         return np.vstack([rows.T.astype(np.float64), intercept])
 
     @property
     def is_averaged(self):
-        """Whether there is an average to predict with."""
+        """Whether the model to predict with is the average."""
         return self.averaged_weight > 0
 
     @property
     def has_threshold(self):
-        """Whether the model to predict with is what a threshold leaves."""
+        """Whether the model to predict with needs a soft threshold."""
         return (self.average_threshold if self.is_averaged else self.threshold) > 0
 
     def iterate(self, features=slice(None)):
-        """The model of the iterate, of some features, after its threshold; shares memory if there is none."""
+        """The iterate after its threshold; shares memory if the threshold is 0."""
         return Model(self.n_classes, _after_threshold(self.weights[features], self.threshold), self.intercept)
 
     def predictor(self, features=slice(None)):
-        """The model to predict with: that of the average if there is one, else of the iterate; shares memory if it can."""
+        """The average, else the iterate, after its threshold; may share memory."""
         if not self.is_averaged:
             return self.iterate(features)
         average = _after_threshold(self.average[features], self.average_threshold)
         return Model(self.n_classes, average, self.intercept_average)
 
     def settle(self):
-        """Let the thresholds act, in new memory."""
+        """Apply the thresholds, in new memory."""
         self.weights, self.threshold = _after_threshold(self.weights, self.threshold), 0.0
         if self.average is not None:
             self.average, self.average_threshold = _after_threshold(self.average, self.average_threshold), 0.0
 
     def enter(self, threshold):
-        """Let the weights and their average be such that this threshold leaves of both what they are now, in new memory."""
+        """Set a threshold, such that the iterate and the average do not change."""
         self.weights, self.threshold = _before_threshold(self.weights, threshold), threshold
         if self.is_averaged:
             self.average, self.average_threshold = _before_threshold(self.average, threshold), threshold
 
     def trainable(self, average):
-        """A model in memory that kernels can write to, with an average or without; shares memory if it can."""
+        """This model in memory that kernels can write to, with or without an average.
+
+        It shares memory with this model if it can.
+        """
         model = Model(self.n_classes, _aligned(self.weights), np.require(self.intercept, requirements="W"))
         model.threshold = self.threshold
         if average:
@@ -259,7 +283,7 @@ class Model:
         return model
 
     def with_class(self, at, seen):
-        """This model with a class more; see the function of that name."""
+        """This model with a new class; see the function `with_class`."""
         n_classes = self.n_classes
         grown = with_class(self.weights, self.intercept, n_classes, at, seen, self.threshold)
         model = replace(self, n_classes=n_classes + 1, weights=grown[0], intercept=grown[1])

@@ -1,17 +1,21 @@
-"""From a good model to a tight tolerance in few passes: an orthant-wise Newton method on an `Objective`.
+"""An orthant-wise Newton method: from a good model to a tight tolerance in few passes.
 
-The kernels' steps reach the neighbourhood of the optimum quickly and its last digits slowly.
-Newton's method does the opposite. It knows the L1 norm by fixing, for one step, the sign that each
-coefficient may have [1]_ [2]_. Within that orthant F is smooth, and a coefficient that comes to its
-end, at zero, is pinned there [3]_. Without L1 there are no signs to fix, and this is Newton-CG.
+The kernels' steps come near the optimum quickly, but reach its last digits slowly.
+Newton's method does the opposite. For one step it fixes the sign that each coefficient
+may have [1]_ [2]_. Within this orthant F is smooth, with L1, too. A coefficient that
+reaches the end of the orthant, at zero, is pinned there [3]_. Without L1 no signs are
+fixed, and this is Newton-CG.
+
+Works on any object with the methods of `Objective`. Imports nothing of the package.
 
 References
 ----------
-.. [1] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models", ICML 2007.
-.. [2] R. H. Byrd, G. M. Chin, J. Nocedal, F. Oztoprak, "A family of second-order methods for convex l1-regularized
-   optimization", Mathematical Programming 159, 2016.
-.. [3] J. J. More, G. Toraldo, "On the solution of large quadratic programming problems with bound constraints", SIAM Journal on
-   Optimization 1, 1991.
+.. [1] G. Andrew, J. Gao, "Scalable training of L1-regularized log-linear models",
+   ICML 2007.
+.. [2] R. H. Byrd, G. M. Chin, J. Nocedal, F. Oztoprak, "A family of second-order
+   methods for convex l1-regularized optimization", Mathematical Programming 159, 2016.
+.. [3] J. J. More, G. Toraldo, "On the solution of large quadratic programming problems
+   with bound constraints", SIAM Journal on Optimization 1, 1991.
 """
 
 from typing import NamedTuple
@@ -22,19 +26,23 @@ from scipy.sparse import issparse
 
 __all__ = ["NewtonSolution", "Preconditioner", "Tolerance", "newton", "newton_step"]
 
-# A step has to achieve this share of the decrease that its slope promises (Armijo), or is halved, so many times at most.
+# A step is halved, at most MOST_HALVINGS times, until
+# F(point + step) - F(point) <= SUFFICIENT * (slope along the step) (Armijo).
 SUFFICIENT = 1e-4
 MOST_HALVINGS = 40
-# No step changes a score by more than this times the largest (plus 1).
+# No step changes a score by more than LONGEST_STEP * (1 + largest |score|).
 LONGEST_STEP = 10.0
-# A Newton system is solved to this part of its right-hand side, or more exactly (Eisenstat, Walker 1996, their choice 2).
+# A Newton system is solved until |residual| <= forcing * |right-hand side|. The forcing
+# is that of Eisenstat and Walker (1996), choice 2, and at most LOOSEST_FORCING.
 LOOSEST_FORCING, FORCING_FACTOR = 0.5, 0.9
-# ... and to this part of `tol`, because the residual is the gradient that the step would leave if F were a parabola.
+# It is also solved enough when the residual is below SHARE_OF_TOL * tol. If F were
+# quadratic, the residual would be the gradient after the step.
 SHARE_OF_TOL = 0.5
-# The preconditioner is made at once if it costs no more passes than this, and never if it has more numbers than that.
+# A preconditioner of a price of at most CREDIT passes is made at the start. One of more
+# than MOST_NUMBERS numbers is never made.
 CREDIT = 20
 MOST_NUMBERS = 1 << 23
-# What is added to its diagonal: a share of the largest entry, and a number at least.
+# max(JITTER * largest entry, SMALLEST) is added to the diagonal of the preconditioner.
 JITTER, SMALLEST = 1e-10, 1e-100
 
 
@@ -45,30 +53,32 @@ class Tolerance(NamedTuple):
     ----------
     tol : float
     per_unit : ndarray that broadcasts to the shape of a point
-        The inverse of what each entry of the gradient is measured in; 0 where it shall not count.
+        The inverse of the unit of each entry of the gradient. An entry with 0 does not
+        count.
     """
 
     tol: float
     per_unit: np.ndarray
 
     def size(self, gradient):
-        """The largest entry, each in its unit."""
+        """The largest entry of a gradient, each in its unit."""
         return float(np.max(np.abs(gradient) * self.per_unit))
 
 
 class NewtonSolution(NamedTuple):
-    """What `newton` found.
+    """The result of `newton`.
 
     Attributes
     ----------
     point : ndarray of shape (n_features + 1, n_classes)
-        The means over the classes are 0 where there is no L1.
+        The means over the classes of entries without L1 are 0.
     n_passes : int
         Passes over X.
     gradient : float
-        The largest entry of the minimum-norm subgradient at the point, each in its unit.
+        The largest entry of the minimum-norm subgradient at the point, each in its
+        unit.
     objective : float
-        F there, in nats.
+        F at the point, in nats.
     """
 
     point: np.ndarray
@@ -82,20 +92,24 @@ def _dot(a, b):
 
 
 class Preconditioner:
-    """The inverse of what the Hessian would be if the classes did not compete.
+    """The inverse of the diagonal blocks of the Hessian, one block for each class.
 
-    The Hessian (1/S) sum_i s_i (diag(p_i) - p_i p_i^T) kron x_i x_i^T has a matrix of the features
-    for each class on its diagonal, (1/S) sum_i s_i p_ia (1 - p_ia) x_i x_i^T. These are inverted if
-    the columns are dense, and only their diagonals if they are sparse. What they leave out makes the
-    Hessian blind to a shift of all classes alike. So that is left out here, too: otherwise the
-    matrices are worst just there, and conjugate gradients take several times as long.
+    The Hessian is (1/S) sum_i s_i (diag(p_i) - p_i p_i^T) kron x_i x_i^T. The block of
+    class a is (1/S) sum_i s_i p_ia (1 - p_ia) x_i x_i^T. Blocks are inverted if X is
+    dense, and only their diagonals if X is sparse.
 
-    Making the matrices costs as much as `price` passes: n_classes n_samples n_features^2
-    multiplications against 4 n_classes n_samples n_features. They get worse as the model moves, and
-    are made anew when the passes since the last time have cost as much. Then both together cost at
-    most twice what either had to. The diagonal costs one pass.
+    Without L2 the Hessian is 0 along a shift of all classes alike, but its blocks are
+    not. So the mean over the classes is removed before and after the blocks are
+    applied. Otherwise conjugate gradients take several times as many passes.
 
-    With L1 there is none: it was measured to do more harm, by pinning the wrong entries, than good.
+    To make the blocks takes n_classes n_samples n_features^2 multiplications, and a
+    pass takes 4 n_classes n_samples n_features. The ratio is `price`. The blocks become
+    worse as the model changes. They are made anew when the passes since the last time
+    have cost as much, so that both together cost at most twice the passes. The
+    diagonals cost one pass.
+
+    With L1 no preconditioner is used. It was measured to need more passes, because it
+    pins the wrong entries.
     """
 
     def __init__(self, objective):
@@ -108,7 +122,7 @@ class Preconditioner:
         self.inverse = None
 
     def update(self, at, most_passes):
-        """Make it anew where F was evaluated, if that is due; returns the number of passes it took."""
+        """Make the blocks at an `Evaluation`, if it is time; returns passes used."""
         if self.price > min(self.passes_since, most_passes):
             return 0
         self.passes_since = 0
@@ -125,7 +139,7 @@ class Preconditioner:
     @staticmethod
     def _factor(hessian):
         diagonal = np.einsum("jj->j", hessian)
-        diagonal += max(JITTER * diagonal.max(), SMALLEST)  # a little more than positive definite
+        diagonal += max(JITTER * diagonal.max(), SMALLEST)  # rounding must not make it indefinite
         return cho_factor(hessian, overwrite_a=True, check_finite=False)
 
     def __call__(self, residual):
@@ -137,19 +151,20 @@ class Preconditioner:
 
 
 def newton_step(objective, at, precondition, point, subgradient, free, *, forcing, tolerance, most_passes):
-    """A step of the `free` entries, within the orthant, that about minimises the quadratic model of F; and its number of passes.
+    """(step, number of passes) to about the minimum of F's quadratic model.
 
-    Conjugate gradients on the free entries. When one of them comes to the end of the orthant, all
-    that lie beyond it on the way to the minimum along the line are pinned to zero if the model falls
-    then, else only the first. It goes on with those that are left.
+    The minimum is that in the orthant, by conjugate gradients on the `free` entries.
+    When an entry would leave the orthant before the minimum along the direction, all
+    entries that leave are pinned to zero. If the quadratic model does not decrease
+    then, only the first is pinned. The other entries go on.
 
-    Stops when what is left of the right-hand side is `forcing` times of it, in the norm of the
-    preconditioner, or when it is within the `tolerance` (or None).
+    Stops when the residual is `forcing` times the right-hand side, in the norm of the
+    preconditioner, or when the residual is within the `tolerance`, if one is given.
     """
     has_l1 = objective.penalty.has_l1
     sign = np.where(point != 0, np.sign(point), -np.sign(subgradient)) if has_l1 else None
     is_signed = objective.is_signed
-    # residual = -(subgradient + Hessian step), also of entries that are not free
+    # residual = -(subgradient + Hessian @ step), for all entries
     step, residual = np.zeros_like(point), -subgradient
     direction, square_before, target, n_passes = None, None, None, 0
 
@@ -188,14 +203,14 @@ def newton_step(objective, at, precondition, point, subgradient, free, *, forcin
             step = step + length * direction
             residual = residual - length * product
             continue
-        if not np.isfinite(first_end):  # no curvature: all probabilities are 0 or 1; but downhill it is
+        if not np.isfinite(first_end):  # all probabilities are 0 or 1, without curvature; descend
             step = step if step.any() else direction
             break
-        # what the step and the residual are if only the first is pinned, which needs no pass ...
+        # step and residual if only the first entry is pinned, which needs no pass
         pinned = np.where(end <= first_end, -point, step + first_end * direction)
         residual_of_pinned = residual - first_end * product
         if np.isfinite(length) and n_passes < most_passes:
-            # ... and if all that leave are, which needs one, and is nearly always worth it
+            # if all entries that leave are pinned, which is mostly worth its pass
             projected = np.where(end <= length, -point, step + length * direction)
             residual_of_projected = -subgradient - objective.hessian_product(at, projected)
             n_passes += 1
@@ -207,11 +222,12 @@ def newton_step(objective, at, precondition, point, subgradient, free, *, forcin
 
 
 def _sufficient_share(objective, at, point, step, step_scores, slope):
-    """The largest share (1, or 1/2, 1/4, ...) of a step that decreases F sufficiently; 0 if there is none.
+    """The largest share 1, 1/2, ... of a step that decreases F sufficiently, else 0.
 
-    F is smooth along a step within an orthant, and the scores are linear: this needs no pass.
+    The scores are linear along a step, so that this needs no pass.
     """
-    # Saturated probabilities have next to no curvature, and steps without measure: these are cut to a multiple of the scores.
+    # Saturated probabilities have almost no curvature, so that a step may be far too
+    # long. Such a step begins with the share that LONGEST_STEP allows.
     longest = LONGEST_STEP * (1 + np.abs(at.scores).max())
     first = min(1.0, longest / max(longest, np.abs(step_scores).max()))
     for share in first * 0.5 ** np.arange(MOST_HALVINGS):
@@ -221,45 +237,50 @@ def _sufficient_share(objective, at, point, step, step_scores, slope):
 
 
 def _next_forcing(forcing, ratio):
-    """How exactly to solve the next Newton system, if the last step multiplied the norm of the subgradient by `ratio`."""
-    safeguard = FORCING_FACTOR * forcing**2  # one lucky step shall not make the next system expensive
+    """The next forcing, if a step multiplied the norm of the subgradient by `ratio`."""
+    # one very good step must not make the next system expensive
+    safeguard = FORCING_FACTOR * forcing**2
     return min(LOOSEST_FORCING, max(FORCING_FACTOR * ratio**2, safeguard if safeguard > 0.1 else 0.0))
 
 
 def newton(objective, point, tolerance, *, max_passes, on_step=None):
     """Minimise an objective to a tight tolerance.
 
-    It is fast if the squares of the columns are about 1 in the mean.
+    This is fast if the mean square of each column is about 1.
 
     Parameters
     ----------
     objective : Objective
     point : ndarray of shape (n_features + 1, n_classes)
-        The start. With two classes this has two columns, too. Entries that are not free stay.
+        The start. With two classes it has two columns, too. Entries that are not free
+        do not change.
     tolerance : Tolerance
-        Stop when no entry of the minimum-norm subgradient is larger.
+        Stop when no entry of the minimum-norm subgradient is larger than `tol` in its
+        unit.
     max_passes : int
-        Stop before more passes than this, at least 1. A pass is a product with X and one with
-        its transpose.
+        The largest number of passes, at least 1. A pass is a product with X and a
+        product with its transpose.
     on_step : callable or None, default=None
-        Called with the `NewtonSolution` so far after every Newton step; stops if it returns True.
+        Called after every Newton step with the `NewtonSolution` so far. If the call
+        returns True, `newton` stops.
 
     Returns
     -------
     solution : NewtonSolution
-        Its objective is not above that of the start. Its `gradient` is above `tol` if
-        `max_passes` was not enough, or if rounding is all that is left of the gradient.
+        The objective is not above that of the start. The `gradient` is above `tol` if
+        `max_passes` was not enough, or if the gradient is nothing but rounding.
 
     Notes
     -----
-    Takes the memory of four arrays of shape (n_samples, n_classes), of the weights a few times,
-    and of a preconditioner of ``n_classes * (n_features + 1)**2`` numbers, if these are not many.
+    The memory is that of four arrays of shape (n_samples, n_classes), of several arrays
+    of the shape of a point, and of a preconditioner of at most MOST_NUMBERS numbers.
     """
-    # A shift of all classes alike changes no loss. Without L1 the mean that has the least penalty is 0, and steps keep it.
+    # A shift of all classes alike changes no loss. Without L1 the penalty is least if
+    # the means over the classes are 0. Steps do not change these means.
     point = point - np.where(objective.is_free & ~objective.is_signed, point.mean(axis=1, keepdims=True), 0)
     forcing, precondition = LOOSEST_FORCING, Preconditioner(objective)
 
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # of steps that are too long, which are refused
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # too long steps overflow, and are halved
         at = objective.evaluate(point)
         subgradient = objective.subgradient(point, at.gradient)
         value, n_passes = at.loss + objective.penalty(point[:-1]), 1
@@ -277,7 +298,7 @@ def newton(objective, point, tolerance, *, max_passes, on_step=None):
                 tolerance=tolerance,
                 most_passes=max_passes - n_passes - 1,
             )
-            # the scores of the step are one half of a pass, the next gradient is the other
+            # the scores of the step are half a pass, the next gradient the other half
             n_passes += n_products + 1
             precondition.passes_since += n_products + 1
             step_scores = objective.scores(step)
@@ -290,7 +311,7 @@ def newton(objective, point, tolerance, *, max_passes, on_step=None):
             step_scores += at.scores
             at = objective.evaluate(point, step_scores)
             subgradient = objective.subgradient(point, at.gradient)
-            value = min(value, at.loss + objective.penalty(point[:-1]))  # it fell, but maybe by less than its rounding
+            value = min(value, at.loss + objective.penalty(point[:-1]))  # it may fall by less than its rounding
             forcing = _next_forcing(forcing, np.linalg.norm(subgradient) / norm)
             if on_step is not None and on_step(NewtonSolution(point, n_passes, tolerance.size(subgradient), value)):
                 break

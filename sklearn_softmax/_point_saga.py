@@ -1,11 +1,16 @@
-"""The epochs of `fit` with the automatic step: one of the stream's rule, then of Point-SAGA, then Newton's method.
+"""The epochs of `fit` with the automatic step.
 
-Point-SAGA compares the implicit step of a row with the row's last one (Defazio 2016), which
-takes the noise out of it. Newton's method adds the last digits. See kernels/point_saga.h and
+The first epoch is a pass of the stream's rule. Epochs of Point-SAGA follow: a step
+corrects the gradient of its row by the row's last gradient, which removes the noise
+(Defazio 2016). Newton's method finds the last digits. See kernels/point_saga.h and
 _newton.py.
 
-What is fixed for a problem (`prepare`) is apart from what moves (`Epochs`): a problem is solved
-for another alpha, or from another start, without reading the rows for statistics again.
+`prepare` computes what is fixed for a problem, and `Epochs` holds what changes. So a
+problem is solved for another alpha, or from another start, without another pass for
+statistics.
+
+Imports the objective, Newton's method, streams and the kernels, and knows nothing of
+the loop of `fit`.
 """
 
 from dataclasses import dataclass, replace
@@ -24,49 +29,53 @@ from ._stream import Iterates, Stream, StreamScalars
 
 __all__ = ["Epochs", "PreparedProblem", "prepare"]
 
-# The step of an epoch is this over (mean of 1 + |row|^2) / 2 and the square root of the mean curvature of the losses. By
-# experiment, and flat: with half and double the step, ill-conditioned and noisy sets change places.
+# The step of an epoch is STEP / (mean of (1 + |x|^2) / 2 * sqrt(mean curvature of the
+# losses)). By experiment: half of it is better for noisy data, double of it for
+# ill-conditioned data.
 STEP = 2.0
-# A row is visited once more in an epoch, by shorter steps, for so many times the mean squared norm. (Without it, a few rows
-# far out in heavy tails, each of which moves the model much, decide how fast the rest converges.)
+# An epoch takes ceil(weight |x|^2 / (NORM_PER_VISIT * mean)) shorter steps along a row.
+# Otherwise a few rows in heavy tails would decide how fast all others converge.
 NORM_PER_VISIT = 2.0
-# The gradient of the table is smaller than the true one, mostly by far: Newton's method takes over when it is this part of tol.
+# The gradient of the table is mostly much smaller than the true one. Newton's method
+# takes over when the gradient of the table is below TRIGGER * tol.
 TRIGGER = 0.1
-# Newton's method takes over after so many epochs: what is left then is slow for steps along single gradients.
+# Newton's method takes over after this number of epochs, too.
 MOST_EPOCHS = 30
-# If the gradient of the table is below tol, or if there is no table, the true one is computed: after so many epochs, and when
-# they have grown by this factor since.
+# The true gradient is computed if the gradient of the table is below tol, or without a
+# table. The first time is after FIRST_CHECK epochs, the next when their number has
+# grown by this factor.
 FIRST_CHECK = 10
 GROWTH_BETWEEN_CHECKS = 1.5
-# Of sparse rows, so many iterates of an epoch are averaged at most; fewer, if the rows have so few numbers that bringing all
-# features up to date would take longer than a part of an epoch.
+# Number of iterates of an epoch of sparse rows that are averaged, at most. An average
+# brings all features up to date, so that it needs NUMBERS_PER_AVERAGED numbers of X for
+# each feature.
 MOST_AVERAGED, NUMBERS_PER_AVERAGED = 16, 16
-# An epoch whose objective is more than so many times the best one has diverged: its steps
-# were too long. (On data for which they are right, it is at most 1.2 times the best.)
+# An epoch has diverged, because its steps were too long, if its objective is more than
+# WORST_RATIO times the best one. With good steps the ratio was at most 1.2.
 WORST_RATIO = 1.5
-# After a second one, all steps are divided by this.
+# When an epoch diverges with safe steps, too, all steps are divided by this.
 DIVISOR = 4.0
 BLOCK = 1024  # features
 TINY = np.finfo(np.float64).tiny
-# A row is an outlier if its squared norm is so many times the median.
+# A row is an outlier if its squared norm is more than this times the median.
 OUTLIER = 100.0
 
 
 @dataclass(frozen=True)
 class PreparedProblem:
-    """A problem of `fit`, and what its rows say whatever the penalty.
+    """A problem of `fit`, and its statistics, which do not depend on the penalty.
 
     Attributes
     ----------
     problem : Problem
-        With weights of mean 1.
+        The weights have the mean 1.
     total_weight : float
-        Of the weights as they were given.
+        The sum of the weights as they were given.
     n_classes : int
     moments : Moments
     spreads : tuple, see `Moments.spreads`
     class_scale : ndarray of shape (n_classes,)
-        What the gradient of each class is measured in.
+        The unit of the gradient of each class for `tol`.
     """
 
     problem: Any
@@ -102,7 +111,7 @@ def prepare(problem, n_classes):
 
 
 class Epochs:
-    """Epochs over one problem: one of the stream rule, then of Point-SAGA, then passes of Newton's method.
+    """Epochs over a problem: the stream's rule, Point-SAGA, then Newton's method.
 
     Attributes
     ----------
@@ -149,16 +158,17 @@ class Epochs:
         self.least_curvature, self.divisor = TINY, 1.0
         self.next_check = FIRST_CHECK if settings.variance_reduction else 2
         self.next_newton, self.has_stalled = MOST_EPOCHS, False
-        # mean over the rows of sum over the classes of p (1 - p), until an epoch tells
+        # mean over the rows of sum_k p_k (1 - p_k); before the first epoch a bound
         self.curvature = self._largest_curvature()
         self.original = None
 
     def run(self):
-        """One epoch; returns the objective, each row scored just before its step.
+        """One epoch; returns the objective, with each row scored just before its step.
 
-        Where rows that are not certain are few, the mean curvature says nothing about them,
-        and the steps that follow from it may be much too long. An epoch that has diverged
-        is undone, and the next one only reads, for the table and the curvature.
+        The step follows from the mean curvature of the rows. If few rows are uncertain,
+        the curvature of these is much larger than the mean, and the steps may be too
+        long. An epoch that has diverged is undone. The next one leaves the model as it
+        is, and computes the table and the curvature.
         """
         self.original = None
         is_first = self.n_epochs == 0 or self.table is None or self.reads_only
@@ -183,14 +193,14 @@ class Epochs:
             before.features, before.scalars, alpha=before.alpha, l1_ratio=before.l1_ratio,
         )  # fmt: skip
         self.step, self.reads_only = 0.0, self.table is not None
-        # first to the curvature that rows can have, for which steps are safe
+        # steps for the largest possible curvature are safe; only then are they divided
         most = self._largest_curvature()
         if self.least_curvature == most:
             self.divisor *= DIVISOR
         self.least_curvature = most
 
     def _largest_curvature(self):
-        """The most that sum over the classes of p (1 - p) can be."""
+        """The largest possible value of sum_k p_k (1 - p_k)."""
         return 1 - 1 / self.penalty.n_classes
 
     def _penalty_of(self, here):
@@ -203,22 +213,23 @@ class Epochs:
         if self.step == 0:  # a stream
             return Model(model.n_classes, *self.iterates.here(averaged, self.coordinates))
         here = Model(model.n_classes, model.average, model.intercept_average) if averaged else model
-        if self.penalty.l1_ratio > 0:  # only a prox makes zeros
+        if self.penalty.l1_ratio > 0:  # an average has no zeros; the prox makes them
             weights = self.penalty_here.prox(here.weights - self.step * self.gradient, self.step)
             weights[self._is_zero(here.weights)] = 0
             return replace(here, weights=weights.astype(self.table.dtype))
         return here
 
     def _is_zero(self, weights):
-        """Which weights Newton's method, for each weight alone, would make 0.
+        """Which weights a prox with a Newton step of each weight alone makes 0.
 
-        At the optimum they are those that any prox makes 0. Before, a prox with the short step of an epoch finds few of them.
+        At the optimum, a prox with any step makes the same weights 0. Before the
+        optimum, a prox with the short step of an epoch finds few of them.
         """
         length = self.penalty.n_classes / max(self.curvature, TINY)
         return np.abs(weights / length - self.gradient) <= self.penalty_here.l1
 
     def _stream_epoch(self):
-        # a step of 0 leaves the residuals of the model as it is in the table
+        # a step of 0 keeps the model, and fills the table with its residuals
         eta0 = 0.0 if self.reads_only else (self.settings.eta0 or 1.0) / self.divisor
         n_samples, scalars = self.problem.n_samples, self.iterates.scalars
         loss, curvature = scalars.loss, scalars.curvature
@@ -267,16 +278,17 @@ class Epochs:
             self.intercept_gradient[:n_classes] = gradient[-1]
 
     def _feature_scale_without_outliers(self, norms):
-        """The unit of each feature; if it is not the penalty's, that of the rows that are no outliers.
+        """The unit of each feature for `tol`.
 
-        Else one row a million times larger makes units in which all gradients are small.
+        Without `standardize`, it is that of the rows that are no outliers. Otherwise
+        one row a million times larger makes all gradients small in these units.
         """
-        near = norms <= OUTLIER * np.median(norms)
-        if self.settings.standardize or near.all():
+        is_outlier = norms > OUTLIER * np.median(norms)
+        if self.settings.standardize or not is_outlier.any():
             return self.feature_scale
-        near = self.problem.take(near)
-        unit = Moments.of(near).spreads(near.sample_weight.sum())[1]
-        return np.where(unit > 0, unit, self.feature_scale)
+        inliers = self.problem.take(~is_outlier)
+        scale = Moments.of(inliers).spreads(inliers.sample_weight.sum())[1]
+        return np.where(scale > 0, scale, self.feature_scale)
 
     def _point_saga_epoch(self):
         curvature = max(self.curvature, self.least_curvature)
@@ -301,7 +313,7 @@ class Epochs:
         return loss / self.n_visits
 
     def _visits(self):
-        """The rows, each as often as an epoch visits it, one round after another."""
+        """The row of each step of an epoch; the steps of one row are far apart."""
         repeats = self.repeats.astype(np.intp)
         visits = np.repeat(np.arange(len(repeats)), repeats)
         rounds = np.arange(len(visits)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
@@ -311,10 +323,11 @@ class Epochs:
         return self.random_state.permutation(visits) if self.settings.shuffle else visits
 
     def check_convergence(self, progress, *, watches, most_passes, end_of_pass):
-        """True if the gradient is small enough or, if somebody watches held-out rows, these have had enough; None to go on.
+        """True if converged, False if the passes do not suffice, None to go on.
 
-        When the gradient may be small enough, or the epochs have become slow, Newton's method has the rest of the passes: the
-        first of them computes the gradient. False if they do not suffice.
+        With held-out rows (`watches`), only their log loss decides. Otherwise the
+        gradient decides. If it may be small enough, or if epochs have become slow,
+        Newton's method gets the remaining passes. Its first pass computes the gradient.
         """
         settings = self.settings
         if watches:
@@ -330,25 +343,26 @@ class Epochs:
         self._set_solution(solution)
         if solution.gradient <= settings.tol or solution.n_passes + 2 > most_passes:
             return solution.gradient <= settings.tol
-        # no step decreases the objective any more, which takes a worse model than that of rounding: epochs may
+        # Newton's method found no step that decreases the objective. This may be
+        # rounding, but also a model that epochs can improve, so that these go on.
         self.has_stalled, self.next_newton = True, self.n_epochs + MOST_EPOCHS
         self.iterates.model.weights[:], self.iterates.model.intercept[:] = self.coordinates.from_original(self.original)
         return None
 
     def _switches_to_newton(self):
-        """Whether epochs have become slow, or have come so near to the optimum that few passes of Newton's method are enough."""
+        """Whether epochs have become slow, or the optimum is near."""
         if self.table is None:
             return False
         is_near = not self.has_stalled and self._gradient_estimate_is_below(TRIGGER * self.settings.tol)
         return is_near or self.n_epochs >= self.next_newton
 
     def _gradient_estimate_is_below(self, bound):
-        """Whether no entry of the gradient of the table, measured as `_newton` does, exceeds `bound`."""
+        """Whether the table's gradient, in the units of `tol`, is below `bound`."""
         model, penalty, n_classes = self.iterates.model, self.penalty_here, self.penalty.n_classes
         if np.abs(self.intercept_gradient[:n_classes]).max() > bound:
             return False
         per_unit = inverse_or_zero(self.coordinates.inverse_scale * self.feature_scale)
-        for start in range(0, len(per_unit), BLOCK):  # mostly, the first block has one that does
+        for start in range(0, len(per_unit), BLOCK):  # the first block mostly has a larger entry
             block = slice(start, start + BLOCK)
             weights = model.weights[block, :n_classes]
             block_penalty = replace(penalty, scale=np.asarray(penalty.scale)[block])
@@ -359,7 +373,7 @@ class Epochs:
         return True
 
     def _newton(self, most_passes, end_of_pass=None):
-        """Newton's method from the model as it is; with one pass, no more than the gradient."""
+        """Newton's method from the current model; one pass is the gradient only."""
         n_reported = 0
 
         def on_step(solution):
@@ -376,12 +390,12 @@ class Epochs:
             max_passes=most_passes,
             on_step=on_step,
         )
-        if most_passes > 1 and solution.n_passes > n_reported:  # of a step that was not completed
+        if most_passes > 1 and solution.n_passes > n_reported:  # passes of an incomplete step
             on_step(solution)
         return solution
 
     def _set_solution(self, solution):
-        """Predict with what Newton's method found."""
+        """Make the solution of Newton's method the model to predict with."""
         coef, intercept = self.coordinates.coef(solution.point)
         if self.settings.fit_intercept:
             intercept = intercept - intercept.mean()
@@ -397,7 +411,7 @@ class Epochs:
         return self.original
 
     def snapshot(self):
-        """What `restore` needs to come back here."""
+        """What `restore` needs to return to this model."""
         return self.model()
 
     def restore(self, snapshot):
@@ -409,7 +423,7 @@ class Epochs:
         weight, n_samples = self.prepared.total_weight, self.problem.n_samples
         scalars = StreamScalars.of(
             weight=weight,
-            norm=weight * (1 + self.prepared.share_of_nonzeros[self.prepared.scale > 0].sum()),  # of the stream's coordinates
+            norm=weight * (1 + self.prepared.share_of_nonzeros[self.prepared.scale > 0].sum()),  # in the stream's coordinates
             curvature=weight * self.curvature / self.penalty.n_classes,
             average_weight=weight**4 / 4,
             n_rows=n_samples,

@@ -1,7 +1,7 @@
-"""The classic learning rates: the step eta as a function of the clock t.
+"""The classic learning rates: the step size eta as a function of t.
 
-t is 1 + the total weight of the examples before this one: 1 at the first example and, without weights,
-the example's number.
+t is 1 + the total weight of the rows before this one. Without weights, t is the number
+of the row, from 1. Imports nothing of the package.
 """
 
 import numpy as np
@@ -20,19 +20,22 @@ def invscaling(t, eta0, power_t):
 
 
 def optimal(t, alpha):
-    """Bottou's 1 / (alpha (t + t0)); t0 makes the first step as large as typical weights (Bottou 2010)."""
+    """1 / (alpha (t0 + t - 1)), where the first step is the size of a typical weight.
+
+    See Bottou (2010).
+    """
     typical_weight = np.sqrt(1 / np.sqrt(alpha))
     t0 = 1 / (typical_weight * alpha)
     return 1 / (alpha * (t0 + (t - 1)))
 
 
 def step_sizes(learning_rate, t, *, eta0, power_t, alpha):
-    """The step at each time.
+    """The step size of each row.
 
     Parameters
     ----------
     learning_rate : str
-        One of `SCHEDULES`. "adaptive" is constant as long as nobody divides its `eta0`.
+        One of `SCHEDULES`. "adaptive" is constant here; `fit` divides its `eta0`.
     t : ndarray of shape (n,)
     eta0 : float or ndarray of shape (n,)
     power_t : float
@@ -50,10 +53,11 @@ def step_sizes(learning_rate, t, *, eta0, power_t, alpha):
 
 
 def default_eta0(learning_rate, mean_squared_norm):
-    """The schedule's own eta0, in inverse units of the squared rows, so that no data make it blow up.
+    """The eta0 of a schedule where the user gives none: a number / mean(||x||^2).
 
-    The loss of one example has a curvature of at most ||x||^2 / 2 in the weights of a class, so that a step of
-    0.5 / ||x||^2 is a cautious one. "invscaling" starts higher, because its step falls at once.
+    The loss of one row has a curvature of at most ||x||^2 / 2 in the weights of a
+    class, so that 0.5 / ||x||^2 is a cautious step. "invscaling" starts higher, because
+    its step falls at once.
 
     Parameters
     ----------

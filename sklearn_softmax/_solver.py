@@ -1,7 +1,9 @@
-"""The loop of `fit`: epochs until the stopping rule says stop, held-out rows, the best model, warnings.
+"""The loop of `fit`, and of a call of `partial_fit`.
 
-Python decides what is visited, with which steps, and when it is enough; the kernels do one sweep. What an epoch is, and when its
-own rule is content, is the business of the method: `_point_saga` or `_explicit`.
+`fit` runs epochs until a stopping rule ends them, scores held-out rows, keeps the best
+model, and warns. What an epoch is, and when its method has converged, is decided in
+`_point_saga` or `_explicit`. May import all files but the estimator's and those
+that import the estimator.
 """
 
 import time
@@ -24,16 +26,17 @@ from ._stream import Stream
 __all__ = ["NoProgress", "Settings", "Solution", "fit", "learn", "stream_for", "stream_with"]
 
 
-# A penalty that a small total weight makes; with more, coefficients are 0 just the same.
+# The largest alpha of 1 / (total weight). All coefficients are 0 with this one, too.
 LARGEST_ALPHA = 1e15
-
-
-# Rows that count for less than 1 / this of a row, on average, are hardly meant so.
+# A mean sample_weight below 1 / LIGHT is probably a mistake: a warning says so.
 LIGHT = 10
 
 
 class Settings(NamedTuple):
-    """What the user decides about the objective and the steps. `alpha` is a number, or None for 1 / (total weight)."""
+    """The user's choices of the objective and the steps.
+
+    An `alpha` of None is 1 / (total weight).
+    """
 
     alpha: float | None
     l1_ratio: float
@@ -42,7 +45,7 @@ class Settings(NamedTuple):
     learning_rate: str
     eta0: float | None
     power_t: float
-    average: float | None  # None: no averaging; else the weight of the rows before it begins
+    average: float | None  # None is no averaging; a number is the weight of the rows before it begins
     variance_reduction: bool
     max_iter: int
     tol: float | None
@@ -51,11 +54,11 @@ class Settings(NamedTuple):
     verbose: int
 
     def alpha_at(self, weight):
-        """The penalty's strength after a total weight (a number or an array)."""
+        """The strength of the penalty after a total weight (number or array)."""
         return 1 / np.maximum(weight, 1 / LARGEST_ALPHA) if self.alpha is None else self.alpha
 
     def alpha_of_fit(self, weight, n_samples):
-        """The same for rows that are all there; warns if nobody can have meant it."""
+        """The strength of the penalty of `fit`; warns if it is probably a mistake."""
         alpha = self.alpha_at(weight)
         if self.alpha is None and weight * LIGHT < n_samples:
             warnings.warn(
@@ -69,11 +72,12 @@ class Settings(NamedTuple):
 
 @dataclass
 class Solution:
-    """What `fit` found.
+    """The result of `fit`.
 
     Attributes
     ----------
-    stream : stream to go on from, with the fitted model
+    stream : Stream
+        The fitted model, from which `partial_fit` goes on.
     """
 
     alpha: float
@@ -92,14 +96,17 @@ class Solution:
 
 
 def _epochs(problem, settings, alpha, start, n_classes, random_state):
-    """The epochs of `fit` that go with the settings."""
+    """The method of `fit` for the settings."""
     if settings.learning_rate == "auto":
         return _point_saga.Epochs(_point_saga.prepare(problem, n_classes), settings, alpha, start, random_state)
     return _explicit.Epochs(problem, settings, alpha, start, n_classes, random_state)
 
 
 def stream_for(settings, stream, added=()):
-    """`stream`, for the rule of the settings, with more classes: `added` are their numbers, from small to large."""
+    """`stream` for the rule of the settings, with new classes.
+
+    `added` are the numbers of the new classes, from small to large.
+    """
     stream = stream.trainable(settings)
     for at in added:
         stream = stream.with_class(at, settings.fit_intercept)
@@ -107,7 +114,7 @@ def stream_for(settings, stream, added=()):
 
 
 def stream_with(settings, model, weight):
-    """A stream with a model that came from elsewhere, and the clock that it would have after rows of total weight `weight`."""
+    """A stream with a given model, as after rows of total weight `weight`."""
     return Stream.from_model(model, weight).trainable(settings)
 
 
@@ -119,11 +126,12 @@ def _advance(stream, problem, settings):
 
 
 def learn(stream, given, settings):
-    """A stream after it has learnt from each row of a call once, in order.
+    """The stream after it has learnt from each row of a call once, in order.
 
     Parameters
     ----------
-    stream : stream, or None before the first call
+    stream : Stream or None
+        None before the first call.
     given : StreamInput
     settings : Settings
     """
@@ -143,14 +151,22 @@ def learn(stream, given, settings):
 
 
 def _advance_and_grow(stream, problem, settings, is_known):
-    """The stream after rows of all its classes and of others: each enters just before its first row.
+    """The stream after rows of its classes and of new ones, in order.
 
-    `is_known` : which of the classes of `problem` the stream has; ndarray of shape (n_classes,), bool.
+    A new class enters just before its first row.
+
+    Parameters
+    ----------
+    stream : Stream
+    problem : Problem
+    settings : Settings
+    is_known : ndarray of shape (n_classes,), bool
+        Which classes of the problem the stream has.
     """
     begin, is_known = 0, is_known.copy()
     labels, first_rows = np.unique(problem.y, return_index=True)
     entries = sorted((row, number) for row, number in zip(first_rows, labels) if not is_known[number])
-    stream, undo = stream.tentative(problem.X, len(entries))  # one pass may be over when the next one fails
+    stream, undo = stream.tentative(problem.X, len(entries))  # an earlier pass may have ended when one fails
     try:
         for n_entered, (row, number) in enumerate(entries):
             if row > begin:
@@ -167,7 +183,7 @@ def _advance_and_grow(stream, problem, settings, is_known):
 
 
 class NoProgress:
-    """Counts epochs in a row that do not improve on the best by `tol`."""
+    """Counts consecutive epochs that do not improve on the best value by `tol`."""
 
     def __init__(self, tol):
         self.tol = -np.inf if tol is None else tol
@@ -182,35 +198,35 @@ class NoProgress:
 
 
 class Unwatched:
-    """Watches `fit`, and does nothing. Others do something in these two methods."""
+    """A watcher of `fit` that does nothing: the interface of all watchers."""
 
     def begin_pass(self):
-        """A pass over the rows begins."""
+        """Called before a pass over the rows."""
 
     def end_passes(self, n_passes, so_far):
-        """So many have ended; ``so_far()`` is the `Solution` now, a copy. Returns whether to stop."""
+        """Called after passes over the rows; returns whether to stop.
+
+        ``so_far()`` is a copy of the `Solution` at this point.
+        """
         return False
 
 
 def fit(problem, settings, start, class_counts, validation=None, random_state=None, watcher=None):
-    """Epochs of steps until the stopping rule says stop.
+    """Run epochs until a stopping rule ends them.
 
     Parameters
     ----------
     problem : Problem
     settings : Settings
     start : Model or None
-        Where to start from; None is zero.
-
+        The start. None is a model of zeros.
     class_counts : ndarray of shape (n_classes,)
     validation : Problem or None
-        If given, training stops on its log loss.
-
+        Held-out rows. If given, training stops on their log loss.
     random_state : RandomState
-        For the order of the rows.
-
-    watcher : like Unwatched, or None
-        Is told of each epoch, and of each step of a method that takes several passes.
+        Draws the order of the rows.
+    watcher : Unwatched, or an object with the same methods, or None
+        Called for each epoch, and for each step of a method that takes several passes.
 
     Returns
     -------
@@ -251,7 +267,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         while is_converged is None and not is_stopped and solution.n_iter < settings.max_iter:
             score = ""
             watcher.begin_pass()
-            with held_interrupt():  # an epoch that has begun ends, and counts
+            with held_interrupt():  # an epoch that has begun is completed
                 objective = method.run()
                 monitored = objective
                 if validation is not None:

@@ -1,8 +1,9 @@
-"""What a stored model consists of: dicts of numbers, strings and arrays, and no type of this package.
+"""A stored model: dicts of numbers, strings and arrays, and no type of this package.
 
-Loading it needs one name, that of the estimator, so that a file outlives the names inside, and loaders that ask which types they
-may trust (skops, MLflow) have one to ask about. The dataclasses of a stream are the table: one is stored as the dict of its
-fields. What its `__getstate__` leaves out follows from the rest.
+Loading a file needs the name of the estimator and no other. So the other names of the
+package may change, and loaders that ask which types to trust (skops, MLflow) ask about
+one. A dataclass of a stream is stored as the dict of its fields. Fields that
+`__getstate__` leaves out follow from the others. Imports streams only.
 """
 
 from dataclasses import fields, is_dataclass
@@ -19,7 +20,7 @@ FORMAT = 1
 
 
 def state_of(value):
-    """A stream, or what is in one, or coefficients, in plain types."""
+    """A stream, a part of a stream, or coefficients, in plain types."""
     if issparse(value):
         parts = {name: getattr(value, name) for name in ("data", "indices", "indptr")}
         return parts | {"shape": list(value.shape), "is_array": isinstance(value, csr_array)}
@@ -42,7 +43,7 @@ def stream_of(state):
 
 
 def _restored(kind, state):
-    """An object of the type `kind`, which may be one of several dataclasses or None."""
+    """The object of a state; `kind` is a dataclass or a union of several."""
     if not isinstance(state, dict):
         return _unshared(state)
     kinds = [each for each in (kind, *get_args(kind)) if is_dataclass(each)]
@@ -54,7 +55,7 @@ def _restored(kind, state):
 
 
 def coefficients_of(state):
-    """The coefficients of a state: dense or sparse."""
+    """The coefficients of a state, dense or sparse."""
     if not isinstance(state, dict):
         return _unshared(state)
     arrays = tuple(_unshared(state[name]) for name in ("data", "indices", "indptr"))
@@ -62,12 +63,12 @@ def coefficients_of(state):
 
 
 def _unshared(value):
-    """An array that is mapped from a file, as one that nobody writes to: training copies it, and leaves the file as it was."""
+    """The value; if it is mapped from a file, read-only, so that training copies it."""
     return read_only(np.asarray(value)) if isinstance(value, np.memmap) else value
 
 
 def read_only(array):
-    """A view of the array, or the sparse matrix, whose numbers can not be changed."""
+    """A view of an array or a sparse matrix whose numbers cannot be changed."""
     if issparse(array):
         return type(array)((read_only(array.data), array.indices, array.indptr), shape=array.shape)
     view = array.view()

@@ -1,11 +1,12 @@
-"""A stream: the model and what has to be remembered beside it, to learn from rows one by one.
+"""A stream: a model, and the statistics that it needs to learn from rows one by one.
 
-Every step goes along the per-example gradient (softmax(W x + b) - e_y) x. It is implicit: the
-gradient is that of the point to which the step leads (Toulis and Airoldi 2017), so that no row,
-however large, makes it overshoot. It is taken in coordinates in which features are alike,
-whatever their units. See kernels/stream.h.
+A step goes along the gradient of one row, (softmax(W x + b) - e_y) x. The step is
+implicit: this gradient is taken at the point to which the step leads (Toulis and
+Airoldi 2017). So no row makes the step overshoot, however large the row is. Steps are
+taken in standardised coordinates, so that the units of the features do not matter. See
+kernels/stream.h.
 
-Imports coordinates, models and the kernels; knows nothing of `fit`.
+Imports coordinates, models, penalties and the kernels, and knows nothing of `fit`.
 """
 
 import warnings
@@ -24,22 +25,23 @@ from ._objective import Penalty
 __all__ = ["Iterates", "PlainIterates", "Stream", "StreamScalars"]
 
 TINY = np.finfo(np.float64).tiny
-# When there is no room for another class, a stream makes room for this part more: a model of K classes was then copied about
-# log(K) / log(1.25) times, and has at most so much of it that is empty.
+# Arrays that are full when a class arrives grow by this share. A model that has grown
+# to K classes was then copied about log(K) / log(1.25) times.
 ROOM = 0.25
-# Coefficients of a feature are taken for such that add up to 0 if their sum is below so many times the rounding of their norm.
+# The coefficients of a feature count as balanced if |sum| <= ROUNDINGS * eps * norm.
 ROUNDINGS = 100
-# With numbers up to these (values of X and weights: down to the inverse, too), no step leaves the range of the dtype.
+# No step leaves the range of the dtype if all numbers are below these bounds, and
+# values of X and weights that are not 0 also above the inverse of theirs.
 LARGEST_VALUE = {np.dtype(np.float32): 1e7, np.dtype(np.float64): 1e50}
 LARGEST_COEFFICIENT, LARGEST_STEP, LARGEST_ALPHA = 1e10, 1e6, 1e20
-# Of the mean norm in the step of a stream; see kernels/stream.h.
+# The factor of the mean squared norm in the step of a stream; see kernels/stream.h.
 SHARE_OF_NORM = 0.1
-# The scales of features are not taken from fewer rows than this without a warning.
+# Fewer rows than this give poor scales of features: a warning says so.
 FEW_ROWS = 20
 
 
 def _scalar(index):
-    """A property: number `index`."""
+    """A property: entry `index` of `numbers`."""
 
     def get(scalars):
         return scalars.numbers[index].item()
@@ -52,14 +54,16 @@ def _scalar(index):
 
 @dataclass(eq=False)
 class StreamScalars:
-    """What a stream remembers beside arrays, in one array; see StreamScalars in kernels/kernels.h.
+    """The scalars of a stream, in one array; see StreamScalars in kernels/kernels.h.
 
     Attributes
     ----------
     numbers : ndarray of shape (17,), float64
-        The following, in this order. The last three are those of explicit steps: the weighted sum
-        of ||x||^2 (+ 1 with an intercept) and its weight, of the rows for which `eta0` was None;
-        and what all steps are divided by, because longer ones made the model overflow.
+        The properties below, in this order. Only explicit steps use the last three.
+        `squared_norm` is the weighted sum of ||x||^2 (+ 1 with an intercept) over the
+        rows for which `eta0` was None, and `norm_weight` is the weight of these rows.
+        All steps are divided by `step_divisor`, because longer steps made the model
+        overflow.
     """
 
     numbers: np.ndarray = field(default_factory=lambda: np.append(np.zeros(16), 1.0))
@@ -84,7 +88,7 @@ class StreamScalars:
 
     @classmethod
     def of(cls, **values):
-        """Those that are given, and 0 for the others."""
+        """The scalars that are given, and the initial values of the others."""
         scalars = cls()
         for name, value in values.items():
             setattr(scalars, name, value)
@@ -92,7 +96,11 @@ class StreamScalars:
 
     @classmethod
     def combined(cls, all_scalars, factors):
-        """Those of one stream of all rows, those of each with `factor` times their weights; its average begins anew."""
+        """The scalars of one stream of all rows.
+
+        The rows of each stream are weighted by its factor. The average of the iterates
+        begins anew.
+        """
         names = "weight", "norm", "curvature", "loss", "n_rows", "squared_norm", "norm_weight"
         sums = {name: float(weighted_sum([getattr(one, name) for one in all_scalars], factors)) for name in names}
         divisor = max(one.step_divisor for one in all_scalars)
@@ -102,7 +110,11 @@ class StreamScalars:
         return StreamScalars(self.numbers.copy())
 
     def expected_length(self, eta0):
-        """The sum of the lengths of the steps over so many rows like these, if it is not known: the integral of their formula."""
+        """The sum of the lengths of all steps, if it is not known.
+
+        This is the integral of the step eta0 / (a + sqrt(c w)) over the weight w of the
+        rows.
+        """
         a, c = SHARE_OF_NORM * (self.norm / self.weight), self.curvature / self.weight
         root = np.sqrt(c * self.weight)
         return eta0 * (2 / c * (root - a * np.log1p(root / a)) if c > 0 else self.weight / a)
@@ -110,7 +122,10 @@ class StreamScalars:
 
 @dataclass
 class Iterates:
-    """The model of a stream in its coordinates, and what is due to features that wait to be touched.
+    """The model of a stream in its coordinates, where updates may be pending.
+
+    The penalty and the average of a feature of sparse rows are lazy. They are brought
+    up to date when a row has the feature, or when the model is asked for.
 
     Attributes
     ----------
@@ -118,24 +133,26 @@ class Iterates:
         The iterate and its average, in these coordinates, before the L1 threshold.
     coordinates : Coordinates
     is_sparse, is_centred : bool
-        Whether the rows are, and the coordinates.
+        Whether the rows are sparse, and whether the coordinates are centred.
     features : Moments
-        Its stamps, and its moments if the coordinates follow from them.
+        When each feature was last updated, and its moments.
     scalars : StreamScalars
     is_own : bool
-        Whether its memory is known to be such that kernels can write to it.
+        Whether kernels are known to be able to write to the memory of the model.
     lanes : ndarray of shape (n_classes,), int32, or None
-        Where each class lies in the arrays of the model, which have classes in the order of their arrival; None: in order.
+        The column of each class in the arrays of the model. Columns are in the order in
+        which classes arrived. None means that this is the order of the classes.
     is_balanced : bool
-        Whether the coefficients of each feature are known to add up to 0: residuals do, and only L1 takes that away.
+        Whether the coefficients of each feature are known to add up to 0. Steps keep
+        their sum, because residuals add up to 0. An L1 penalty does not keep it.
     n_reserved : int
-        For so many classes more there is room that nobody else uses.
+        The number of further classes for which the arrays have columns of their own.
     is_moderate : bool
-        Whether its numbers were far from the end of their range when somebody looked.
+        Whether the last `check_range` found all numbers far from overflow.
     alpha : float or None
-        Of the last penalty; None is 1 / (weight seen).
+        The strength of the last penalty. None is 1 / (weight seen).
     l1_ratio : float
-        Of the last penalty.
+        The L1 ratio of the last penalty.
     """
 
     model: Model
@@ -160,9 +177,10 @@ class Iterates:
         cls, weights, intercept, n_classes, coordinates, is_sparse, is_centred, features, scalars, *,
         alpha=None, l1_ratio=0.0, share=None,
     ):  # fmt: skip
-        """Iterates whose average is the iterate, up to date at the scalars, that are `weights` after the L1 threshold.
+        """Iterates that are `weights` after the L1 threshold, with nothing pending.
 
-        `share` is what they have beyond `weights`, in units of the threshold; None is the sign of `weights`.
+        The average is the iterate. Before the threshold both are
+        ``weights + share * threshold``. A `share` of None is the sign of `weights`.
         """
         scalars.average_length = scalars.length
         bound = _bound(scalars.length, alpha, l1_ratio, scalars, coordinates)
@@ -175,11 +193,11 @@ class Iterates:
         iterates = cls(
             model, coordinates, is_sparse, is_centred, features, scalars, is_own=True, alpha=alpha, l1_ratio=l1_ratio
         )  # fmt: skip
-        iterates.look()
+        iterates.check_range()
         return iterates
 
-    def look(self):
-        """Whether all numbers are finite; and see whether they are moderate."""
+    def check_range(self):
+        """Set `is_moderate`, and return whether all numbers are finite."""
         model = self.model
         arrays = [model.weights, model.average, model.intercept[: model.n_classes], model.intercept_average[: model.n_classes]]
         largest = np.max([np.abs(array).max() for array in arrays])
@@ -204,9 +222,10 @@ class Iterates:
         )
 
     def reserved(self, n_more):
-        """These iterates with room for so many classes more, that `with_class` may write to.
+        """These iterates with columns for `n_more` further classes, for `with_class`.
 
-        A class begins with the mean of the others: where that is known to be 0 the room is ready, else all is copied.
+        A class begins with the mean of the others. If this is known to be 0, the
+        columns of the padding can be used as they are. Otherwise all arrays are copied.
         """
         model = self.model
         n_classes, (n_features, n_padded) = model.n_classes, model.weights.shape
@@ -226,7 +245,7 @@ class Iterates:
         return replace(self, model=grown, is_own=True, n_reserved=n_more)
 
     def with_class(self, at, seen, scalars, n_more):
-        """These iterates with a class more, number `at`, the first of `n_more`."""
+        """These iterates with a new class, number `at`, the first of `n_more`."""
         if not self.n_reserved:
             return self.reserved(n_more).with_class(at, seen, scalars, n_more)
         model = self.model
@@ -250,7 +269,11 @@ class Iterates:
         )
 
     def tentative(self, X, n_more):
-        """These iterates, to learn from X and meet so many classes, and a function that undoes what they changed of these."""
+        """(iterates, undo), where the iterates may learn from X.
+
+        They may meet `n_more` new classes. They share memory with these iterates.
+        ``undo()`` restores what they have changed in the shared memory.
+        """
         reserved = self.reserved(n_more)
         shared = [self.features.numbers]
         if reserved.model.weights is self.model.weights:
@@ -268,22 +291,22 @@ class Iterates:
         return replace(reserved, model=model, coordinates=coordinates, scalars=scalars), undo
 
     def thresholds_otherwise(self, settings):
-        """Whether the L1 threshold of these settings is another one."""
+        """Whether these settings have another L1 threshold than the last penalty."""
         before, now = (self.alpha, self.l1_ratio), (settings.alpha, settings.l1_ratio)
         return before != now and max(self.l1_ratio, settings.l1_ratio) > 0
 
     @property
     def is_bare(self):
-        """Whether all there is of them is the model to predict with."""
+        """Whether they hold nothing but the model to predict with."""
         return False
 
     @property
     def reads_by_feature(self):
-        """Whether to make the model to predict with costs time for each feature."""
+        """Whether the model to predict with has to be computed, feature by feature."""
         return self.is_sparse
 
     def trainable(self, averages):
-        """These iterates, in memory that kernels can write to."""
+        """These iterates, or a copy if kernels cannot write to their memory."""
         is_writeable = self.is_own or (self.features.numbers.flags.writeable and self.model.is_aligned())
         return self if is_writeable else self.copy()
 
@@ -301,7 +324,7 @@ class Iterates:
         norms=None,
         progressive_loss=None,
     ):
-        """One pass of the stream rule, in the order of the rows if none is given."""
+        """One pass of the stream rule; an `order` of None is the order of the rows."""
         kernels.stream(
             *kernel_rows(problem.X),
             y=problem.y if self.lanes is None else self.lanes[problem.y],
@@ -334,22 +357,22 @@ class Iterates:
     def _coordinates_now(self, standardizes, features=slice(None)):
         if not self.is_sparse:
             return self.coordinates
-        # those of sparse rows are for the moment only
+        # the coordinates of sparse rows follow the moments, and change with each row
         weights, moments = self.model.weights[features], Moments(self.features.numbers[features])
         return stream_coordinates(moments, max(self.scalars.weight, TINY), False, standardizes, weights)
 
     def here(self, averaged, coordinates, features=slice(None)):
-        """(weights, intercept) of the iterate or the average, of some features, in their coordinates."""
+        """(weights, intercept) of the iterate or the average, in `coordinates`."""
         weights, intercept, bound = self._up_to_date(averaged, coordinates, features)
         return (soft_threshold(weights, bound) if self.l1_ratio > 0 else weights), intercept
 
     def share_of_threshold(self, averaged, standardizes):
-        """What the L1 threshold takes from the iterate or the average, in units of the threshold."""
+        """clip(weights / threshold, -1, 1) of the iterate or the average."""
         weights, _, bound = self._up_to_date(averaged, self._coordinates_now(standardizes))
         return np.clip(weights * inverse_or_zero(bound), -1, 1)
 
     def _up_to_date(self, averaged, coordinates, features=slice(None)):
-        """(weights, intercept, L1 threshold), with the penalty and the average that wait."""
+        """(weights, intercept, L1 threshold), after the pending updates."""
         model, scalars = self.model, self.scalars
         weights, intercept, moments = model.weights[features], model.intercept, Moments(self.features.numbers[features])
         bound = _bound(scalars.length, self.alpha, self.l1_ratio, scalars, coordinates)[:, None]
@@ -361,9 +384,10 @@ class Iterates:
             kept = (1 / (1 + gap))[:, None]
             weights = weights - ((1 - kept) * soft_threshold(weights, bound)).astype(weights.dtype)
         if averaged and scalars.average_weight > 0:
-            # the average waits: of a feature until it is touched, of dense rows until their block ends
-            stamps = moments.average_updated_at if self.is_sparse else np.full(len(weights), scalars.block_average_weight)
-            share = (1 - stamps / scalars.average_weight).astype(weights.dtype)[:, None]
+            # The average is lazy: that of a sparse feature was updated at its last
+            # value, that of dense features at the last end of a block.
+            updated_at = moments.average_updated_at if self.is_sparse else np.full(len(weights), scalars.block_average_weight)
+            share = (1 - updated_at / scalars.average_weight).astype(weights.dtype)[:, None]
             average = model.average[features]
             weights = average + share * (weights - average)
             intercept, classes = model.intercept_average.copy(), slice(model.n_classes)
@@ -375,12 +399,12 @@ class Iterates:
 
 @dataclass
 class PlainIterates:
-    """The iterate and its average in the units of X: those of explicit steps, after which nothing waits.
+    """The iterate and its average of explicit steps; nothing is pending.
 
     Attributes
     ----------
     model : Model
-        Before the L1 threshold.
+        The model in the units of X, before the L1 threshold.
     """
 
     model: Model
@@ -390,12 +414,12 @@ class PlainIterates:
 
     @property
     def is_bare(self):
-        """Whether all there is of them is the model to predict with."""
+        """Whether they hold nothing but the model to predict with."""
         return self.model.average is None and self.model.threshold == 0
 
     @property
     def reads_by_feature(self):
-        """Whether to make the model to predict with costs time for each feature."""
+        """Whether the model to predict with has to be computed, feature by feature."""
         return self.model.has_threshold
 
     def original(self, averaged, standardizes, features=slice(None)):
@@ -403,7 +427,7 @@ class PlainIterates:
         return self.model.predictor(features)
 
     def trainable(self, averages):
-        """These iterates, in memory that kernels can write to, with an average or without."""
+        """These iterates, or a copy if kernels cannot write to their memory."""
         return PlainIterates(self.model.trainable(average=averages))
 
     def copy(self):
@@ -411,20 +435,20 @@ class PlainIterates:
         return PlainIterates(self.model.copy())
 
     def tentative(self, X, n_more):
-        """These iterates, to learn from X and meet so many classes, and a function that undoes what they changed of these."""
+        """A copy, and an undo that does nothing; see `Iterates.tentative`."""
         return self.copy(), lambda: None
 
     def with_class(self, at, seen, scalars, n_more):
-        """These iterates with a class more, number `at`. (Each call copies the model, as each sweep goes through all of it.)"""
+        """These iterates with a new class, number `at`; copies the model."""
         return PlainIterates(self.model.with_class(at, seen))
 
     def scattered(self, columns, n_features):
-        """These iterates, whose features are those at `columns`; all others have coefficients of 0."""
+        """These iterates with features at `columns`, and 0 elsewhere."""
         return PlainIterates(scattered_model(self.model, columns, n_features))
 
 
 def _bound(length, alpha, l1_ratio, scalars, coordinates):
-    """The L1 threshold of each feature when steps have gone so far; see kernels/stream.h."""
+    """The L1 threshold of each feature after steps of this total length."""
     if alpha is None:
         alpha, length = 1.0, length / scalars.weight if scalars.weight > 0 else 0.0
     with np.errstate(over="ignore"):
@@ -434,22 +458,23 @@ def _bound(length, alpha, l1_ratio, scalars, coordinates):
 
 @dataclass
 class Stream:
-    """A stream: the model and what has to be remembered beside it, each row that was learnt from counted once.
+    """A model, and the statistics of the rows that it has learnt from.
 
     Attributes
     ----------
     class_counts : ndarray of shape (n_classes,)
-        Weight of each class, without class weights.
+        The total weight of the rows of each class, without class weights.
     moments : Moments
-        Of features; nothing is known of them in a stream of explicit steps.
+        The moments of each feature. A stream of explicit steps does not compute any.
     scalars : StreamScalars
     iterates : Iterates, PlainIterates or None
-        Those of the automatic step, or of explicit steps. None before the first row, after an
-        automatic `fit`, and where the model was assigned.
+        `Iterates` of the automatic step, or `PlainIterates` of explicit steps. None
+        before the first row, after an automatic `fit`, and after the model was
+        assigned.
     original : Model or None
-        The model to predict with, in the units of X; None if it is not known yet.
+        The model to predict with, in the units of X. None until it is asked for.
     averages : bool
-        Whether that is the average of the iterates.
+        Whether the model to predict with is the average of the iterates.
     standardizes : bool
         Whether the penalty has a scale for each feature.
     progressive_loss : ndarray of shape (4,)
@@ -467,14 +492,20 @@ class Stream:
 
     @classmethod
     def from_model(cls, model, weight):
-        """A stream with a model, and the scalars after rows of that total weight, of which nothing else is known."""
+        """A stream with a model that has learnt from rows of total weight `weight`.
+
+        Nothing else is known of these rows.
+        """
         n_features, dtype = len(model.weights), model.weights.dtype
         moments = Moments.zeros(n_features, dtype)
         return cls(np.zeros(model.n_classes), moments, StreamScalars.of(weight=weight), original=model)
 
     @classmethod
     def combined(cls, streams, factors):
-        """One stream of all rows, those of each stream with `factor` times their weights; without a model."""
+        """One stream of all rows, without a model.
+
+        The rows of each stream are weighted by its factor.
+        """
         return cls(
             weighted_sum([stream.class_counts for stream in streams], factors),
             Moments.combined([stream.moments for stream in streams], factors),
@@ -491,7 +522,7 @@ class Stream:
 
     @property
     def knows_features(self):
-        """Whether there are moments of the rows."""
+        """Whether the moments of the rows are known."""
         return self.scalars.n_rows > 0 or bool(self.moments.weight.any())
 
     @property
@@ -502,25 +533,25 @@ class Stream:
         return self._spreads()[1]
 
     @property
-    def centre(self):
-        """The mean of each feature; 0 if it is not known."""
+    def mean(self):
+        """The mean of each feature; 0 if the moments are not known."""
         return self._spreads()[0]
 
     @property
     def weight_of_features(self):
-        """Total weight of the rows in which each feature is not zero; of all rows if it is not known."""
+        """Total weight of the rows where each feature is not 0; of all if not known."""
         return self.moments.weight if self.knows_features else np.full(len(self.moments.weight), self.weight)
 
     @property
     def deviation(self):
-        """The standard deviation of each feature over all rows; None if it is not known."""
+        """The standard deviation of each feature over all rows; None if not known."""
         if not self.knows_features:
             return None
         _, active_deviation, _, share = self._spreads()
         return active_deviation * np.sqrt(share)
 
     def sums_of_squares(self, about_mean):
-        """Of each feature, over all rows; as if all were 1 if they are not known."""
+        """Weighted sums of squares; as if all values were 1 if not known."""
         if not self.knows_features:
             return np.full(len(self.moments.weight), self.weight)
         _, active_deviation, root_mean_square, share = self._spreads()
@@ -536,7 +567,11 @@ class Stream:
         return self.original
 
     def rows_and_predictor(self, X):
-        """X and the model to predict with; only with features that X has, if all of them would cost much more."""
+        """X and the model to predict with.
+
+        Both have only the features that occur in X if computing the others would cost
+        much more.
+        """
         is_cheap = self.original is not None or not self.iterates.reads_by_feature
         narrow = None if is_cheap else narrowed(X)
         if narrow is None:
@@ -546,25 +581,25 @@ class Stream:
 
     @property
     def dtype(self):
-        """Of the coefficients."""
+        """The dtype of the coefficients."""
         return (self.original if self.iterates is None else self.iterates.model).weights.dtype
 
     @property
     def is_bare(self):
-        """Whether all there is of a model is the one to predict with."""
+        """Whether the stream holds no other model than the one to predict with."""
         return self.iterates is None or self.iterates.is_bare
 
     def check_finite(self):
-        """Raise if the model to predict with is not."""
+        """Raise an error if the model to predict with is not finite."""
         if not self.predictor().is_finite():
             raise not_finite()
 
     def with_model(self, model):
-        """This stream, going on from another model."""
+        """This stream with another model to go on from."""
         return replace(self, iterates=None, original=model)
 
     def scattered(self, columns, n_features):
-        """This stream after `fit`, whose features are those at `columns`, and of all others nothing is known."""
+        """This stream after `fit`, with its features at `columns`."""
         return replace(
             self,
             moments=self.moments.scattered(columns, n_features),
@@ -573,12 +608,14 @@ class Stream:
         )
 
     def with_class(self, at, fit_intercept, n_more=1):
-        """This stream with a class more, number `at`, the first of `n_more`."""
+        """This stream with a new class, number `at`, the first of `n_more`."""
         seen, n_classes = self.weight if fit_intercept else 0, len(self.class_counts)
         scalars = self.scalars.copy()
         scalars.curvature *= n_classes / (n_classes + 1)
         iterates, original = self.iterates, self.original
-        if isinstance(iterates, Iterates) and iterates.l1_ratio > 0:  # a mean of weights before a threshold is not one after it
+        if isinstance(iterates, Iterates) and iterates.l1_ratio > 0:
+            # the new class has the mean of the weights after the threshold, which is
+            # not the threshold of the mean before it
             iterates, original = None, self.predictor()
         return replace(
             self,
@@ -589,7 +626,7 @@ class Stream:
         )
 
     def __getstate__(self):
-        # what belongs to the iterates, or follows from them, is not stored beside them
+        # the iterates have the same objects, or determine them
         of_iterates = ()
         if self.iterates is not None:
             of_iterates = ("moments", "scalars", "original") if isinstance(self.iterates, Iterates) else ("original",)
@@ -601,7 +638,10 @@ class Stream:
             self._go_on_with(self.iterates)
 
     def trainable(self, settings):
-        """This stream for the rule and the options of the settings, in memory that kernels can write to, with its own scalars."""
+        """This stream for the rule and the options of the settings.
+
+        Kernels can write to its memory, and its scalars are its own.
+        """
         is_automatic, averages = settings.learning_rate == "auto", settings.average is not None
         standardizes = is_automatic and settings.standardize
         if self.iterates is not None and isinstance(self.iterates, Iterates) != is_automatic:
@@ -626,7 +666,10 @@ class Stream:
         return stream
 
     def restarted(self):
-        """A stream that goes on from the model and the total weight alone: the rows of another rule say nothing to this one."""
+        """A stream that goes on from the model and the total weight alone.
+
+        One rule of steps cannot use the statistics of the other.
+        """
         stream = Stream.from_model(self.predictor(), self.weight)
         return replace(stream, class_counts=self.class_counts, progressive_loss=self.progressive_loss)
 
@@ -639,7 +682,11 @@ class Stream:
         return stream
 
     def tentative(self, X, n_more):
-        """This stream, to learn from X and meet so many classes, and a function that undoes what it changed of this one."""
+        """(stream, undo): a stream that may learn from X and meet `n_more` new classes.
+
+        ``undo()`` restores what it has changed in the memory that it shares with this
+        one.
+        """
         stream = replace(self, scalars=self.scalars.copy(), progressive_loss=self.progressive_loss.copy())
         if self.iterates is None:
             return stream, lambda: None
@@ -656,19 +703,19 @@ class Stream:
     def learn(self, problem, settings):
         """Learn from each row once, in order, by the automatic step.
 
-        If that leads out of the range of numbers, raise, and be as before.
+        If a number overflows, an error is raised and the stream is as it was.
         """
         if self._is_safe(problem, settings):
             self._learn(problem, settings)
             return
         trial = self.copy()
         trial._learn(problem, settings)
-        if not (trial.iterates.look() and np.isfinite(trial.progressive_loss).all()):
+        if not (trial.iterates.check_range() and np.isfinite(trial.progressive_loss).all()):
             raise not_finite()
         vars(self).update(vars(trial))
 
     def _is_safe(self, problem, settings):
-        """Whether no step can lead out of the range of numbers."""
+        """Whether no step can overflow."""
         return (
             (self.iterates is None or self.iterates.is_moderate)
             and (settings.eta0 or 1.0) < LARGEST_STEP
@@ -694,7 +741,7 @@ class Stream:
         self.original = None
 
     def _entering(self, problem, is_sparse, is_centred, settings):
-        """Iterates, in memory of their own, that go on in the coordinates that suit a container."""
+        """Iterates in new memory, in coordinates for dense or for sparse rows."""
         original = self.predictor()
         if self.scalars.weight > 0 and self.scalars.n_rows == 0 and not self.moments.weight.any():
             self.impute_statistics(problem)
@@ -717,28 +764,32 @@ class Stream:
         return iterates
 
     def impute_statistics(self, problem):
-        """Statistics of rows that are gone, for a model that came from elsewhere with a scalars and without them."""
+        """Set the statistics of the rows behind a model that came without them.
+
+        The rows of `problem` stand for the rows that the model has learnt from.
+        """
         n_classes = len(self.class_counts)
         if problem.n_samples < FEW_ROWS:
             warnings.warn(
-                f"The model came from elsewhere, without the scales of the features. They are taken from {problem.n_samples} "
+                f"The model was given without the scales of the features. They are taken from {problem.n_samples} "
                 f"row(s), and what it had learnt may be lost. Let the first chunk have {FEW_ROWS} rows or more (or pass X to "
                 "from_logistic_regression).",
                 stacklevel=2,
             )
         self.moments = Moments.of(problem.normalised()).times(self.scalars.weight / problem.n_samples)
-        # a feature that does not vary here has its value for a deviation, or 1: else its coefficients would be lost
+        # A constant feature has the deviation 0, and would lose its coefficients. Its
+        # deviation is set to |value|, or to 1 if the value is 0.
         moments = self.moments
-        stands = moments.spreads(self.scalars.weight)[1] == 0
-        moments.weight[stands] = self.scalars.weight
-        moments.square[stands] = self.scalars.weight * np.where(moments.pivot == 0, 1, moments.pivot**2)[stands]
+        is_constant = moments.spreads(self.scalars.weight)[1] == 0
+        moments.weight[is_constant] = self.scalars.weight
+        moments.square[is_constant] = self.scalars.weight * np.where(moments.pivot == 0, 1, moments.pivot**2)[is_constant]
         share = moments.spreads(self.scalars.weight)[3]
         self.scalars.norm = self.scalars.weight * (1 + share.sum())
-        self.scalars.curvature = self.scalars.weight * (1 - 1 / n_classes) / n_classes  # the most that it can be: short steps
+        self.scalars.curvature = self.scalars.weight * (1 - 1 / n_classes) / n_classes  # the largest: short steps
         self.scalars.average_weight = self.scalars.weight**4 / 4
 
 
 def _adds_up_to_zero(weights):
-    """Whether the coefficients of each feature do, but for rounding."""
+    """Whether the weights of each feature add up to 0, but for rounding."""
     norms = np.sqrt(np.einsum("ij,ij->i", weights, weights))
     return bool(np.all(np.abs(weights.sum(axis=1)) <= ROUNDINGS * np.finfo(weights.dtype).eps * norms))

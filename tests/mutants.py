@@ -27,6 +27,10 @@ class Mutant(NamedTuple):
     after: str
     tests: str
 
+    def path(self, package):
+        """The file, in the folder of a package."""
+        return package / ("kernels" if self.file.endswith(".h") else "") / self.file
+
 
 def poisoned(file, head, value, tail, tests, nan="np.nan"):
     """`head`, `value` and `tail` stand together in a line: with NaN, zeros and a constant in place of the value."""
@@ -107,7 +111,7 @@ KERNELS = [
 PYTHON = [
     Mutant("_explicit.py", "settings.alpha_at(t - 1) if", "alpha if", "tests/test_zeros.py"),
     Mutant("_explicit.py", "model.enter(penalty", "model.enter(0 * penalty", "tests/test_zeros.py"),
-    Mutant("_explicit.py", "            model.settle()", "            pass", "tests/test_zeros.py"),
+    Mutant("_explicit.py", "        model.settle()", "        pass", "tests/test_zeros.py"),
     Mutant("_model.py", "weights + np.sign(weights) *", "weights + 0 *", "tests/test_model.py"),
     Mutant("_model.py", "PRIOR = 10.0", "PRIOR = 100.0", "tests/test_new_classes.py"),
     Mutant(
@@ -126,7 +130,7 @@ PYTHON = [
     Mutant("_solver.py", "with held_interrupt():  # an", "if True:  # an", "tests/test_faults.py"),
     Mutant("_explicit.py", "progressive_loss[:] = progressive_loss_before", "pass", "tests/test_progressive.py"),
     Mutant("_explicit.py", "self.eta0 /= ADAPTIVE_FACTOR", "self.eta0 *= ADAPTIVE_FACTOR", "tests/test_solver.py"),
-    Mutant("_explicit.py", "t = 1 + np.append(self.weight, seen[:-1])", "t = seen", "tests/test_schedule.py"),
+    Mutant("_explicit.py", "t = 1 + np.append(scalars.weight, seen[:-1])", "t = seen", "tests/test_schedule.py"),
     Mutant("_solver.py", "        undo()\n", "", "tests/test_faults.py -k room"),
     Mutant("_stream.py", "and settings.l1_ratio == 0\n", "\n", "tests/test_new_classes.py -k mean"),
     Mutant("_stream.py", "ROUNDINGS = 100", "ROUNDINGS = 1e30", "tests/test_new_classes.py -k mean"),
@@ -146,8 +150,8 @@ PYTHON = [
     Mutant("_point_saga.py", "self.curvature = self._largest_curvature()", "self.curvature = None", "tests/test_faults.py"),
     Mutant(
         "_stream.py",
-        "moments, clock = self.moments.copy(), self.scalars.copy()",
-        "moments, clock = self.moments, self.scalars",
+        "moments, scalars = self.moments.copy(), self.scalars.copy()",
+        "moments, scalars = self.moments, self.scalars",
         "tests/test_faults.py",
     ),
     Mutant("_stream.py", "self.scalars.n_rows == 0 and not", "not", "tests/test_torture.py -k stream_of_zeros"),
@@ -322,7 +326,7 @@ def main():
         else:
             compile_kernels(folder)
         for mutant in mutants:
-            file = folder / "sklearn_softmax" / ("kernels" if options.kernels else "") / mutant.file
+            file = mutant.path(folder / "sklearn_softmax")
             text = file.read_text()
             if text.count(mutant.before) != 1:
                 raise SystemExit(f"{mutant.file}: {mutant.before!r} stands {text.count(mutant.before)} times in it, not once")

@@ -106,7 +106,7 @@ def test_statistics_are_those_of_one_pass_over_all_rows(container, offset, dtype
     np.testing.assert_allclose(merged._stream.class_counts, whole._stream.class_counts, rtol=1e-12)
     one, other = merged._stream.moments, whole._stream.moments
     np.testing.assert_allclose(one.weight, other.weight, rtol=1e-12)
-    np.testing.assert_allclose(merged._stream.centre, whole._stream.centre, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(merged._stream.mean, whole._stream.mean, rtol=1e-12, atol=1e-14)
     assert merged._stream.scalars.n_rows == 200
 
 
