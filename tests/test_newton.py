@@ -277,9 +277,7 @@ def test_a_step_is_the_last_if_on_step_says_so_and_what_it_is_told_is_the_soluti
 
 def test_passes_are_counted(make_data, monkeypatch):
     X, y = make_data(n_features=12)
-    counts = dict.fromkeys(
-        ("product", "transposed_product", "hessian_product", "gram_matrices", "squared_transposed_product"), 0
-    )
+    counts = dict.fromkeys(("product", "transposed_product", "hessian_product", "gram_matrices", "squared_transposed_product"), 0)
 
     def counted(name, original):
         def method(*args):
