@@ -28,9 +28,9 @@ def inverse_or_zero(scale):
 
 def kernel_rows(X):
     """X as the kernels take it: values, columns and starts of rows, the last two empty if X is dense."""
-    if issparse(X):
-        return X.data, X.indices, X.indptr
-    return X.reshape(-1), NO_INDICES, NO_INDICES
+    if isinstance(X, np.ndarray):
+        return X.reshape(-1), NO_INDICES, NO_INDICES
+    return X.data, X.indices, X.indptr
 
 
 def row_blocks(X, n_classes):
