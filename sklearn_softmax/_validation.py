@@ -324,7 +324,9 @@ def rounding_of(X):
 
     (Numbers of float16 are so coarse that what they do not tell apart may be meant.)
     """
-    return float(np.finfo(np.float32).eps) if getattr(X, "dtype", None) == np.float32 else 0.0
+    dtype = getattr(X, "dtype", None)
+    is_float32 = isinstance(dtype, np.dtype) and dtype == np.float32
+    return float(np.finfo(np.float32).eps) if is_float32 else 0.0
 
 
 # fit ----------------------------------------------------------------------------------
