@@ -10,9 +10,9 @@ namespace {
 
 template <class T>
 constexpr softmax::Kernels<T> kernels_of() {
-    return {::explicit_sweep<T>,  ::decision<T>,           ::are_moderate<T>, ::accumulate<T>, ::spread,
-            ::set_coordinates<T>, ::scratch_size<T>,       ::stream<T>,       ::point_saga<T>,
-            ::hessian_product<T>, ::transposed_product<T>};
+    return {::explicit_sweep<T>,    ::decision<T>,     ::are_moderate<T>, ::accumulate<T>, ::spread,
+            ::set_coordinates<T>,   ::scratch_size<T>, ::stream<T>,       ::point_saga<T>, ::hessian_product<T>,
+            ::transposed_product<T>};
 }
 
 }  // namespace
