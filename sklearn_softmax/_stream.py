@@ -382,7 +382,8 @@ class Iterates:
             with np.errstate(over="ignore"):
                 gap = (scalars.penalty_step - moments.penalty_updated_at) * coordinates.step_scale * l2_ratio * ratio * ratio
             kept = (1 / (1 + gap))[:, None]
-            weights = weights - ((1 - kept) * soft_threshold(weights, bound)).astype(weights.dtype)
+            thresholded = soft_threshold(weights, bound) if self.l1_ratio > 0 else weights
+            weights = weights - ((1 - kept) * thresholded).astype(weights.dtype)
         if averaged and scalars.average_weight > 0:
             # The average is lazy: that of a sparse feature was updated at its last
             # value, that of dense features at the last end of a block.
