@@ -17,7 +17,6 @@ Imports matrices, models and the kernels.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import issparse
 
 from . import kernels
 from ._matrix import inverse_or_zero, kernel_rows
@@ -287,7 +286,7 @@ def stream_coordinates(moments, total_weight, centre, standardize, weights):
     return coordinates
 
 
-def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
+def solver_coordinates(spreads, penalty_scale, alpha, *, is_sparse, centre, dtype):
     """The coordinates of `fit`.
 
     Dense data are centred and have unit variance, or without an intercept unit mean
@@ -296,16 +295,16 @@ def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
 
     Parameters
     ----------
-    X : dense or CSR
     spreads : tuple, see `Moments.spreads`
     penalty_scale : ndarray of shape (n_features,)
         A feature with the scale 0 is left out. So is a constant feature of centred
         data.
     alpha : float
-    centre : bool
+    is_sparse, centre : bool
+    dtype : of the arrays
     """
     mean, active_deviation, root_mean_square, share = spreads
-    if issparse(X):
+    if is_sparse:
         scale = root_mean_square * share ** (RARITY_EXPONENT / 2)
         scale = np.maximum(scale, SMALLEST_SCALE_OF_PENALTY * np.sqrt(alpha) * penalty_scale)
     else:
@@ -315,6 +314,6 @@ def solver_coordinates(X, spreads, penalty_scale, alpha, centre):
             of_penalty = np.minimum(np.sqrt(PENALTY_IN_SCALE * alpha) * penalty_scale, 1e307)
         scale = np.hypot(scale, of_penalty)
     moves = (penalty_scale > 0) & (active_deviation > 0 if centre else True)  # a constant feature is part of the intercept
-    inverse_scale = np.minimum(inverse_or_zero(np.where(moves, scale, 0)), np.finfo(X.dtype).max)
+    inverse_scale = np.minimum(inverse_or_zero(np.where(moves, scale, 0)), np.finfo(dtype).max)
     arrays = (mean if centre else np.zeros_like(mean), inverse_scale, np.ones_like(scale), penalty_scale * inverse_scale)
-    return Coordinates(*(array.astype(X.dtype) for array in arrays))
+    return Coordinates(*(array.astype(dtype) for array in arrays))

@@ -8,7 +8,6 @@ import warnings
 from dataclasses import replace
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
@@ -164,11 +163,10 @@ class _Sweeper:
 
     def _largest_x(self):
         """The largest |x| and its column, in words."""
-        X = self.problem.X
-        values = X.data if issparse(X) else X
+        values, columns, _ = kernel_rows(self.problem.X)
         at = int(np.argmax(np.abs(values)))
-        column = X.indices[at] if issparse(X) else at % X.shape[1]
-        return f"{abs(values.flat[at]):.3g}, in column {column}"
+        column = columns[at] if len(columns) else at % self.problem.X.shape[1]
+        return f"{abs(values[at]):.3g}, in column {column}"
 
     def _may_overflow(self, order, eta):
         """Whether a number might overflow; if not, no copy and no checks are needed.

@@ -10,11 +10,27 @@ from scipy.sparse import issparse
 from . import kernels
 from ._model import aligned_zeros
 
-__all__ = ["DesignMatrix", "inverse_or_zero", "kernel_rows", "raw_prediction", "row_blocks", "rows_in"]
+__all__ = [
+    "DesignMatrix",
+    "columns_in_use",
+    "gathered",
+    "inverse_or_zero",
+    "kernel_rows",
+    "narrowed",
+    "occurring_columns",
+    "raw_prediction",
+    "row_blocks",
+    "rows_in",
+]
 
 NO_INDICES = np.empty(0, dtype=np.int32)
 # Numbers in a block, so that it stays in the cache.
 BLOCK = 1 << 16
+# Columns are left out if at least FEW times as many exist as are in use, because the
+# new indices need memory, too.
+FEW = 2
+# X is narrowed to predict if it has at most n_features / MUCH_MORE numbers.
+MUCH_MORE = 8
 LANES = 8  # classes are padded to a multiple of this for the Hessian's kernel
 # Columns no further from 0 than so many of their scales are centred in products, which saves copies of the rows, and loses two
 # of sixteen digits at most.
@@ -60,6 +76,55 @@ def _add_transposed_product(rows, residual, total):
         total += rows.T @ residual
 
 
+def occurring_columns(X):
+    """The columns that occur in X: all of dense X."""
+    return np.unique(X.indices) if issparse(X) else np.arange(X.shape[1])
+
+
+def columns_in_use(X, start):
+    """The columns that occur in X or have coefficients in `start`.
+
+    None if X is dense, or if these are most of the columns. `start` is a model or None.
+    """
+    if not issparse(X):
+        return None
+    is_used = np.zeros(X.shape[1], dtype=bool)
+    is_used[X.indices] = True
+    if start is not None:
+        is_used |= start.weights.any(axis=1)
+    is_used[0] |= not is_used.any()  # a model has at least one feature
+    return np.flatnonzero(is_used) if FEW * np.count_nonzero(is_used) <= len(is_used) else None
+
+
+def gathered(X, columns):
+    """These columns of X; shares the values if all others are empty."""
+    if not issparse(X):
+        return np.ascontiguousarray(X[:, columns])
+    new = np.full(X.shape[1], -1, dtype=X.indices.dtype)
+    new[columns] = np.arange(len(columns))
+    data, indices, starts = X.data, new[X.indices], X.indptr
+    is_kept = indices >= 0
+    if not is_kept.all():
+        data, indices, starts = data[is_kept], indices[is_kept], np.append(0, np.cumsum(is_kept))[starts].astype(starts.dtype)
+    # the constructor would copy arrays that it can shrink
+    some = type(X)((X.shape[0], len(columns)), dtype=X.dtype)
+    some.data, some.indices, some.indptr = data, indices, starts
+    return some
+
+
+def narrowed(X):
+    """(X without empty columns, its columns), or None if this saves little.
+
+    The model to predict with is then computed for these columns only. So a call costs
+    what its rows cost, and nothing for each feature of the model.
+    """
+    if not issparse(X) or X.nnz * MUCH_MORE > X.shape[1]:
+        return None
+    columns, indices = np.unique(np.append(X.indices, 0), return_inverse=True)  # a model has at least one feature
+    shape = X.shape[0], len(columns)
+    return type(X)((X.data, indices[:-1].astype(X.indices.dtype), X.indptr), shape=shape), columns
+
+
 class DesignMatrix:
     """The columns (x_j - offset_j) * inverse_scale_j of X and, last, one of ones.
 
@@ -76,7 +141,8 @@ class DesignMatrix:
     """
 
     def __init__(self, X, n_classes, offset=None, inverse_scale=None):
-        self.X, self.n_classes, self.offset = X, n_classes, None if issparse(X) else offset
+        self.is_sparse = issparse(X)
+        self.X, self.n_classes, self.offset = X, n_classes, None if self.is_sparse else offset
         n_samples, n_features = X.shape
         self.shape = n_samples, n_features + 1
         self.inverse_scale = (np.ones(n_features) if inverse_scale is None else inverse_scale)[:, None]
@@ -84,7 +150,7 @@ class DesignMatrix:
         is_near = self.offset is not None and np.all(np.abs(self.offset * self.inverse_scale[:, 0]) <= MOST_SCALES)
         self.shift = self.offset if is_near else None
         self.blocks = row_blocks(X, n_classes)
-        if issparse(X):  # a step and its product, as the kernel wants them
+        if self.is_sparse:  # a step and its product, as the kernel wants them
             n_padded = -(-n_classes // LANES) * LANES
             self.padded = [aligned_zeros(n_features + 1, n_padded, np.float64) for _ in range(2)]
 
@@ -107,7 +173,7 @@ class DesignMatrix:
         weights, constant = self._weights(point)
         product = np.empty((self.shape[0], self.n_classes))
         for block in self.blocks:
-            if issparse(self.X):
+            if self.is_sparse:
                 product[block] = self._rows(block) @ weights
             else:
                 np.matmul(self._rows(block), weights, out=product[block])
@@ -156,7 +222,7 @@ class DesignMatrix:
         proba : ndarray of shape (n_samples, n_classes), p
         step : ndarray of shape (n_features + 1, n_classes)
         """
-        if issparse(self.X):
+        if self.is_sparse:
             return self._sparse_hessian_product(shares, proba, step)
         weights, constant = self._weights(step)
 

@@ -292,6 +292,23 @@ class Model:
             model.average, model.intercept_average = grown
         return model
 
+    def gathered(self, columns):
+        """This model with these features only."""
+        average = None if self.average is None else self.average[columns]
+        return replace(self, weights=self.weights[columns], average=average)
+
+    def scattered(self, columns, n_features):
+        """The model of `n_features` with these coefficients at `columns`, and 0 elsewhere."""
+
+        def everywhere(rows):
+            if rows is None:
+                return None
+            array = aligned_zeros(n_features, rows.shape[1], rows.dtype)
+            array[columns] = rows
+            return array
+
+        return replace(self, weights=everywhere(self.weights), average=everywhere(self.average))
+
     def is_aligned(self):
         """Whether kernels can write to the iterate and its average."""
         return _is_aligned(self.weights) and (self.average is None or _is_aligned(self.average))

@@ -22,7 +22,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
-from scipy.sparse import issparse
 
 __all__ = ["NewtonSolution", "Preconditioner", "Tolerance", "newton", "newton_step"]
 
@@ -115,7 +114,7 @@ class Preconditioner:
     def __init__(self, objective):
         self.objective = objective
         size, n_classes = objective.design.shape[1], objective.penalty.n_classes
-        self.is_diagonal = issparse(objective.design.X)
+        self.is_diagonal = objective.design.is_sparse
         self.price = 1 if self.is_diagonal else 1 + size // 4
         is_possible = not objective.penalty.has_l1 and (self.is_diagonal or size**2 * n_classes <= MOST_NUMBERS)
         self.passes_since = CREDIT if is_possible else -np.inf

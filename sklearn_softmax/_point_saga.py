@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
 
 from . import kernels
 from ._coordinates import SMALLEST_TOTAL, Moments, scale_of_classes, scale_of_features, solver_coordinates
@@ -125,9 +124,11 @@ class Epochs:
         self.feature_scale = scale_of_features(prepared.spreads)
         penalty_scale = prepared.scale if settings.standardize else np.ones(n_features)
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes, penalty_scale)
-        is_sparse = issparse(problem.X)
+        is_sparse = problem.is_sparse
         is_centred = settings.fit_intercept and not is_sparse
-        self.coordinates = solver_coordinates(problem.X, prepared.spreads, penalty_scale, alpha, is_centred)
+        self.coordinates = solver_coordinates(
+            prepared.spreads, penalty_scale, alpha, is_sparse=is_sparse, centre=is_centred, dtype=problem.X.dtype
+        )
         self.penalty_here = replace(self.penalty, scale=self.coordinates.penalty_scale)
         self.objective = Objective(
             problem.X,

@@ -17,8 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from . import _explicit, _point_saga
 from ._certificate import optimality_gap
-from ._columns import columns_in_use, gathered, gathered_model
 from ._interrupt import held_interrupt, is_called_by_a_tool
+from ._matrix import columns_in_use, gathered
 from ._model import Model
 from ._objective import Objective
 from ._stream import Stream
@@ -239,7 +239,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     if columns is not None:
         problem = problem._replace(X=gathered(problem.X, columns))
         validation = validation and validation._replace(X=gathered(validation.X, columns))
-        start = start and gathered_model(start, columns)
+        start = start and start.gathered(columns)
     method = _epochs(problem, settings, alpha, start, len(class_counts), random_state)
     if validation is not None:
         held_out = Objective(validation.X, validation.y, validation.sample_weight, method.penalty)

@@ -13,12 +13,10 @@ import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy.sparse import issparse
 
 from . import kernels
-from ._columns import narrowed, scattered_model
 from ._coordinates import Coordinates, Moments, stream_coordinates, weighted_sum
-from ._matrix import inverse_or_zero, kernel_rows
+from ._matrix import inverse_or_zero, kernel_rows, narrowed, occurring_columns
 from ._model import Model, aligned_zeros, intercept_with_class, not_finite, soft_threshold
 from ._objective import Penalty
 
@@ -278,7 +276,7 @@ class Iterates:
         shared = [self.features.numbers]
         if reserved.model.weights is self.model.weights:
             shared += [self.model.weights, self.model.average]
-        touched = np.unique(X.indices) if issparse(X) else np.arange(X.shape[1])
+        touched = occurring_columns(X)
         before = [array[touched] for array in shared]
 
         def undo():
@@ -445,7 +443,7 @@ class PlainIterates:
 
     def scattered(self, columns, n_features):
         """These iterates with features at `columns`, and 0 elsewhere."""
-        return PlainIterates(scattered_model(self.model, columns, n_features))
+        return PlainIterates(self.model.scattered(columns, n_features))
 
 
 def _bound(length, alpha, l1_ratio, scalars, coordinates):
@@ -605,7 +603,7 @@ class Stream:
             self,
             moments=self.moments.scattered(columns, n_features),
             iterates=self.iterates and self.iterates.scattered(columns, n_features),
-            original=self.original and scattered_model(self.original, columns, n_features),
+            original=self.original and self.original.scattered(columns, n_features),
         )
 
     def with_class(self, at, fit_intercept, n_more=1):
@@ -730,7 +728,7 @@ class Stream:
         )
 
     def _learn(self, problem, settings):
-        kind = issparse(problem.X), settings.fit_intercept and not issparse(problem.X)
+        kind = problem.is_sparse, settings.fit_intercept and not problem.is_sparse
         iterates = self.iterates
         if iterates is None or (iterates.is_sparse, iterates.is_centred) != kind or iterates.thresholds_otherwise(settings):
             iterates = self._entering(problem, *kind, settings)

@@ -108,6 +108,10 @@ class Problem(NamedTuple):
     def n_samples(self):
         return self.X.shape[0]
 
+    @property
+    def is_sparse(self):
+        return issparse(self.X)
+
     def take(self, rows):
         """The problem with only these rows."""
         return Problem(self.X[rows], self.y[rows], self.sample_weight[rows], self.base_weight[rows], self.rounding)

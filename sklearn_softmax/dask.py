@@ -20,7 +20,7 @@ from operator import getitem
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.sparse import csr_array, issparse, vstack
+from scipy.sparse import issparse, vstack
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -329,10 +329,16 @@ def setting_of(stream, settings, is_sparse, held_out_weight, class_weights):
 
     `class_weights` is an array of shape (n_classes,).
     """
-    n_features, alpha = len(stream.scale), settings.alpha_at(stream.weight)
-    no_rows = (csr_array if is_sparse else np.empty)((0, n_features), dtype=stream.dtype)
+    alpha = settings.alpha_at(stream.weight)
     spreads = stream.moments.spreads(stream.weight)
-    coordinates = solver_coordinates(no_rows, spreads, stream.scale, alpha, settings.fit_intercept and not is_sparse)
+    coordinates = solver_coordinates(
+        spreads,
+        stream.scale,
+        alpha,
+        is_sparse=is_sparse,
+        centre=settings.fit_intercept and not is_sparse,
+        dtype=stream.dtype,
+    )
     per_feature = np.append(coordinates.scale() * inverse_or_zero(scale_of_features(spreads)), 1.0)
     return Setting(
         penalty=Penalty(alpha, 0.0, len(stream.class_counts), coordinates.penalty_scale),

@@ -221,7 +221,7 @@ PYTHON = [
     Mutant("_stream.py", "if self._is_safe(problem, settings):", "if True:", "tests/test_torture.py -k leads_out"),
     Mutant("_coordinates.py", "np.max([moments.rounding", "0 * np.max([moments.rounding", AUTOMATIC_TESTS + " -k roundings"),
     Mutant("_coordinates.py", "(active_deviation > 0 if centre else True)", "True", "tests/test_torture.py -k up_to_rounding"),
-    Mutant("_columns.py", "X.nnz * MUCH_MORE > X.shape[1]:", "True:", "tests/test_streaming.py -k few_sparse_rows"),
+    Mutant("_matrix.py", "X.nnz * MUCH_MORE > X.shape[1]:", "True:", "tests/test_streaming.py -k few_sparse_rows"),
     Mutant("_classifier.py", "copied._stream = self._stream.copy()", "pass", "tests/test_persistence.py -k checkpoint"),
     Mutant("_classifier.py", "return float(average) - 1 if", "return float(average) if", "tests/test_classifier.py -k averaging"),
     Mutant("_classifier.py", "1 if deviation is None else deviation", "1", "tests/test_classifier.py -k importances"),

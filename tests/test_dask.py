@@ -368,7 +368,8 @@ def test_a_killed_worker_takes_nothing_with_it(digits, processes):
     killer.join()
     assert killer.has_killed
     assert clf.t_ == 1 + len(y)
-    np.testing.assert_array_equal(clf.coef_, expected)
+    # another process may round products otherwise; measured: at most 3e-16
+    np.testing.assert_allclose(clf.coef_, expected, rtol=0, atol=1e-15)
 
 
 @needs_pyarrow
