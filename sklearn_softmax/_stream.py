@@ -735,7 +735,6 @@ class Stream:
         iterates.features.as_coarse_as(problem.rounding)
         penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
         iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, adaptive=True, progressive_loss=self.progressive_loss)
-        iterates.is_balanced = iterates.is_balanced and settings.l1_ratio == 0
         self._go_on_with(iterates)
         self.original = None
 

@@ -132,7 +132,6 @@ PYTHON = [
     Mutant("_explicit.py", "self.eta0 /= ADAPTIVE_FACTOR", "self.eta0 *= ADAPTIVE_FACTOR", "tests/test_solver.py"),
     Mutant("_explicit.py", "t = 1 + np.append(scalars.weight, seen[:-1])", "t = seen", "tests/test_schedule.py"),
     Mutant("_solver.py", "        undo()\n", "", "tests/test_faults.py -k room"),
-    Mutant("_stream.py", "and settings.l1_ratio == 0\n", "\n", "tests/test_new_classes.py -k mean"),
     Mutant("_stream.py", "ROUNDINGS = 100", "ROUNDINGS = 1e30", "tests/test_new_classes.py -k mean"),
     Mutant("_solver.py", "method.restore(best_model)", "pass", "tests/test_solver.py"),
     Mutant(

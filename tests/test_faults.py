@@ -303,6 +303,21 @@ def test_a_second_ctrl_c_ends_fit_at_once_and_leaves_the_model_as_it_was(params,
     assert (everything(model) if was_fitted else vars(model).keys()) == before
 
 
+@pytest.mark.parametrize("params", [{}, {"learning_rate": "constant"}, {"variance_reduction": False}])
+def test_ctrl_c_before_the_first_epoch_leaves_a_model_that_goes_on(params, make_data, monkeypatch):
+    def interrupt(self):
+        raise KeyboardInterrupt
+
+    X, y = make_data()
+    monkeypatch.setattr(_solver.Unwatched, "begin_pass", interrupt)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model = SoftmaxSGDClassifier(random_state=0, **params).fit(X, y)
+    assert model.n_iter_ == 0 and not model.coef_.any()
+    assert model.optimality_gap_ <= np.log(3)
+    before = model.score(X, y)
+    assert model.partial_fit(X, y).score(X, y) > before
+
+
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
 @pytest.mark.parametrize("learning_rate", ["auto", "constant"])
 def test_a_real_ctrl_c_ends_fit_within_a_sweep(learning_rate):
