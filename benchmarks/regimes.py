@@ -25,7 +25,9 @@ from scipy.sparse import csr_matrix, issparse
 from scipy.special import xlogy
 from sklearn.base import clone
 
-# Processes are forked from one that has imported these, and does nothing else
+# Processes are forked from one that has imported these, and does nothing else. It would look for them in the working folder
+# first, and that may be the source tree.
+os.environ["PYTHONSAFEPATH"] = "1"
 PROCESSES = get_context("forkserver")
 PROCESSES.set_forkserver_preload(["sklearn_softmax", "sklearn.datasets", "sklearn.linear_model", "sklearn.neural_network"])
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -499,6 +501,8 @@ def main():
         options.repeats = 1 if options.quick else options.repeats
         fits = measure(options)
         print_table(fits)
+        if failed := [fit.shape for fit in fits if fit.solver == OURS and fit.end not in ("", OVER)]:
+            sys.exit(f"no model of {', '.join(failed)}")
     if options.plot:
         draw(fits, options.plot)
 

@@ -33,9 +33,9 @@ RARITY_EXPONENT = 0.25
 # rounding of x - offset.
 SMALLEST_RELATIVE_SCALE = 1e-12
 # The smallest scale of a sparse column, in units of sqrt(alpha) * (scale of the
-# penalty). The penalty keeps the coefficients of a smaller one at 0, and the square of
-# the scale must not underflow.
-SMALLEST_SCALE_OF_PENALTY = 1e-12
+# penalty). The penalty keeps the coefficients of a smaller one next to 0; if its scale
+# were smaller as well, steps of the length of the penalty's curvature would not end.
+SMALLEST_SCALE_OF_PENALTY = 1e-2
 # A class is rare if its share is less than 1 / (this times the number of classes).
 RARE_CLASS = 10.0
 # The smallest scale of the gradient of a class. `tol` times this is about the rounding.

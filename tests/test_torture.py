@@ -83,6 +83,22 @@ def test_numbers_next_to_zero_are_as_good_as_none(way, container, params, dtype,
     assert_sound(fitted, X)
 
 
+@each_container
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("alpha", [1e-8, 1e-4, 1e-1])
+@pytest.mark.parametrize("dtype, scales", [(np.float64, [1e-20, 1e-30, 1e-100, 1e-300]), (np.float32, [1e-20, 1e-37])])
+def test_a_feature_that_the_penalty_keeps_at_zero_does_no_harm(dtype, scales, alpha, l1_ratio, container, make_data):
+    X, y = make_data()
+    X = X.astype(dtype)
+    settings = dict(standardize=False, alpha=alpha, l1_ratio=l1_ratio, random_state=0, tol=1e-6)
+    expected = SoftmaxSGDClassifier(**settings).fit(container(X), y)
+    for scale in scales:
+        tiny = (X[:, :1] * scale).astype(dtype)
+        model = SoftmaxSGDClassifier(**settings).fit(container(np.hstack((X, tiny))), y)
+        np.testing.assert_allclose(model.coef_[:, -1], 0, atol=1e-9)
+        np.testing.assert_allclose(model.coef_[:, :-1], expected.coef_, rtol=1e-2, atol=1e-3)
+
+
 @each_way
 @each_container
 @pytest.mark.parametrize("alpha", [1e-300, 1e300])
