@@ -313,7 +313,7 @@ def test_ctrl_c_before_the_first_epoch_leaves_a_model_that_goes_on(params, make_
     with pytest.warns(UserWarning, match="interrupted"):
         model = SoftmaxSGDClassifier(random_state=0, **params).fit(X, y)
     assert model.n_iter_ == 0 and not model.coef_.any()
-    assert model.optimality_gap_ <= np.log(3)
+    assert model.optimality_gap_ <= np.log(3) * (1 + 1e-12)  # that of the uniform model, up to rounding
     before = model.score(X, y)
     assert model.partial_fit(X, y).score(X, y) > before
 
