@@ -189,7 +189,7 @@ class Iterates:
         scalars.block_penalty_step, scalars.block_average_weight = scalars.penalty_step, scalars.average_weight
         scalars.block_end = scalars.n_rows
         iterates = cls(
-            model, coordinates, is_sparse, is_centred, features, scalars, is_own=True, alpha=alpha, l1_ratio=l1_ratio
+            model, coordinates, is_sparse, is_centred, features, scalars, alpha=alpha, l1_ratio=l1_ratio
         )  # fmt: skip
         iterates.check_range()
         return iterates
@@ -204,15 +204,9 @@ class Iterates:
 
     def copy(self):
         """A copy that shares no memory."""
-        model = self.model
-        arrays = [model.weights, model.average]
-        weights, average = (aligned_zeros(*array.shape, array.dtype) for array in arrays)
-        for copied, array in zip((weights, average), arrays):
-            copied[:] = array
-        model = Model(model.n_classes, weights, model.intercept.copy(), average, model.intercept_average.copy())
         return replace(
             self,
-            model=model,
+            model=self.model.copy(),
             coordinates=self.coordinates.copy(),
             features=self.features.copy(),
             scalars=self.scalars.copy(),
@@ -407,9 +401,6 @@ class PlainIterates:
     """
 
     model: Model
-
-    def __getstate__(self):
-        return vars(self)
 
     @property
     def is_bare(self):
