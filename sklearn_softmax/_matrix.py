@@ -16,6 +16,7 @@ __all__ = [
     "gathered",
     "inverse_or_zero",
     "kernel_rows",
+    "loss_residual",
     "narrowed",
     "occurring_columns",
     "raw_prediction",
@@ -31,10 +32,10 @@ BLOCK = 1 << 16
 FEW = 2
 # X is narrowed to predict if it has at most n_features / MUCH_MORE numbers.
 MUCH_MORE = 8
-LANES = 8  # classes are padded to a multiple of this for the Hessian's kernel
-# Columns no further from 0 than so many of their scales are centred in products, which saves copies of the rows, and loses two
-# of sixteen digits at most.
-MOST_SCALES = 100.0
+LANES = 8  # classes of sparse rows are padded to a multiple of this for the kernels
+# The passes of Newton's method over dense rows are compiled up to so many features, and weights. Beyond, tiles of both sides of a
+# matrix product are needed, as BLAS has them.
+MOST_FEATURES, MOST_WEIGHTS = 1 << 11, 1 << 15
 
 
 def inverse_or_zero(scale):
@@ -66,6 +67,13 @@ def rows_in(X, block):
     rows = type(X)((len(starts) - 1, X.shape[1]), dtype=X.dtype)  # which copies parts of arrays that are given to it
     rows.data, rows.indices, rows.indptr = X.data[values], X.indices[values], starts - starts[0]
     return rows
+
+
+def loss_residual(proba, shares, y):
+    """shares_i (p_i - e_yi) of rows with these probabilities, in place."""
+    proba *= shares[:, None]
+    proba[np.arange(len(proba)), y] -= shares
+    return proba
 
 
 def _add_transposed_product(rows, residual, total):
@@ -128,90 +136,115 @@ def narrowed(X):
 class DesignMatrix:
     """The columns (x_j - offset_j) * inverse_scale_j of X and, last, one of ones.
 
-    A point is an array of shape (n_features + 1, n_classes): the weights of these columns,
+    A point is an array of shape (n_features + 1, n_scores): the weights of these columns,
     the intercepts last. All products are in double, whatever the type of X, and X is never
     copied as a whole.
 
     Parameters
     ----------
     X : C-contiguous ndarray or CSR of shape (n_samples, n_features)
-    n_classes : int
+    n_scores : int
+        Two classes have one score, the margin.
     offset, inverse_scale : ndarray of shape (n_features,), float64, or None
         None: the columns as they are. Sparse columns have an offset of 0.
     """
 
-    def __init__(self, X, n_classes, offset=None, inverse_scale=None):
+    def __init__(self, X, n_scores, offset=None, inverse_scale=None):
         self.is_sparse = issparse(X)
-        self.X, self.n_classes, self.offset = X, n_classes, None if self.is_sparse else offset
+        self.X, self.n_scores = X, n_scores
         n_samples, n_features = X.shape
         self.shape = n_samples, n_features + 1
-        self.inverse_scale = (np.ones(n_features) if inverse_scale is None else inverse_scale)[:, None]
-        # what products take from the columns
-        is_near = self.offset is not None and np.all(np.abs(self.offset * self.inverse_scale[:, 0]) <= MOST_SCALES)
-        self.shift = self.offset if is_near else None
-        self.blocks = row_blocks(X, n_classes)
-        if self.is_sparse:  # a step and its product, as the kernel wants them
-            n_padded = -(-n_classes // LANES) * LANES
-            self.padded = [aligned_zeros(n_features + 1, n_padded, np.float64) for _ in range(2)]
-
-    def _centred_rows(self, block):
-        rows = rows_in(self.X, block)
-        return rows if self.offset is None else rows - self.offset
+        self.offset = np.zeros(n_features) if offset is None or self.is_sparse else offset
+        self.inverse_scale = np.ones(n_features) if inverse_scale is None else inverse_scale
+        self.blocks = row_blocks(X, n_scores)
+        self.is_fused = self.is_sparse or n_scores == 1 or (n_features <= MOST_FEATURES and n_features * n_scores <= MOST_WEIGHTS)
+        # a point and a result, as the kernels want them
+        n_padded = -(-n_scores // LANES) * LANES if self.is_sparse and n_scores > 1 else n_scores
+        self.padded = [aligned_zeros(n_features + 1, n_padded, np.float64) for _ in range(2)] if self.is_fused else None
 
     def _rows(self, block):
-        if self.shift is None:
-            return self._centred_rows(block)
-        return rows_in(self.X, block).astype(np.float64, copy=False)
+        """Rows of the columns without the last one."""
+        rows = rows_in(self.X, block)
+        if not self.is_sparse:
+            rows = rows - self.offset
+            rows *= self.inverse_scale
+            return rows
+        rows = rows.astype(np.float64)
+        rows.data *= self.inverse_scale[rows.indices]
+        return rows
 
-    def _weights(self, point):
-        # (of the columns that `_rows` has, and the constant)
-        weights = point[:-1] * self.inverse_scale
-        return weights, point[-1] if self.shift is None else point[-1] - self.shift @ weights
+    def gram_of_rows(self, factors):
+        """The inner products of all rows of dense X, in these columns times `factors`, without that of ones."""
+        gram, n_columns = 0.0, max(1, BLOCK // self.shape[0])
+        for start in range(0, self.shape[1] - 1, n_columns):
+            block = slice(start, start + n_columns)
+            columns = self.X[:, block] - self.offset[block]
+            columns *= self.inverse_scale[block] * factors[block]
+            gram = gram + columns @ columns.T
+        return gram
 
     def product(self, point):
-        """The product with a point, of shape (n_samples, n_classes); half a pass."""
-        weights, constant = self._weights(point)
-        product = np.empty((self.shape[0], self.n_classes))
+        """The product with a point, of shape (n_samples, n_scores); half a pass."""
+        product = np.empty((self.shape[0], point.shape[1]))
         for block in self.blocks:
-            if self.is_sparse:
-                product[block] = self._rows(block) @ weights
-            else:
-                np.matmul(self._rows(block), weights, out=product[block])
-            product[block] += constant
+            product[block] = self._rows(block) @ point[:-1]
+            product[block] += point[-1]
         return product
 
     def transposed_product(self, residual_of):
-        """The product of the transpose with an array of shape (n_samples, n_classes); half a pass.
+        """The product of the transpose with an array of shape (n_samples, n_scores); half a pass.
 
         ``residual_of(block)`` is a block of its rows.
         """
-        return self._of_columns(self._summed(lambda block: (self._rows(block), residual_of(block))))
+        return self._summed(lambda block: (self._rows(block), residual_of(block)))
 
     def squared_transposed_product(self, residual_of):
         """The same, for the squares of all entries."""
         return self._summed(lambda block: (self._squares(block), residual_of(block)))
 
-    def _of_columns(self, product):
-        # (from that with the columns that `_rows` has)
-        if self.shift is not None:
-            product[:-1] -= np.multiply.outer(self.shift, product[-1])
-        product[:-1] *= self.inverse_scale
-        return product
-
     def _summed(self, terms_of):
-        total = np.zeros((self.shape[1], self.n_classes))
+        total = 0.0
         for block in self.blocks:
             rows, residual = terms_of(block)
+            if isinstance(total, float):
+                total = np.zeros((self.shape[1], residual.shape[1]))
             _add_transposed_product(rows, residual, total[:-1])
             total[-1] += residual.sum(axis=0)
         return total
 
     def _squares(self, block):
-        rows = self._centred_rows(block).astype(np.float64)
-        if not issparse(rows):
-            return np.square(rows * self.inverse_scale.T)
-        rows.data = (rows.data * self.inverse_scale[rows.indices, 0]) ** 2  # squared alone, they may overflow
+        rows = self._rows(block)
+        if not self.is_sparse:
+            return np.square(rows, out=rows)
+        rows.data **= 2
         return rows
+
+    def loss_gradient(self, shares, y, point):
+        """(mean loss in nats, its gradient, the product with the point); one pass.
+
+        Parameters
+        ----------
+        shares : ndarray of shape (n_samples,)
+            Weights of the rows that sum to 1.
+        y : ndarray of shape (n_samples,), int32, class numbers
+        point : ndarray of shape (n_features + 1, n_scores)
+        """
+        scores = np.empty((self.shape[0], self.n_scores))
+        if self.is_fused:
+            loss, gradient = self._fused(kernels.loss_gradient, point, y=y, shares=shares, scores=scores)
+            return loss, gradient, scores
+        losses = np.empty(self.shape[0])
+
+        def rows_and_residual(block):
+            rows = self._rows(block)
+            np.matmul(rows, point[:-1], out=scores[block])
+            scores[block] += point[-1]
+            proba = scores[block].copy()
+            kernels.softmax(proba, y[block], losses[block])
+            return rows, loss_residual(proba, shares[block], y[block])
+
+        gradient = self._summed(rows_and_residual)
+        return float(shares @ losses), gradient, scores
 
     def hessian_product(self, shares, proba, step):
         """sum_i shares_i (diag(p_i) - p_i p_i^T) kron x_i x_i^T, times a step; one pass.
@@ -219,49 +252,44 @@ class DesignMatrix:
         Parameters
         ----------
         shares : ndarray of shape (n_samples,)
-        proba : ndarray of shape (n_samples, n_classes), p
-        step : ndarray of shape (n_features + 1, n_classes)
+        proba : ndarray of shape (n_samples, n_scores)
+            p; of a margin, p (1 - p).
+        step : ndarray of shape (n_features + 1, n_scores)
         """
-        if self.is_sparse:
-            return self._sparse_hessian_product(shares, proba, step)
-        weights, constant = self._weights(step)
+        if self.is_fused:
+            return self._fused(kernels.hessian_product, step, shares=shares, proba=proba)[1]
 
         def rows_and_residual(block):
             rows = self._rows(block)
-            residual = rows @ weights
-            residual += constant
+            residual = rows @ step[:-1]
+            residual += step[-1]
             residual -= np.einsum("ij,ij->i", proba[block], residual)[:, None]
             residual *= proba[block]
             residual *= shares[block, None]
             return rows, residual
 
-        return self._of_columns(self._summed(rows_and_residual))
+        return self._summed(rows_and_residual)
 
-    def _sparse_hessian_product(self, shares, proba, step):
-        padded, product = self.padded
-        padded[:, : self.n_classes] = step
-        product[:] = 0
-        kernels.hessian_product(
-            *kernel_rows(self.X),
-            inverse_scale=self.inverse_scale.ravel(),
-            shares=shares,
-            proba=proba,
-            step=padded,
-            out=product,
-        )
-        return product[:, : self.n_classes].copy()
+    def _fused(self, kernel, point, **arrays):
+        """(what a kernel of newton.h returns, what it adds to zeros)."""
+        padded, out = self.padded
+        padded[:, : self.n_scores] = point
+        out[:] = 0
+        result = kernel(*kernel_rows(self.X), offset=self.offset, inverse_scale=self.inverse_scale, point=padded, out=out, **arrays)
+        return result, out[:, : self.n_scores].copy()
 
     def gram_matrices(self, weights_of, has_ones):
-        """sum_i w_ia x_i x_i^T for each class a: an array of shape (n_classes, n_features + 1, n_features + 1). Dense X.
+        """sum_i w_ia x_i x_i^T for each column a of w: an array of shape (n_columns, n_features + 1, n_features + 1). Dense X.
 
-        ``weights_of(block)`` is w, of shape (rows, n_classes). Without `has_ones` the last column is 0.
+        ``weights_of(block)`` is w, of shape (rows, n_columns). Without `has_ones` the last column is 0.
         """
-        grams = np.zeros((self.n_classes, self.shape[1], self.shape[1]))
+        grams = 0.0
         for block in self.blocks:
-            columns = self._centred_rows(block) * self.inverse_scale.T
+            columns = self._rows(block)
             columns = np.column_stack([columns, np.full(len(columns), float(has_ones))])
-            for gram, weight in zip(grams, weights_of(block).T):
-                gram += columns.T @ (columns * weight[:, None])
+            # (of a product of a matrix with its own transpose, half is computed)
+            roots = [columns * root[:, None] for root in np.sqrt(weights_of(block)).T]
+            grams = grams + np.stack([rows.T @ rows for rows in roots])
         return grams
 
 

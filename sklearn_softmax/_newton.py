@@ -18,22 +18,31 @@ References
    with bound constraints", SIAM Journal on Optimization 1, 1991.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
-__all__ = ["NewtonSolution", "Preconditioner", "Tolerance", "newton", "newton_step"]
+__all__ = ["PASSES_OF_STEP", "NewtonSolution", "Preconditioner", "Tolerance", "newton", "newton_step"]
 
 # A step is halved, at most MOST_HALVINGS times, until
 # F(point + step) - F(point) <= SUFFICIENT * (slope along the step) (Armijo).
 SUFFICIENT = 1e-4
 MOST_HALVINGS = 40
+# A step needs at least a product with the Hessian, the whole step and a shorter one.
+PASSES_OF_STEP = 3
 # No step changes a score by more than LONGEST_STEP * (1 + largest |score|).
 LONGEST_STEP = 10.0
 # A Newton system is solved until |residual| <= forcing * |right-hand side|. The forcing
 # is that of Eisenstat and Walker (1996), choice 2, and at most LOOSEST_FORCING.
 LOOSEST_FORCING, FORCING_FACTOR = 0.5, 0.9
+# With the Hessian of a sample, whose error is of this size as well, it is always this.
+FORCING_OF_SAMPLE = 0.1
+# The Hessian is that of all rows from the first step that does not multiply the norm of
+# the gradient by WORST_RATIO at most.
+WORST_RATIO = 0.5
+# Relative changes of F of this size may be rounding.
+ROUNDING = 1e-13
 # It is also solved enough when the residual is below SHARE_OF_TOL * tol. If F were
 # quadratic, the residual would be the gradient after the step.
 SHARE_OF_TOL = 0.5
@@ -71,19 +80,22 @@ class NewtonSolution(NamedTuple):
     ----------
     point : ndarray of shape (n_features + 1, n_classes)
         The means over the classes of entries without L1 are 0.
-    n_passes : int
-        Passes over X.
+    n_passes : float
+        Passes over X; those over a sample count its share of the rows.
     gradient : float
         The largest entry of the minimum-norm subgradient at the point, each in its
         unit.
     objective : float
         F at the point, in nats.
+    evaluation : Evaluation
+        That at the point.
     """
 
     point: np.ndarray
-    n_passes: int
+    n_passes: float
     gradient: float
     objective: float
+    evaluation: Any
 
 
 def _dot(a, b):
@@ -95,14 +107,15 @@ class Preconditioner:
 
     The Hessian is (1/S) sum_i s_i (diag(p_i) - p_i p_i^T) kron x_i x_i^T. The block of
     class a is (1/S) sum_i s_i p_ia (1 - p_ia) x_i x_i^T. Blocks are inverted if X is
-    dense, and only their diagonals if X is sparse.
+    dense, and only their diagonals if X is sparse. With two classes there is one block,
+    which is the Hessian.
 
     Without L2 the Hessian is 0 along a shift of all classes alike, but its blocks are
     not. So the mean over the classes is removed before and after the blocks are
     applied. Otherwise conjugate gradients take several times as many passes.
 
-    To make the blocks takes n_classes n_samples n_features^2 multiplications, and a
-    pass takes 4 n_classes n_samples n_features. The ratio is `price`. The blocks become
+    To make the blocks takes n_scores n_samples n_features^2 multiplications, and a
+    pass takes 4 n_scores n_samples n_features. The ratio is `price`. The blocks become
     worse as the model changes. They are made anew when the passes since the last time
     have cost as much, so that both together cost at most twice the passes. The
     diagonals cost one pass.
@@ -112,27 +125,24 @@ class Preconditioner:
     """
 
     def __init__(self, objective):
-        self.objective = objective
-        size, n_classes = objective.design.shape[1], objective.penalty.n_classes
+        size, n_scores = objective.design.shape[1], objective.design.n_scores
         self.is_diagonal = objective.design.is_sparse
         self.price = 1 if self.is_diagonal else 1 + size // 4
-        is_possible = not objective.penalty.has_l1 and (self.is_diagonal or size**2 * n_classes <= MOST_NUMBERS)
+        is_possible = not objective.penalty.has_l1 and (self.is_diagonal or size**2 * n_scores <= MOST_NUMBERS)
         self.passes_since = CREDIT if is_possible else -np.inf
         self.inverse = None
 
-    def update(self, at, most_passes):
-        """Make the blocks at an `Evaluation`, if it is time; returns passes used."""
+    def update(self, curvature, most_passes):
+        """Make the blocks of a `Curvature`, if it is time; returns passes used."""
         if self.price > min(self.passes_since, most_passes):
             return 0
         self.passes_since = 0
         if self.is_diagonal:
-            diagonal = np.maximum(self.objective.hessian_diagonal(at), SMALLEST)
+            diagonal = np.maximum(curvature.diagonal(), SMALLEST)
             self.inverse = lambda residual: residual / diagonal
         else:
-            factors = [self._factor(hessian) for hessian in self.objective.class_hessians(at)]
-            self.inverse = lambda residual: np.column_stack(
-                [cho_solve(factor, column, check_finite=False) for factor, column in zip(factors, residual.T)]
-            )
+            factors = [self._factor(hessian) for hessian in curvature.blocks()]
+            self.inverse = lambda residual: self._solve(factors, residual)
         return self.price
 
     @staticmethod
@@ -140,6 +150,12 @@ class Preconditioner:
         diagonal = np.einsum("jj->j", hessian)
         diagonal += max(JITTER * diagonal.max(), SMALLEST)  # rounding must not make it indefinite
         return cho_factor(hessian, overwrite_a=True, check_finite=False)
+
+    @staticmethod
+    def _solve(factors, residual):
+        if len(factors) == 1:
+            return cho_solve(factors[0], residual, check_finite=False)
+        return np.column_stack([cho_solve(factor, column, check_finite=False) for factor, column in zip(factors, residual.T)])
 
     def __call__(self, residual):
         if self.inverse is None:
@@ -149,7 +165,7 @@ class Preconditioner:
         return solved
 
 
-def newton_step(objective, at, precondition, point, subgradient, free, *, forcing, tolerance, most_passes):
+def newton_step(objective, curvature, precondition, point, subgradient, free, *, forcing, tolerance, most_passes):
     """(step, number of passes) to about the minimum of F's quadratic model.
 
     The minimum is that in the orthant, by conjugate gradients on the `free` entries.
@@ -189,10 +205,10 @@ def newton_step(objective, at, precondition, point, subgradient, free, *, forcin
         direction = preconditioned if direction is None else preconditioned + square / square_before * direction
         square_before = square
 
-        product = objective.hessian_product(at, direction)
+        product = curvature.product(direction)
         n_passes += 1
-        curvature = _dot(direction, product)
-        length = square / curvature if curvature > 0 else np.inf
+        along = _dot(direction, product)
+        length = square / along if along > 0 else np.inf
         first_end = np.inf
         if has_l1:
             leaves = free & is_signed & (sign * direction < 0)
@@ -211,7 +227,7 @@ def newton_step(objective, at, precondition, point, subgradient, free, *, forcin
         if np.isfinite(length) and n_passes < most_passes:
             # if all entries that leave are pinned, which is mostly worth its pass
             projected = np.where(end <= length, -point, step + length * direction)
-            residual_of_projected = -subgradient - objective.hessian_product(at, projected)
+            residual_of_projected = -subgradient - curvature.product(projected)
             n_passes += 1
             if model(projected, residual_of_projected) < model(step, residual):
                 pinned, residual_of_pinned = projected, residual_of_projected
@@ -220,17 +236,29 @@ def newton_step(objective, at, precondition, point, subgradient, free, *, forcin
     return step, n_passes
 
 
-def _sufficient_share(objective, at, point, step, step_scores, slope):
+def _is_sufficient(value, slope, trial_value, trial_slope):
+    """Whether a whole step decreases F sufficiently, for F and its slopes along the step at both ends.
+
+    Where the decrease is lost in rounding, the slopes tell (Hager and Zhang 2005): F is
+    convex.
+    """
+    change = trial_value - value
+    if change <= SUFFICIENT * slope < 0:
+        return True
+    return abs(change) <= ROUNDING * abs(value) and trial_slope <= (2 * SUFFICIENT - 1) * slope
+
+
+def _sufficient_share(objective, scores, point, step, step_scores, slope):
     """The largest share 1, 1/2, ... of a step that decreases F sufficiently, else 0.
 
     The scores are linear along a step, so that this needs no pass.
     """
     # Saturated probabilities have almost no curvature, so that a step may be far too
     # long. Such a step begins with the share that LONGEST_STEP allows.
-    longest = LONGEST_STEP * (1 + np.abs(at.scores).max())
+    longest = LONGEST_STEP * (1 + np.abs(scores).max())
     first = min(1.0, longest / max(longest, np.abs(step_scores).max()))
     for share in first * 0.5 ** np.arange(MOST_HALVINGS):
-        if objective.change(at, point, share * step, share * step_scores) <= SUFFICIENT * share * slope < 0:
+        if objective.change(scores, point, share * step, share * step_scores) <= SUFFICIENT * share * slope < 0:
             return share
     return 0.0
 
@@ -242,7 +270,7 @@ def _next_forcing(forcing, ratio):
     return min(LOOSEST_FORCING, max(FORCING_FACTOR * ratio**2, safeguard if safeguard > 0.1 else 0.0))
 
 
-def newton(objective, point, tolerance, *, max_passes, on_step=None):
+def newton(objective, point, tolerance, *, max_passes, at=None, sample=None, on_step=None):
     """Minimise an objective to a tight tolerance.
 
     This is fast if the mean square of each column is about 1.
@@ -259,6 +287,12 @@ def newton(objective, point, tolerance, *, max_passes, on_step=None):
     max_passes : int
         The largest number of passes, at least 1. A pass is a product with X and a
         product with its transpose.
+    at : Evaluation or None, default=None
+        That at the start, if it is known. Then the first pass is not needed.
+    sample : Objective or None, default=None
+        The same on a random part of the rows. Hessians are those of this part, which
+        makes steps cheap (Byrd, Chin, Neveitt and Nocedal 2011), as long as the steps
+        are good.
     on_step : callable or None, default=None
         Called after every Newton step with the `NewtonSolution` so far. If the call
         returns True, `newton` stops.
@@ -271,47 +305,61 @@ def newton(objective, point, tolerance, *, max_passes, on_step=None):
 
     Notes
     -----
-    The memory is that of four arrays of shape (n_samples, n_classes), of several arrays
-    of the shape of a point, and of a preconditioner of at most MOST_NUMBERS numbers.
+    The memory is that of three arrays of shape (n_samples, n_classes), of several
+    arrays of the shape of a point, and of a preconditioner of at most MOST_NUMBERS
+    numbers.
     """
     # A shift of all classes alike changes no loss. Without L1 the penalty is least if
     # the means over the classes are 0. Steps do not change these means.
     point = point - np.where(objective.is_free & ~objective.is_signed, point.mean(axis=1, keepdims=True), 0)
-    forcing, precondition = LOOSEST_FORCING, Preconditioner(objective)
+    hessians = sample or objective
+    forcing, precondition = LOOSEST_FORCING if sample is None else FORCING_OF_SAMPLE, Preconditioner(hessians)
 
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # too long steps overflow, and are halved
-        at = objective.evaluate(point)
-        subgradient = objective.subgradient(point, at.gradient)
-        value, n_passes = at.loss + objective.penalty(point[:-1]), 1
-        while tolerance.size(subgradient) > tolerance.tol and n_passes + 2 <= max_passes:
-            n_passes += precondition.update(at, max_passes - n_passes - 2)
-            free = objective.is_free & ((point != 0) | (subgradient != 0))
+        n_passes = 0.0 if at else 1.0
+        at = at or objective.evaluate(point)
+        subgradient, value = objective.subgradient(point, at.gradient), at.value
+        while tolerance.size(subgradient) > tolerance.tol and n_passes + PASSES_OF_STEP <= max_passes:
+            price = hessians.n_samples / objective.n_samples
+            curvature = hessians.curvature(at.scores if hessians is objective else hessians.scores(point))
+            n_passes += price * precondition.update(curvature, (max_passes - n_passes - PASSES_OF_STEP) / price)
             step, n_products = newton_step(
                 objective,
-                at,
+                curvature,
                 precondition,
                 point,
                 subgradient,
-                free,
+                objective.is_free & ((point != 0) | (subgradient != 0)),
                 forcing=forcing,
                 tolerance=tolerance,
-                most_passes=max_passes - n_passes - 1,
+                most_passes=int((max_passes - n_passes - PASSES_OF_STEP + 1) / price),
             )
-            # the scores of the step are half a pass, the next gradient the other half
-            n_passes += n_products + 1
+            del curvature  # its probabilities, before there are more scores
+            n_passes += price * n_products + 1
             precondition.passes_since += n_products + 1
-            step_scores = objective.scores(step)
-            share = _sufficient_share(objective, at, point, step, step_scores, _dot(subgradient, step))
-            if share == 0:
-                break
+            slope = _dot(subgradient, step)
+            trial = objective.evaluate(point + step)
+            trial_subgradient = objective.subgradient(point + step, trial.gradient)
+            share = 1.0
+            if not _is_sufficient(at.value, slope, trial.value, _dot(trial_subgradient, step)):
+                step_scores = trial.scores - at.scores
+                if not np.isfinite(step_scores).all():
+                    step_scores = objective.scores(step)
+                share = _sufficient_share(objective, at.scores, point, step, step_scores, slope)
+                if share == 0 and hessians is objective:
+                    break
+                if share < 1:
+                    n_passes += 1
+                    trial = objective.evaluate(point + share * step)
+                    trial_subgradient = objective.subgradient(point + share * step, trial.gradient)
+            ratio = np.linalg.norm(trial_subgradient) / np.linalg.norm(subgradient)
+            if hessians is not objective and (share < 1 or ratio > WORST_RATIO):
+                hessians, forcing = objective, LOOSEST_FORCING
+            else:
+                forcing = _next_forcing(forcing, ratio) if hessians is objective else forcing
             point = point + share * step  # a whole step to zero ends at 0 exactly
-            norm = np.linalg.norm(subgradient)
-            step_scores *= share
-            step_scores += at.scores
-            at = objective.evaluate(point, step_scores)
-            subgradient = objective.subgradient(point, at.gradient)
-            value = min(value, at.loss + objective.penalty(point[:-1]))  # it may fall by less than its rounding
-            forcing = _next_forcing(forcing, np.linalg.norm(subgradient) / norm)
-            if on_step is not None and on_step(NewtonSolution(point, n_passes, tolerance.size(subgradient), value)):
+            at, subgradient = trial, trial_subgradient
+            value = min(value, at.value)  # it may fall by less than its rounding
+            if on_step is not None and on_step(NewtonSolution(point, n_passes, tolerance.size(subgradient), value, at)):
                 break
-        return NewtonSolution(point, n_passes, tolerance.size(subgradient), value)
+        return NewtonSolution(point, n_passes, tolerance.size(subgradient), value, at)

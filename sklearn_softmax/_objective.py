@@ -21,11 +21,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.special import expit
 
 from . import kernels
-from ._matrix import DesignMatrix
+from ._matrix import DesignMatrix, loss_residual
 
-__all__ = ["Evaluation", "Objective", "Penalty", "normalised", "proba_and_losses"]
+__all__ = ["Curvature", "Evaluation", "Objective", "Penalty", "class_scores", "normalised", "proba_and_losses"]
 
 # Steps that change no score by more than this are judged by a formula without cancellation.
 SMALL_CHANGE = 1.0
@@ -146,19 +147,71 @@ class Evaluation:
 
     Attributes
     ----------
-    scores, proba : ndarray of shape (n_samples, n_classes)
-    losses : ndarray of shape (n_samples,)
-    loss : float
-        Their mean, in nats.
+    scores : ndarray of shape (n_samples, n_scores)
+        Two classes have one score, the margin.
+    loss, value : float
+        The mean loss, and F, in nats.
     gradient : ndarray of shape (n_features + 1, n_classes)
         Of the smooth part of F (all but the L1 norm).
     """
 
     scores: np.ndarray
-    proba: np.ndarray
-    losses: np.ndarray
     loss: float
+    value: float
     gradient: np.ndarray
+
+
+def class_scores(scores):
+    """Scores of each class; of a margin m, -m/2 and m/2."""
+    return scores if scores.shape[1] > 1 else scores * [[-0.5, 0.5]]
+
+
+class Curvature:
+    """The Hessian of the smooth part of F at a point.
+
+    Parameters
+    ----------
+    objective : Objective
+    scores : ndarray of shape (n_samples, n_scores), at the point
+    """
+
+    def __init__(self, objective, scores):
+        self.objective = objective
+        if scores.shape[1] == 1:
+            self.proba = expit(scores) * expit(-scores)  # p (1 - p)
+        else:
+            self.proba = proba_and_losses(scores, objective.y)[0]
+
+    def product(self, step):
+        """The product with a step, an array like a point; one pass."""
+        objective = self.objective
+        product = objective.design.hessian_product(objective.shares, self.proba, objective.of_scores(step))
+        product = objective.of_classes(product)
+        product[:-1] += objective.penalty.l2 * step[:-1]
+        return product
+
+    def _weights(self, block):
+        """s_i/S p_ia (1 - p_ia); of a margin twice that, which is the curvature along steps that are -t and t."""
+        proba, shares = self.proba[block], self.objective.shares[block, None]
+        return shares * (2 * proba if proba.shape[1] == 1 else proba * (1 - proba))
+
+    def diagonal(self):
+        """The diagonal of the Hessian, an array that broadcasts to a point; one pass."""
+        diagonal = self.objective.design.squared_transposed_product(self._weights)
+        diagonal[:-1] += self.objective.penalty.l2
+        return diagonal
+
+    def blocks(self):
+        """The blocks of the Hessian on its diagonal, one for each class: (n_scores, n_features + 1, n_features + 1).
+
+        With two classes it is one, of steps that are -t and t.
+        """
+        objective = self.objective
+        hessians = objective.design.gram_matrices(self._weights, objective.fit_intercept)
+        l2 = np.append(np.broadcast_to(objective.penalty.l2[:, 0], hessians.shape[1] - 1), 0)
+        for hessian in hessians:
+            np.einsum("jj->j", hessian)[:] += l2
+        return hessians
 
 
 class Objective:
@@ -177,43 +230,54 @@ class Objective:
     """
 
     def __init__(self, X, y, sample_weight, penalty, fit_intercept=True, *, offset=None, inverse_scale=None):
-        self.design = DesignMatrix(X, penalty.n_classes, offset, inverse_scale)
-        self.y, self.shares = y, normalised(sample_weight) / len(y)  # s_i / S
+        self.design = DesignMatrix(X, penalty.n_classes if penalty.n_classes > 2 else 1, offset, inverse_scale)
+        self.y, self.shares = np.asarray(y, dtype=np.int32), normalised(sample_weight) / len(y)  # s_i / S
         self.penalty, self.fit_intercept = penalty, fit_intercept
         # the entries of points that are minimised over, and those that the L1 norm acts on
         self.is_free = np.append(self.design.inverse_scale != 0, fit_intercept)[:, None]
         self.is_signed = np.append(np.broadcast_to(penalty.l1[:, 0] > 0, X.shape[1]), False)[:, None]
 
+    @property
+    def n_samples(self):
+        return len(self.y)
+
+    @staticmethod
+    def of_scores(point):
+        """A point of one column for each score."""
+        return point if point.shape[1] > 2 else point[:, 1:] - point[:, :1]
+
+    @staticmethod
+    def of_classes(gradient):
+        """A gradient of one column for each class."""
+        return gradient if gradient.shape[1] > 1 else gradient * [[-1.0, 1.0]]
+
     def scores(self, point):
         """The scores of a point, or the change of scores of a step; half a pass."""
-        return self.design.product(point)
+        return self.design.product(self.of_scores(point))
 
     def loss(self, point):
         """(1/S) sum_i s_i loss_i, in nats."""
-        scores = self.scores(point)
+        scores = class_scores(self.scores(point))
         return float(self.shares @ proba_and_losses(scores, self.y, out=scores)[1])
 
     def value(self, point):
         """F, in nats."""
         return self.loss(point) + self.penalty(point[:-1])
 
-    def evaluate(self, point, scores=None):
-        """The `Evaluation` at a point, whose scores may be known."""
-        scores = self.scores(point) if scores is None else scores
-        proba, losses = proba_and_losses(scores, self.y)
-        gradient = self.loss_gradient(proba)
+    def evaluate(self, point):
+        """The `Evaluation` at a point; one pass."""
+        loss, gradient, scores = self.design.loss_gradient(self.shares, self.y, self.of_scores(point))
+        gradient = self.of_classes(gradient)
         gradient[:-1] += self.penalty.l2 * point[:-1]
-        return Evaluation(scores, proba, losses, float(self.shares @ losses), np.where(self.is_free, gradient, 0))
+        return Evaluation(scores, loss, loss + self.penalty(point[:-1]), np.where(self.is_free, gradient, 0))
 
     def loss_gradient(self, proba):
-        """(1/S) sum_i s_i x_i (p_i - e_yi)^T, with probabilities that may be others than the model's; half a pass."""
+        """(1/S) sum_i s_i x_i (p_i - e_yi)^T, with probabilities of all classes that may be others than the model's; half a pass."""
+        return self.design.transposed_product(lambda block: loss_residual(proba[block].copy(), self.shares[block], self.y[block]))
 
-        def residual(block):
-            residual = proba[block] * self.shares[block, None]
-            residual[np.arange(len(residual)), self.y[block]] -= self.shares[block]
-            return residual
-
-        return self.design.transposed_product(residual)
+    def curvature(self, scores):
+        """The `Curvature` at the point with these scores."""
+        return Curvature(self, scores)
 
     def subgradient(self, point, gradient):
         """The subgradient of F of least norm; the intercepts have no penalty."""
@@ -222,36 +286,8 @@ class Objective:
         subgradient = np.vstack([self.penalty.subgradient(point[:-1], gradient[:-1]), gradient[-1:]])
         return np.where(self.is_free, subgradient, 0)
 
-    def hessian_product(self, at, step):
-        """The Hessian of the smooth part of F, where it was evaluated, times a step; one pass."""
-        product = self.design.hessian_product(self.shares, at.proba, step)
-        product[:-1] += self.penalty.l2 * step[:-1]
-        return product
-
-    def _curvature(self, at):
-        """s_i/S p_ia (1 - p_ia), as a function of blocks."""
-
-        def curvature(block):
-            return self.shares[block, None] * at.proba[block] * (1 - at.proba[block])
-
-        return curvature
-
-    def hessian_diagonal(self, at):
-        """The diagonal of the Hessian, as an array like a point; one pass."""
-        diagonal = self.design.squared_transposed_product(self._curvature(at))
-        diagonal[:-1] += self.penalty.l2
-        return diagonal
-
-    def class_hessians(self, at):
-        """The blocks of the Hessian on its diagonal, one per class: (n_classes, n_features + 1, n_features + 1)."""
-        hessians = self.design.gram_matrices(self._curvature(at), self.fit_intercept)
-        l2 = np.append(np.broadcast_to(self.penalty.l2[:, 0], hessians.shape[1] - 1), 0)
-        for hessian in hessians:
-            np.einsum("jj->j", hessian)[:] += l2
-        return hessians
-
-    def change(self, at, point, step, step_scores):
-        """F(point + step) - F(point), of which the first was evaluated; no pass.
+    def change(self, scores, point, step, step_scores):
+        """F(point + step) - F(point), whose scores are known; no pass.
 
         The difference of two means is lost in their rounding long before tight tolerances.
         That of a small step is computed as such: loss_i changes by
@@ -259,11 +295,12 @@ class Objective:
         """
         is_small, total = np.abs(step_scores).max() < SMALL_CHANGE, 0.0
         for block in self.design.blocks:
+            y, before, change = self.y[block], class_scores(scores[block]), class_scores(step_scores[block])
+            proba, losses = proba_and_losses(before, y)
             if is_small:
-                change = step_scores[block] - of_labels(step_scores[block], self.y[block])[:, None]
-                change_of_losses = np.log1p(np.einsum("ij,ij->i", at.proba[block], np.expm1(change)))
+                change = change - of_labels(change, y)[:, None]
+                change_of_losses = np.log1p(np.einsum("ij,ij->i", proba, np.expm1(change)))
             else:
-                losses = proba_and_losses(at.scores[block] + step_scores[block], self.y[block])[1]
-                change_of_losses = losses - at.losses[block]
+                change_of_losses = proba_and_losses(before + change, y)[1] - losses
             total += self.shares[block] @ change_of_losses
         return float(total) + self.penalty.change(point[:-1], step[:-1])

@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from . import kernels
+from . import _starts, kernels
 from ._coordinates import SMALLEST_TOTAL, Moments, scale_of_classes, scale_of_features, solver_coordinates
 from ._matrix import inverse_or_zero, kernel_rows
 from ._model import Model, aligned_zeros
-from ._newton import Tolerance, newton
+from ._newton import PASSES_OF_STEP, Tolerance, newton
 from ._objective import Objective, Penalty
 from ._stream import Iterates, Stream, StreamScalars
 
@@ -125,43 +125,53 @@ class Epochs:
         penalty_scale = prepared.scale if settings.standardize else np.ones(n_features)
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes, penalty_scale)
         is_sparse = problem.is_sparse
-        is_centred = settings.fit_intercept and not is_sparse
         self.coordinates = solver_coordinates(
-            prepared.spreads, penalty_scale, alpha, is_sparse=is_sparse, centre=is_centred, dtype=problem.X.dtype
+            prepared.spreads,
+            penalty_scale,
+            alpha,
+            is_sparse=is_sparse,
+            centre=settings.fit_intercept and not is_sparse,
+            dtype=problem.X.dtype,
         )
         self.penalty_here = replace(self.penalty, scale=self.coordinates.penalty_scale)
-        self.objective = Objective(
-            problem.X,
-            problem.y,
-            problem.sample_weight,
-            self.penalty_here,
-            settings.fit_intercept,
-            offset=self.coordinates.offset.astype(np.float64),
-            inverse_scale=self.coordinates.inverse_scale.astype(np.float64),
-        )
+        self.objective = self._objective(problem)
 
-        dtype = problem.X.dtype
-        if start is None:
-            zeros = Model.zeros(n_features, n_classes, dtype)
-            weights, intercept = zeros.weights, zeros.intercept
-        else:
-            weights, intercept = self.coordinates.from_original(start)
-        self.iterates = Iterates.starting(
-            weights, intercept, n_classes, self.coordinates, is_sparse, is_centred, Moments.zeros(n_features, dtype),
-            StreamScalars(), alpha=alpha, l1_ratio=settings.l1_ratio,
-        )  # fmt: skip
         self.is_warm = start is not None
-        self.table = aligned_zeros(prepared.n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
+        self.original = start or Model.zeros(n_features, n_classes, problem.X.dtype)
+        self.way = _starts.choose(problem, n_classes, self.penalty) if _starts.may_start(settings) else "epochs"
+        self.evaluation, self.iterates, self.table = None, None, None
         self.n_epochs = 0
         self.step = 0.0  # of Point-SAGA
-        self.reads_only = self.is_warm  # the next epoch leaves the model as it is
-        self.best_objective, self.best = np.inf, self._model_here().copy()
         self.least_curvature, self.divisor = TINY, 1.0
         self.next_check = FIRST_CHECK if settings.variance_reduction else 2
         self.next_newton, self.has_stalled = MOST_EPOCHS, False
         # mean over the rows of sum_k p_k (1 - p_k); before the first epoch a bound
         self.curvature = self._largest_curvature()
-        self.original = None
+
+    def _objective(self, problem):
+        """The objective of rows, in the solver's coordinates."""
+        return Objective(
+            problem.X,
+            problem.y,
+            problem.sample_weight,
+            self.penalty_here,
+            self.settings.fit_intercept,
+            offset=self.coordinates.offset.astype(np.float64),
+            inverse_scale=self.coordinates.inverse_scale.astype(np.float64),
+        )
+
+    def _begin_epochs(self):
+        """The iterates of epochs, from the model so far."""
+        problem, settings, prepared = self.problem, self.settings, self.prepared
+        dtype, is_sparse = problem.X.dtype, problem.is_sparse
+        weights, intercept = self.coordinates.from_original(self.original)
+        self.iterates = Iterates.starting(
+            weights, intercept, prepared.n_classes, self.coordinates, is_sparse, settings.fit_intercept and not is_sparse,
+            Moments.zeros(len(weights), dtype), StreamScalars(), alpha=self.penalty.alpha, l1_ratio=settings.l1_ratio,
+        )  # fmt: skip
+        self.table = aligned_zeros(prepared.n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
+        self.reads_only = self.is_warm  # the next epoch leaves the model as it is
+        self.best_objective, self.best = np.inf, self._model_here().copy()
 
     def run(self):
         """One epoch; returns the objective, with each row scored just before its step.
@@ -171,6 +181,10 @@ class Epochs:
         long. An epoch that has diverged is undone. The next one leaves the model as it
         is, and computes the table and the curvature.
         """
+        if self.way != "epochs":
+            return self._start()
+        if self.iterates is None:
+            self._begin_epochs()
         self.original = None
         is_first = self.n_epochs == 0 or self.table is None or self.reads_only
         loss = self._stream_epoch() if is_first else self._point_saga_epoch()
@@ -185,6 +199,26 @@ class Epochs:
             return objective
         self._undo()
         return self.best_objective
+
+    def _start(self):
+        """The start of Newton's method; returns the objective there."""
+        n_features, n_classes = self.problem.X.shape[1], self.prepared.n_classes
+        point = self.coordinates.point(*self.original.softmax_coef())
+        tolerance = self._tolerance()
+        self.sample, self.n_passes = None, 0.0
+        if self.way == "sample":
+            rows = _starts.sample_rows(self.problem, self.random_state)
+            if rows is not None:
+                self.sample = self._objective(self.problem.take(rows))
+                if not self.is_warm:
+                    point, n_passes = _starts.optimum_of_sample(self.sample, tolerance, self.settings.max_iter)
+                    self.n_passes = n_passes * len(rows) / self.problem.n_samples
+        elif self.way == "rows":
+            point = _starts.optimum_in_space_of_rows(self.objective, self.settings.tol, 1000)
+        self.n_epochs += 1
+        self.point, self.evaluation = point, self.objective.evaluate(point)
+        self._set_model(point)
+        return self.evaluation.value
 
     def _undo(self):
         """Go back to the best epoch, and take shorter steps from there."""
@@ -342,16 +376,22 @@ class Epochs:
             return True if self._newton(1).gradient <= settings.tol else None
         solution = self._newton(most_passes, end_of_pass)
         self._set_solution(solution)
-        if solution.gradient <= settings.tol or solution.n_passes + 2 > most_passes:
+        if solution.gradient <= settings.tol or solution.n_passes + PASSES_OF_STEP > most_passes:
             return solution.gradient <= settings.tol
         # Newton's method found no step that decreases the objective. This may be
         # rounding, but also a model that epochs can improve, so that these go on.
         self.has_stalled, self.next_newton = True, self.n_epochs + MOST_EPOCHS
-        self.iterates.model.weights[:], self.iterates.model.intercept[:] = self.coordinates.from_original(self.original)
+        if self.iterates is None:
+            self.way, self.is_warm = "epochs", True
+        else:
+            self.iterates.model.weights[:], self.iterates.model.intercept[:] = self.coordinates.from_original(self.original)
+        self.evaluation = None
         return None
 
     def _switches_to_newton(self):
         """Whether epochs have become slow, or the optimum is near."""
+        if self.evaluation is not None:
+            return True
         if self.table is None:
             return False
         is_near = not self.has_stalled and self._gradient_estimate_is_below(TRIGGER * self.settings.tol)
@@ -379,25 +419,34 @@ class Epochs:
 
         def on_step(solution):
             nonlocal n_reported
-            n_new, n_reported = solution.n_passes - n_reported, solution.n_passes
+            n_new, n_reported = int(np.ceil(solution.n_passes)) - n_reported, int(np.ceil(solution.n_passes))
             self._set_solution(solution)
             return end_of_pass(solution.objective, n_new)
 
-        per_unit = np.append(self.coordinates.scale() * inverse_or_zero(self.feature_scale), 1.0)
+        started = self.evaluation is not None
         solution = newton(
             self.objective,
-            self.coordinates.point(*self.model().softmax_coef()),
-            Tolerance(self.settings.tol, np.outer(per_unit, inverse_or_zero(self.prepared.class_scale))),
+            self.point if started else self.coordinates.point(*self.model().softmax_coef()),
+            self._tolerance(),
             max_passes=most_passes,
+            at=self.evaluation,
+            sample=self.sample if started else None,
             on_step=on_step,
         )
         if most_passes > 1 and solution.n_passes > n_reported:  # passes of an incomplete step
             on_step(solution)
         return solution
 
+    def _tolerance(self):
+        per_unit = np.append(self.coordinates.scale() * inverse_or_zero(self.feature_scale), 1.0)
+        return Tolerance(self.settings.tol, np.outer(per_unit, inverse_or_zero(self.prepared.class_scale)))
+
     def _set_solution(self, solution):
         """Make the solution of Newton's method the model to predict with."""
-        coef, intercept = self.coordinates.coef(solution.point)
+        self._set_model(solution.point)
+
+    def _set_model(self, point):
+        coef, intercept = self.coordinates.coef(point)
         if self.settings.fit_intercept:
             intercept = intercept - intercept.mean()
         self.original = Model.zeros(*coef.shape[::-1], self.problem.X.dtype)

@@ -160,16 +160,32 @@ def decision(
 ) -> None:
     """Write X weights + intercept into `out`."""
 
-def hessian_product(
-    values: NDArray[Any],  # IN  as in explicit, CSR
+def loss_gradient(
+    values: NDArray[Any],  # IN  as in explicit
     columns: NDArray[Any],  # IN
     starts: NDArray[Any],  # IN
     *,
-    inverse_scale: NDArray[np.float64],  # IN  (n_features,)
+    y: NDArray[np.int32],  # IN  (n_samples,), class numbers
     shares: NDArray[np.float64],  # IN  (n_samples,), sum to 1
-    proba: NDArray[np.float64],  # IN  (n_samples, n_classes)
-    step: NDArray[np.float64],  # IN  (n_features + 1, n_padded), n_padded % 8 == 0; intercepts last
-    out: NDArray[np.float64],  # INOUT  as step: the product is added
+    offset: NDArray[np.float64],  # IN  (n_features,)
+    inverse_scale: NDArray[np.float64],  # IN  (n_features,)
+    point: NDArray[np.float64],  # IN  (n_features + 1, n_classes), for CSR padded to a multiple of 8; two classes: 1 column
+    scores: NDArray[np.float64],  # OUT  (n_samples, n_classes); two classes: (n_samples, 1), the margins
+    out: NDArray[np.float64],  # INOUT  as point: the gradient is added
+) -> float:
+    """Add the gradient of the mean loss to `out`; returns the mean loss; see newton.h."""
+
+def hessian_product(
+    values: NDArray[Any],  # IN  as in explicit
+    columns: NDArray[Any],  # IN
+    starts: NDArray[Any],  # IN
+    *,
+    shares: NDArray[np.float64],  # IN  (n_samples,), sum to 1
+    proba: NDArray[np.float64],  # IN  (n_samples, n_classes); two classes: (n_samples, 1), p (1 - p)
+    offset: NDArray[np.float64],  # IN  (n_features,)
+    inverse_scale: NDArray[np.float64],  # IN  (n_features,)
+    point: NDArray[np.float64],  # IN  a step, as in loss_gradient
+    out: NDArray[np.float64],  # INOUT  as point: the product is added
 ) -> None:
     """Add the Hessian of the mean loss times a step to `out`; see newton.h."""
 

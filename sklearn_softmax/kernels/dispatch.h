@@ -23,7 +23,7 @@ inline bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_
 #if defined(SOFTMAX_HAS_AVX512)
 SOFTMAX_DECLARE(avx512)
 inline bool has_avx512() {
-    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
 #endif
@@ -107,8 +107,24 @@ void point_saga(PointSaga<T>& task) {
 }
 
 template <class T>
+const Kernels<T>& for_pass(const Pass<T>& pass) {
+    const bool is_padded = pass.rows.is_sparse() && pass.n_classes > 1;
+    return select((is_padded ? suiting<double>(pass.n_padded) : *active()).kernels, T());
+}
+
+template <class T>
+size_t pass_scratch(const Pass<T>& pass) {
+    return for_pass(pass).pass_scratch(pass);
+}
+
+template <class T>
+void loss_gradient(LossGradient<T>& task) {
+    for_pass(task.pass).loss_gradient(task);
+}
+
+template <class T>
 void hessian_product(const HessianProduct<T>& task) {
-    select(suiting<double>(task.n_padded).kernels, T()).hessian_product(task);
+    for_pass(task.pass).hessian_product(task);
 }
 
 template <class T>

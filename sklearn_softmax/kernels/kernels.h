@@ -202,20 +202,42 @@ struct Decision {
     T* out;  // OUT (n_samples, n_classes)
 };
 
-// out += the Hessian of the mean loss, at the model with these probabilities, times a
-// step; see newton.h.
+// One pass of Newton's method over the rows, in the columns
+// (x - offset) * inverse_scale and, last, one of ones; see newton.h. Arrays of columns
+// have the intercepts last.
+template <class T>
+struct Pass {
+    // IN
+    Rows<T> rows;
+    ptrdiff_t n_samples;
+    ptrdiff_t n_classes;  // with two classes 1, for the margin
+    ptrdiff_t n_padded;  // sparse rows with more than two classes: padded; else n_classes
+    const double *offset, *inverse_scale;  // (n_features); sparse rows have no offset
+    const double* point;  // (n_features + 1, n_padded)
+    // INOUT
+    double* out;  // as point
+    // TEMP, zero on entry
+    double* scratch;
+};
+
+// out += the gradient of the mean loss.
+template <class T>
+struct LossGradient {
+    Pass<T> pass;
+    const int32_t* y;  // IN
+    const double* shares;  // IN (n_samples): weights that sum to 1
+    // OUT
+    double* scores;  // (n_samples, n_classes); two classes: (n_samples), the margins
+    double loss;  // the mean loss; zero on entry
+};
+
+// out += the Hessian of the mean loss, at the model with these probabilities, times the
+// point.
 template <class T>
 struct HessianProduct {
-    // IN
-    Rows<T> rows;  // CSR
-    ptrdiff_t n_samples, n_classes, n_padded;
-    const double *inverse_scale, *shares;  // (n_features); (n_samples): weights that sum to 1
-    const double* proba;  // (n_samples, n_classes)
-    const double* step;  // (n_features + 1, n_padded); the intercepts come last
-    // INOUT
-    double* out;  // as step
-    // TEMP, zero on entry
-    double* scratch;  // (2 n_padded + longest row)
+    Pass<T> pass;
+    const double* shares;  // IN (n_samples): weights that sum to 1
+    const double* proba;  // IN (n_samples, n_classes); two classes: (n_samples), p (1 - p)
 };
 
 // out += X^T residual, of CSR rows.
@@ -247,6 +269,8 @@ struct Kernels {
     size_t (*scratch_size)(const Visits<T>&);  // in numbers of T
     void (*stream)(Stream<T>&);
     void (*point_saga)(PointSaga<T>&);
+    size_t (*pass_scratch)(const Pass<T>&);  // in numbers
+    void (*loss_gradient)(LossGradient<T>&);
     void (*hessian_product)(const HessianProduct<T>&);
     void (*transposed_product)(const TransposedProduct<T>&);
 };

@@ -129,17 +129,28 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double loss
         double curvature
 
-    cppclass HessianProduct[T]:
+    cppclass Pass[T]:
         Rows[T] rows
         Py_ssize_t n_samples
         Py_ssize_t n_classes
         Py_ssize_t n_padded
+        const double* offset
         const double* inverse_scale
-        const double* shares
-        const double* proba
-        const double* step
+        const double* point
         double* out
         double* scratch
+
+    cppclass LossGradient[T]:
+        Pass[T] pass_ "pass"
+        const int32_t* y
+        const double* shares
+        double* scores
+        double loss
+
+    cppclass HessianProduct[T]:
+        Pass[T] pass_ "pass"
+        const double* shares
+        const double* proba
 
     cppclass TransposedProduct[T]:
         Rows[T] rows
@@ -187,6 +198,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     size_t scratch_size "softmax::scratch_size"[T](const Visits[T]& visits)
     void run_stream "softmax::stream"[T](Stream[T]& task)
     void run_point_saga "softmax::point_saga"[T](PointSaga[T]& task)
+    size_t pass_scratch "softmax::pass_scratch"[T](const Pass[T]& task)
+    void run_loss_gradient "softmax::loss_gradient"[T](LossGradient[T]& task)
     void run_hessian_product "softmax::hessian_product"[T](const HessianProduct[T]& task)
     void run_transposed_product "softmax::transposed_product"[T](const TransposedProduct[T]& task)
 
@@ -615,32 +628,77 @@ def decision(
         run_decision(task)
 
 
+cdef void set_pass(
+    Pass[floating]* task,
+    const floating[::1] values,
+    Indices indices,
+    Py_ssize_t n_samples,
+    Py_ssize_t n_classes,
+    const double[::1] offset,
+    const double[::1] inverse_scale,
+    const double[:, ::1] point,
+    double[:, ::1] out,
+):
+    set_rows[floating](&task.rows, values, indices, inverse_scale.shape[0])
+    task.n_samples, task.n_classes, task.n_padded = n_samples, n_classes, point.shape[1]
+    task.offset = &offset[0]
+    task.inverse_scale = &inverse_scale[0]
+    task.point = &point[0, 0]
+    task.out = &out[0, 0]
+
+
+def loss_gradient(
+    const floating[::1] values,
+    columns,
+    starts,
+    *,
+    const int32_t[::1] y,
+    const double[::1] shares,
+    const double[::1] offset,
+    const double[::1] inverse_scale,
+    const double[:, ::1] point,
+    double[:, ::1] scores,
+    double[:, ::1] out,
+):
+    cdef:
+        Indices indices = Indices(columns, starts)
+        LossGradient[floating] task
+        Scratch scratch
+
+    set_pass[floating](&task.pass_, values, indices, shares.shape[0], scores.shape[1], offset, inverse_scale, point, out)
+    scratch = Scratch(pass_scratch(task.pass_) * sizeof(double))
+    task.pass_.scratch = <double*> scratch.start
+    task.y = &y[0]
+    task.shares = &shares[0]
+    task.scores = &scores[0, 0]
+    task.loss = 0
+    with nogil:
+        run_loss_gradient(task)
+    return task.loss
+
+
 def hessian_product(
     const floating[::1] values,
     columns,
     starts,
     *,
-    const double[::1] inverse_scale,
     const double[::1] shares,
     const double[:, ::1] proba,
-    const double[:, ::1] step,
+    const double[::1] offset,
+    const double[::1] inverse_scale,
+    const double[:, ::1] point,
     double[:, ::1] out,
 ):
     cdef:
         Indices indices = Indices(columns, starts)
         HessianProduct[floating] task
-        Scratch scratch = Scratch((2 * step.shape[1] + indices.longest_row) * sizeof(double))
+        Scratch scratch
 
-    set_rows[floating](&task.rows, values, indices, inverse_scale.shape[0])
-    task.n_samples = shares.shape[0]
-    task.n_classes = proba.shape[1]
-    task.n_padded = step.shape[1]
-    task.inverse_scale = &inverse_scale[0]
+    set_pass[floating](&task.pass_, values, indices, shares.shape[0], proba.shape[1], offset, inverse_scale, point, out)
+    scratch = Scratch(pass_scratch(task.pass_) * sizeof(double))
+    task.pass_.scratch = <double*> scratch.start
     task.shares = &shares[0]
     task.proba = &proba[0, 0]
-    task.step = &step[0, 0]
-    task.out = &out[0, 0]
-    task.scratch = <double*> scratch.start
     with nogil:
         run_hessian_product(task)
 
