@@ -12,9 +12,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.extmath import row_norms
 
 from . import kernels
+from ._certificate import optimality_gap
 from ._matrix import kernel_rows, raw_prediction
 from ._model import Model
-from ._objective import Penalty
+from ._objective import Objective, Penalty
 from ._schedule import default_eta0, step_sizes
 from ._stream import PlainIterates, Stream
 
@@ -256,6 +257,12 @@ class Epochs:
     def restore(self, snapshot):
         """Go back to an earlier model."""
         self.sweeper.model.assign(snapshot)
+
+    def optimality_gap(self):
+        """How far the objective is above its minimum, at most."""
+        problem, settings = self.normalised, self.settings
+        objective = Objective(problem.X, problem.y, problem.sample_weight, self.penalty, settings.fit_intercept)
+        return optimality_gap(objective, self.model().point())
 
     def stream(self, class_counts):
         """A stream that goes on as after one pass."""

@@ -5,6 +5,7 @@ one that sums over blocks. It imports the kernels, and the layout of a model for
 """
 
 import numpy as np
+from scipy.linalg import blas
 from scipy.sparse import issparse
 
 from . import kernels
@@ -27,6 +28,8 @@ __all__ = [
 NO_INDICES = np.empty(0, dtype=np.int32)
 # Numbers in a block, so that it stays in the cache.
 BLOCK = 1 << 16
+# A product of rows, or of columns, with themselves sums over at least so many in one block.
+LEAST_OF_GRAM = 512
 # Columns are left out if at least FEW times as many exist as are in use, because the
 # new indices need memory, too.
 FEW = 2
@@ -174,13 +177,13 @@ class DesignMatrix:
         return rows
 
     def gram_of_rows(self, factors):
-        """The inner products of all rows of dense X, in these columns times `factors`, without that of ones."""
-        gram, n_columns = 0.0, max(1, BLOCK // self.shape[0])
+        """The inner products of all rows of dense X, in these columns times `factors`, without that of ones: a lower triangle."""
+        n_columns, gram = max(LEAST_OF_GRAM, BLOCK // self.shape[0]), np.zeros((self.shape[0],) * 2, order="F")
         for start in range(0, self.shape[1] - 1, n_columns):
             block = slice(start, start + n_columns)
             columns = self.X[:, block] - self.offset[block]
             columns *= self.inverse_scale[block] * factors[block]
-            gram = gram + columns @ columns.T
+            blas.dsyrk(1.0, columns.T, beta=1.0, c=gram, overwrite_c=True, trans=True, lower=True)
         return gram
 
     def product(self, point):
@@ -278,18 +281,23 @@ class DesignMatrix:
         result = kernel(*kernel_rows(self.X), offset=self.offset, inverse_scale=self.inverse_scale, point=padded, out=out, **arrays)
         return result, out[:, : self.n_scores].copy()
 
-    def gram_matrices(self, weights_of, has_ones):
-        """sum_i w_ia x_i x_i^T for each column a of w: an array of shape (n_columns, n_features + 1, n_features + 1). Dense X.
+    def gram_matrices(self, weights_of, has_ones, stride=1):
+        """sum_i w_ia x_i x_i^T for each column a of w: lower triangles of shape (n_features + 1, n_features + 1). Dense X.
 
-        ``weights_of(block)`` is w, of shape (rows, n_columns). Without `has_ones` the last column is 0.
+        ``weights_of(rows)`` is w of a slice of the rows. Without `has_ones` the last column is 0. The sum is over each row whose
+        number is a multiple of `stride`.
         """
-        grams = 0.0
-        for block in self.blocks:
-            columns = self._rows(block)
-            columns = np.column_stack([columns, np.full(len(columns), float(has_ones))])
-            # (of a product of a matrix with its own transpose, half is computed)
-            roots = [columns * root[:, None] for root in np.sqrt(weights_of(block)).T]
-            grams = grams + np.stack([rows.T @ rows for rows in roots])
+        size, grams = self.shape[1], []
+        n_rows = max(LEAST_OF_GRAM, BLOCK // size) * stride
+        for start in range(0, self.shape[0], n_rows):
+            block = slice(start, start + n_rows, stride)
+            weights, rows = weights_of(block), rows_in(self.X, block)
+            columns = np.full((len(rows), size), float(has_ones))
+            np.subtract(rows, self.offset, out=columns[:, :-1])
+            columns[:, :-1] *= self.inverse_scale
+            grams = grams or [np.zeros((size, size), order="F") for _ in weights.T]
+            for gram, root in zip(grams, np.sqrt(weights).T):
+                blas.dsyrk(1.0, (columns * root[:, None]).T, beta=1.0, c=gram, overwrite_c=True, lower=True)
         return grams
 
 

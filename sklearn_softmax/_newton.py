@@ -21,9 +21,9 @@ References
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import lapack
 
-__all__ = ["PASSES_OF_STEP", "NewtonSolution", "Preconditioner", "Tolerance", "newton", "newton_step"]
+__all__ = ["PASSES_OF_STEP", "NewtonSolution", "Preconditioner", "Tolerance", "centred", "descend", "dot", "newton", "newton_step"]
 
 # A step is halved, at most MOST_HALVINGS times, until
 # F(point + step) - F(point) <= SUFFICIENT * (slope along the step) (Armijo).
@@ -36,19 +36,22 @@ LONGEST_STEP = 10.0
 # A Newton system is solved until |residual| <= forcing * |right-hand side|. The forcing
 # is that of Eisenstat and Walker (1996), choice 2, and at most LOOSEST_FORCING.
 LOOSEST_FORCING, FORCING_FACTOR = 0.5, 0.9
-# With the Hessian of a sample, whose error is of this size as well, it is always this.
-FORCING_OF_SAMPLE = 0.1
-# The Hessian is that of all rows from the first step that does not multiply the norm of
-# the gradient by WORST_RATIO at most.
-WORST_RATIO = 0.5
 # Relative changes of F of this size may be rounding.
 ROUNDING = 1e-13
 # It is also solved enough when the residual is below SHARE_OF_TOL * tol. If F were
 # quadratic, the residual would be the gradient after the step.
 SHARE_OF_TOL = 0.5
-# A preconditioner of a price of at most CREDIT passes is made at the start. One of more
-# than MOST_NUMBERS numbers is never made.
-CREDIT = 20
+# Inner products of PRODUCT_OF_MARGINS or PRODUCT_OF_CLASSES columns with all columns take
+# as long as a pass, which waits for memory.
+PRODUCT_OF_MARGINS, PRODUCT_OF_CLASSES = 48, 8
+# If blocks of all rows take more than CHEAP passes, they are those of at least LEAST_ROWS
+# rows, and ROWS_PER_FEATURE for each feature. If they still do, they are shared by the
+# classes, of which none has less than SMALLEST_SHARE of the mean curvature.
+CHEAP, LEAST_ROWS, ROWS_PER_FEATURE, SMALLEST_SHARE = 5, 2000, 3, 1e-3
+# A preconditioner of a price of at most CREDIT passes is made at the start, and no other
+# within LEAST_PASSES passes, or TIMES_PRICE times its price. One of more than
+# MOST_NUMBERS numbers is never made.
+CREDIT, LEAST_PASSES, TIMES_PRICE = 24, 3, 2
 MOST_NUMBERS = 1 << 23
 # max(JITTER * largest entry, SMALLEST) is added to the diagonal of the preconditioner.
 JITTER, SMALLEST = 1e-10, 1e-100
@@ -98,50 +101,64 @@ class NewtonSolution(NamedTuple):
     evaluation: Any
 
 
-def _dot(a, b):
+def dot(a, b):
     return float(np.vdot(a, b))
 
 
 class Preconditioner:
-    """The inverse of the diagonal blocks of the Hessian, one block for each class.
+    """The inverse of blocks on the diagonal of the Hessian, one block for each class.
 
     The Hessian is (1/S) sum_i s_i (diag(p_i) - p_i p_i^T) kron x_i x_i^T. The block of
-    class a is (1/S) sum_i s_i p_ia (1 - p_ia) x_i x_i^T. Blocks are inverted if X is
-    dense, and only their diagonals if X is sparse. With two classes there is one block,
-    which is the Hessian.
+    class a is (1/S) sum_i s_i p_ia (1 - p_ia) x_i x_i^T. Of sparse X, only the diagonals
+    of the blocks are inverted. Of dense X, blocks are those of a part of the rows. If
+    they are too expensive still, all classes share one block, that of the mean over the
+    classes of p_ia (1 - p_ia), each with its share of the curvature. With two classes
+    there is one block, which is the Hessian.
 
     Without L2 the Hessian is 0 along a shift of all classes alike, but its blocks are
     not. So the mean over the classes is removed before and after the blocks are
     applied. Otherwise conjugate gradients take several times as many passes.
 
-    To make the blocks takes n_scores n_samples n_features^2 multiplications, and a
-    pass takes 4 n_scores n_samples n_features. The ratio is `price`. The blocks become
-    worse as the model changes. They are made anew when the passes since the last time
-    have cost as much, so that both together cost at most twice the passes. The
-    diagonals cost one pass.
+    To make the blocks takes about as long as `price` passes. They become worse as the
+    model changes. They are made anew when the passes since the last time have taken
+    TIMES_PRICE as long, so that they take a small share of the time.
 
     With L1 no preconditioner is used. It was measured to need more passes, because it
     pins the wrong entries.
     """
 
     def __init__(self, objective):
-        size, n_scores = objective.design.shape[1], objective.design.n_scores
-        self.is_diagonal = objective.design.is_sparse
-        self.price = 1 if self.is_diagonal else 1 + size // 4
-        is_possible = not objective.penalty.has_l1 and (self.is_diagonal or size**2 * n_scores <= MOST_NUMBERS)
+        n_samples, size = objective.design.shape
+        n_scores = objective.design.n_scores
+        self.is_diagonal, self.has_one_score = objective.design.is_sparse, n_scores == 1
+        price = 1 + size / (PRODUCT_OF_MARGINS if n_scores == 1 else PRODUCT_OF_CLASSES)
+        # every so many rows are in the blocks
+        self.stride = 1 if price <= CHEAP else max(1, n_samples // max(LEAST_ROWS, ROWS_PER_FEATURE * size))
+        price = 1 + (price - 1) / self.stride
+        self.is_shared = n_scores > 1 and price > CHEAP
+        self.price = 1 if self.is_diagonal else 1 + price / n_scores if self.is_shared else price
+        n_blocks = 1 if self.is_shared else n_scores
+        is_possible = not objective.penalty.has_l1 and (self.is_diagonal or size**2 * n_blocks <= MOST_NUMBERS)
         self.passes_since = CREDIT if is_possible else -np.inf
         self.inverse = None
 
-    def update(self, curvature, most_passes):
-        """Make the blocks of a `Curvature`, if it is time; returns passes used."""
-        if self.price > min(self.passes_since, most_passes):
-            return 0
+    def is_due(self, most_passes):
+        """Whether it is time to make the blocks, for which so many passes are left."""
+        is_old = self.passes_since >= (TIMES_PRICE * self.price if self.inverse else self.price)
+        return is_old and self.passes_since >= LEAST_PASSES and self.price <= most_passes
+
+    def update(self, curvature):
+        """Make the blocks of a `Curvature`; returns what it took, in passes."""
         self.passes_since = 0
         if self.is_diagonal:
             diagonal = np.maximum(curvature.diagonal(), SMALLEST)
             self.inverse = lambda residual: residual / diagonal
+        elif self.is_shared:
+            hessian, shares = curvature.mean_block(self.stride)
+            factor, roots = self._factor(hessian), np.sqrt(np.maximum(shares, SMALLEST_SHARE))
+            self.inverse = lambda residual: self._solve([factor], residual / roots) / roots
         else:
-            factors = [self._factor(hessian) for hessian in curvature.blocks()]
+            factors = [self._factor(hessian) for hessian in curvature.blocks(self.stride)]
             self.inverse = lambda residual: self._solve(factors, residual)
         return self.price
 
@@ -149,17 +166,24 @@ class Preconditioner:
     def _factor(hessian):
         diagonal = np.einsum("jj->j", hessian)
         diagonal += max(JITTER * diagonal.max(), SMALLEST)  # rounding must not make it indefinite
-        return cho_factor(hessian, overwrite_a=True, check_finite=False)
+        factor, failed = lapack.dpotrf(hessian, lower=True, overwrite_a=True)
+        if failed:
+            raise np.linalg.LinAlgError(f"a block of the Hessian is not positive definite in its column {failed}")
+        return factor
 
     @staticmethod
     def _solve(factors, residual):
+        # LAPACK itself: what SciPy's functions do before takes longer than a small system
         if len(factors) == 1:
-            return cho_solve(factors[0], residual, check_finite=False)
-        return np.column_stack([cho_solve(factor, column, check_finite=False) for factor, column in zip(factors, residual.T)])
+            return lapack.dpotrs(factors[0], residual, lower=True)[0]
+        columns = [lapack.dpotrs(factor, column, lower=True)[0] for factor, column in zip(factors, residual.T)]
+        return np.column_stack(columns)
 
     def __call__(self, residual):
         if self.inverse is None:
             return residual
+        if self.has_one_score:  # the classes are opposites
+            return self.inverse(residual)
         solved = self.inverse(residual - residual.mean(axis=1, keepdims=True))
         solved -= solved.mean(axis=1, keepdims=True)
         return solved
@@ -184,7 +208,7 @@ def newton_step(objective, curvature, precondition, point, subgradient, free, *,
     direction, square_before, target, n_passes = None, None, None, 0
 
     def model(step, residual):
-        return 0.5 * _dot(step, subgradient - residual)
+        return 0.5 * dot(step, subgradient - residual)
 
     def only_free(numbers):
         return numbers if free.all() else np.where(free, numbers, 0)
@@ -197,7 +221,7 @@ def newton_step(objective, curvature, precondition, point, subgradient, free, *,
             if at_end.any():
                 free, direction = free & ~at_end, None
                 continue
-        square = _dot(free_residual, preconditioned)
+        square = dot(free_residual, preconditioned)
         target = forcing**2 * square if target is None else target
         is_within = tolerance is not None and tolerance.size(free_residual) <= SHARE_OF_TOL * tolerance.tol
         if n_passes and (square <= target or is_within):
@@ -207,7 +231,7 @@ def newton_step(objective, curvature, precondition, point, subgradient, free, *,
 
         product = curvature.product(direction)
         n_passes += 1
-        along = _dot(direction, product)
+        along = dot(direction, product)
         length = square / along if along > 0 else np.inf
         first_end = np.inf
         if has_l1:
@@ -263,6 +287,34 @@ def _sufficient_share(objective, scores, point, step, step_scores, slope):
     return 0.0
 
 
+def descend(objective, point, at, subgradient, step):
+    """(share, `Evaluation`, passes): the first share 1, 1/2, ... of a step that decreases F sufficiently, or 0.
+
+    The whole step takes a pass, and a shorter one another. If the share is 0, the
+    evaluation is that of the point.
+    """
+    trial, slope = objective.evaluate(point + step), dot(subgradient, step)
+    trial_slope = dot(objective.subgradient(point + step, trial.gradient), step)
+    if _is_sufficient(at.value, slope, trial.value, trial_slope):
+        return 1.0, trial, 1
+    step_scores = trial.scores - at.scores
+    if not np.isfinite(step_scores).all():
+        step_scores = objective.scores(step)
+    share = _sufficient_share(objective, at.scores, point, step, step_scores, slope)
+    if share == 0:
+        return 0.0, at, 1
+    return share, objective.evaluate(point + share * step), 2
+
+
+def centred(objective, point):
+    """The point, with the means over the classes 0 of entries that are free and have no L1 norm.
+
+    A shift of all classes alike changes no loss, and then the penalty is least. Steps
+    do not change these means.
+    """
+    return point - np.where(objective.is_free & ~objective.is_signed, point.mean(axis=1, keepdims=True), 0)
+
+
 def _next_forcing(forcing, ratio):
     """The next forcing, if a step multiplied the norm of the subgradient by `ratio`."""
     # one very good step must not make the next system expensive
@@ -270,7 +322,7 @@ def _next_forcing(forcing, ratio):
     return min(LOOSEST_FORCING, max(FORCING_FACTOR * ratio**2, safeguard if safeguard > 0.1 else 0.0))
 
 
-def newton(objective, point, tolerance, *, max_passes, at=None, sample=None, on_step=None):
+def newton(objective, point, tolerance, *, max_passes, at=None, on_step=None):
     """Minimise an objective to a tight tolerance.
 
     This is fast if the mean square of each column is about 1.
@@ -289,10 +341,6 @@ def newton(objective, point, tolerance, *, max_passes, at=None, sample=None, on_
         product with its transpose.
     at : Evaluation or None, default=None
         That at the start, if it is known. Then the first pass is not needed.
-    sample : Objective or None, default=None
-        The same on a random part of the rows. Hessians are those of this part, which
-        makes steps cheap (Byrd, Chin, Neveitt and Nocedal 2011), as long as the steps
-        are good.
     on_step : callable or None, default=None
         Called after every Newton step with the `NewtonSolution` so far. If the call
         returns True, `newton` stops.
@@ -309,20 +357,17 @@ def newton(objective, point, tolerance, *, max_passes, at=None, sample=None, on_
     arrays of the shape of a point, and of a preconditioner of at most MOST_NUMBERS
     numbers.
     """
-    # A shift of all classes alike changes no loss. Without L1 the penalty is least if
-    # the means over the classes are 0. Steps do not change these means.
-    point = point - np.where(objective.is_free & ~objective.is_signed, point.mean(axis=1, keepdims=True), 0)
-    hessians = sample or objective
-    forcing, precondition = LOOSEST_FORCING if sample is None else FORCING_OF_SAMPLE, Preconditioner(hessians)
+    point = centred(objective, point)
+    forcing, precondition = LOOSEST_FORCING, Preconditioner(objective)
 
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # too long steps overflow, and are halved
         n_passes = 0.0 if at else 1.0
         at = at or objective.evaluate(point)
         subgradient, value = objective.subgradient(point, at.gradient), at.value
         while tolerance.size(subgradient) > tolerance.tol and n_passes + PASSES_OF_STEP <= max_passes:
-            price = hessians.n_samples / objective.n_samples
-            curvature = hessians.curvature(at.scores if hessians is objective else hessians.scores(point))
-            n_passes += price * precondition.update(curvature, (max_passes - n_passes - PASSES_OF_STEP) / price)
+            curvature = objective.curvature(at.scores)
+            if precondition.is_due(max_passes - n_passes - PASSES_OF_STEP):
+                n_passes += precondition.update(curvature)
             step, n_products = newton_step(
                 objective,
                 curvature,
@@ -332,33 +377,18 @@ def newton(objective, point, tolerance, *, max_passes, at=None, sample=None, on_
                 objective.is_free & ((point != 0) | (subgradient != 0)),
                 forcing=forcing,
                 tolerance=tolerance,
-                most_passes=int((max_passes - n_passes - PASSES_OF_STEP + 1) / price),
+                most_passes=max_passes - n_passes - PASSES_OF_STEP + 1,
             )
             del curvature  # its probabilities, before there are more scores
-            n_passes += price * n_products + 1
-            precondition.passes_since += n_products + 1
-            slope = _dot(subgradient, step)
-            trial = objective.evaluate(point + step)
-            trial_subgradient = objective.subgradient(point + step, trial.gradient)
-            share = 1.0
-            if not _is_sufficient(at.value, slope, trial.value, _dot(trial_subgradient, step)):
-                step_scores = trial.scores - at.scores
-                if not np.isfinite(step_scores).all():
-                    step_scores = objective.scores(step)
-                share = _sufficient_share(objective, at.scores, point, step, step_scores, slope)
-                if share == 0 and hessians is objective:
-                    break
-                if share < 1:
-                    n_passes += 1
-                    trial = objective.evaluate(point + share * step)
-                    trial_subgradient = objective.subgradient(point + share * step, trial.gradient)
-            ratio = np.linalg.norm(trial_subgradient) / np.linalg.norm(subgradient)
-            if hessians is not objective and (share < 1 or ratio > WORST_RATIO):
-                hessians, forcing = objective, LOOSEST_FORCING
-            else:
-                forcing = _next_forcing(forcing, ratio) if hessians is objective else forcing
+            share, trial, n_more = descend(objective, point, at, subgradient, step)
+            n_passes += n_products + n_more
+            precondition.passes_since += n_products + n_more
+            if share == 0:
+                break
+            norm = np.linalg.norm(subgradient)
             point = point + share * step  # a whole step to zero ends at 0 exactly
-            at, subgradient = trial, trial_subgradient
+            at, subgradient = trial, objective.subgradient(point, trial.gradient)
+            forcing = _next_forcing(forcing, np.linalg.norm(subgradient) / norm)
             value = min(value, at.value)  # it may fall by less than its rounding
             if on_step is not None and on_step(NewtonSolution(point, n_passes, tolerance.size(subgradient), value, at)):
                 break

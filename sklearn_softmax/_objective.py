@@ -190,6 +190,10 @@ class Curvature:
         product[:-1] += objective.penalty.l2 * step[:-1]
         return product
 
+    def mean(self):
+        """The weighted mean over the rows of sum_a p_a (1 - p_a)."""
+        return float(self._weights(slice(None)).sum())
+
     def _weights(self, block):
         """s_i/S p_ia (1 - p_ia); of a margin twice that, which is the curvature along steps that are -t and t."""
         proba, shares = self.proba[block], self.objective.shares[block, None]
@@ -201,17 +205,29 @@ class Curvature:
         diagonal[:-1] += self.objective.penalty.l2
         return diagonal
 
-    def blocks(self):
-        """The blocks of the Hessian on its diagonal, one for each class: (n_scores, n_features + 1, n_features + 1).
+    def blocks(self, stride=1):
+        """The lower triangles of the blocks of the Hessian on its diagonal, one block for each class.
 
-        With two classes it is one, of steps that are -t and t.
+        With two classes it is one, of steps that are -t and t. They are those of each row whose number is a multiple of
+        `stride`. Dense X.
         """
-        objective = self.objective
-        hessians = objective.design.gram_matrices(self._weights, objective.fit_intercept)
-        l2 = np.append(np.broadcast_to(objective.penalty.l2[:, 0], hessians.shape[1] - 1), 0)
-        for hessian in hessians:
-            np.einsum("jj->j", hessian)[:] += l2
-        return hessians
+        return [self._penalised(gram) for gram in self._grams(self._weights, stride)]
+
+    def mean_block(self, stride=1):
+        """(lower triangle of the mean block of all classes, the curvature of each class over the mean curvature)."""
+        gram = self._grams(lambda block: self._weights(block).mean(axis=1, keepdims=True), stride)[0]
+        curvatures = self._weights(slice(None)).sum(axis=0)
+        return self._penalised(gram), curvatures / max(curvatures.mean(), np.finfo(np.float64).tiny)
+
+    def _grams(self, weights_of, stride):
+        grams = self.objective.design.gram_matrices(weights_of, self.objective.fit_intercept, stride)
+        total = max(self.objective.shares[::stride].sum(), np.finfo(np.float64).tiny)
+        return [np.multiply(gram, 1 / total, out=gram) for gram in grams]
+
+    def _penalised(self, gram):
+        l2 = np.append(np.broadcast_to(self.objective.penalty.l2[:, 0], len(gram) - 1), 0)
+        np.einsum("jj->j", gram)[:] += l2
+        return gram
 
 
 class Objective:
@@ -249,7 +265,7 @@ class Objective:
     @staticmethod
     def of_classes(gradient):
         """A gradient of one column for each class."""
-        return gradient if gradient.shape[1] > 1 else gradient * [[-1.0, 1.0]]
+        return gradient if gradient.shape[1] > 1 else np.hstack([-gradient, gradient])
 
     def scores(self, point):
         """The scores of a point, or the change of scores of a step; half a pass."""

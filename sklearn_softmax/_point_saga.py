@@ -18,12 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from . import _starts, kernels
+from . import kernels
+from ._certificate import optimality_gap
 from ._coordinates import SMALLEST_TOTAL, Moments, scale_of_classes, scale_of_features, solver_coordinates
 from ._matrix import inverse_or_zero, kernel_rows
 from ._model import Model, aligned_zeros
-from ._newton import PASSES_OF_STEP, Tolerance, newton
+from ._newton import PASSES_OF_STEP, Tolerance
 from ._objective import Objective, Penalty
+from ._quasi_newton import minimise
+from ._starts import EPOCHS, SAMPLE, optimum_in_space_of_rows, optimum_of_sample, sample_of, way_of
 from ._stream import Iterates, Stream, StreamScalars
 
 __all__ = ["Epochs", "PreparedProblem", "prepare"]
@@ -39,7 +42,7 @@ NORM_PER_VISIT = 2.0
 # takes over when the gradient of the table is below TRIGGER * tol.
 TRIGGER = 0.1
 # Newton's method takes over after this number of epochs, too.
-MOST_EPOCHS = 30
+MOST_EPOCHS = 15
 # The true gradient is computed if the gradient of the table is below tol, or without a
 # table. The first time is after FIRST_CHECK epochs, the next when their number has
 # grown by this factor.
@@ -73,8 +76,7 @@ class PreparedProblem:
     n_classes : int
     moments : Moments
     spreads : tuple, see `Moments.spreads`
-    class_scale : ndarray of shape (n_classes,)
-        The unit of the gradient of each class for `tol`.
+    class_weight : ndarray of shape (n_classes,)
     """
 
     problem: Any
@@ -82,7 +84,12 @@ class PreparedProblem:
     n_classes: int
     moments: Moments
     spreads: tuple
-    class_scale: np.ndarray
+    class_weight: np.ndarray
+
+    @property
+    def class_scale(self):
+        """The unit of the gradient of each class for `tol`."""
+        return scale_of_classes(self.class_weight)
 
     @property
     def n_samples(self):
@@ -106,7 +113,7 @@ def prepare(problem, n_classes):
     moments = Moments.of(problem)
     class_weight = np.bincount(problem.y, weights=problem.sample_weight, minlength=n_classes)
     spreads = moments.spreads(problem.n_samples)
-    return PreparedProblem(problem, total_weight, n_classes, moments, spreads, scale_of_classes(class_weight))
+    return PreparedProblem(problem, total_weight, n_classes, moments, spreads, class_weight)
 
 
 class Epochs:
@@ -117,7 +124,7 @@ class Epochs:
     penalty : Penalty
     """
 
-    def __init__(self, prepared, settings, alpha, start, random_state):
+    def __init__(self, prepared, settings, alpha, start, random_state, only_epochs=False):
         self.prepared, self.settings, self.random_state = prepared, settings, random_state
         self.problem = problem = prepared.problem
         n_features, n_classes = problem.X.shape[1], prepared.n_classes
@@ -138,8 +145,8 @@ class Epochs:
 
         self.is_warm = start is not None
         self.original = start or Model.zeros(n_features, n_classes, problem.X.dtype)
-        self.way = _starts.choose(problem, n_classes, self.penalty) if _starts.may_start(settings) else "epochs"
-        self.evaluation, self.iterates, self.table = None, None, None
+        self.way = EPOCHS if only_epochs else way_of(problem, prepared.class_weight, self.penalty, settings)
+        self.sample, self.evaluation, self.iterates, self.table = None, None, None, None
         self.n_epochs = 0
         self.step = 0.0  # of Point-SAGA
         self.least_curvature, self.divisor = TINY, 1.0
@@ -181,7 +188,7 @@ class Epochs:
         long. An epoch that has diverged is undone. The next one leaves the model as it
         is, and computes the table and the curvature.
         """
-        if self.way != "epochs":
+        if self.way != EPOCHS:
             return self._start()
         if self.iterates is None:
             self._begin_epochs()
@@ -201,23 +208,18 @@ class Epochs:
         return self.best_objective
 
     def _start(self):
-        """The start of Newton's method; returns the objective there."""
-        n_features, n_classes = self.problem.X.shape[1], self.prepared.n_classes
-        point = self.coordinates.point(*self.original.softmax_coef())
-        tolerance = self._tolerance()
-        self.sample, self.n_passes = None, 0.0
-        if self.way == "sample":
-            rows = _starts.sample_rows(self.problem, self.random_state)
-            if rows is not None:
-                self.sample = self._objective(self.problem.take(rows))
+        """The start of a method without epochs; returns the objective there."""
+        point, tolerance = self.coordinates.point(*self.original.softmax_coef()), self._tolerance()
+        if self.way == SAMPLE:
+            sample = sample_of(self.problem, self.prepared.class_weight, self.random_state)
+            if sample is not None:
+                self.sample = self._objective(sample)
                 if not self.is_warm:
-                    point, n_passes = _starts.optimum_of_sample(self.sample, tolerance, self.settings.max_iter)
-                    self.n_passes = n_passes * len(rows) / self.problem.n_samples
-        elif self.way == "rows":
-            point = _starts.optimum_in_space_of_rows(self.objective, self.settings.tol, 1000)
+                    point = optimum_of_sample(self.sample, tolerance)
+        elif not self.is_warm or tolerance.size(self.objective.evaluate(point).gradient) > tolerance.tol:
+            point = optimum_in_space_of_rows(self.objective, tolerance.tol)
         self.n_epochs += 1
-        self.point, self.evaluation = point, self.objective.evaluate(point)
-        self._set_model(point)
+        self._set_point(point, self.objective.evaluate(point))
         return self.evaluation.value
 
     def _undo(self):
@@ -375,17 +377,17 @@ class Epochs:
             self.next_check = int(np.ceil(self.n_epochs * GROWTH_BETWEEN_CHECKS))
             return True if self._newton(1).gradient <= settings.tol else None
         solution = self._newton(most_passes, end_of_pass)
-        self._set_solution(solution)
+        self._set_point(solution.point, solution.evaluation)
         if solution.gradient <= settings.tol or solution.n_passes + PASSES_OF_STEP > most_passes:
             return solution.gradient <= settings.tol
         # Newton's method found no step that decreases the objective. This may be
         # rounding, but also a model that epochs can improve, so that these go on.
+        self.original, self.evaluation = self.model(), None
         self.has_stalled, self.next_newton = True, self.n_epochs + MOST_EPOCHS
         if self.iterates is None:
-            self.way, self.is_warm = "epochs", True
+            self.way, self.is_warm = EPOCHS, True
         else:
             self.iterates.model.weights[:], self.iterates.model.intercept[:] = self.coordinates.from_original(self.original)
-        self.evaluation = None
         return None
 
     def _switches_to_newton(self):
@@ -420,17 +422,17 @@ class Epochs:
         def on_step(solution):
             nonlocal n_reported
             n_new, n_reported = int(np.ceil(solution.n_passes)) - n_reported, int(np.ceil(solution.n_passes))
-            self._set_solution(solution)
+            self._set_point(solution.point, solution.evaluation)
             return end_of_pass(solution.objective, n_new)
 
-        started = self.evaluation is not None
-        solution = newton(
+        is_known = self.evaluation is not None
+        solution = minimise(
             self.objective,
-            self.point if started else self.coordinates.point(*self.model().softmax_coef()),
+            self.point if is_known else self.coordinates.point(*self.model().softmax_coef()),
             self._tolerance(),
             max_passes=most_passes,
             at=self.evaluation,
-            sample=self.sample if started else None,
+            sample=self.sample,
             on_step=on_step,
         )
         if most_passes > 1 and solution.n_passes > n_reported:  # passes of an incomplete step
@@ -441,20 +443,23 @@ class Epochs:
         per_unit = np.append(self.coordinates.scale() * inverse_or_zero(self.feature_scale), 1.0)
         return Tolerance(self.settings.tol, np.outer(per_unit, inverse_or_zero(self.prepared.class_scale)))
 
-    def _set_solution(self, solution):
-        """Make the solution of Newton's method the model to predict with."""
-        self._set_model(solution.point)
+    def _set_point(self, point, evaluation):
+        """Make a point the model to predict with."""
+        self.point, self.evaluation, self.original = point, evaluation, None
 
-    def _set_model(self, point):
-        coef, intercept = self.coordinates.coef(point)
+    def _model_of_point(self):
+        coef, intercept = self.coordinates.coef(self.point)
         if self.settings.fit_intercept:
             intercept = intercept - intercept.mean()
-        self.original = Model.zeros(*coef.shape[::-1], self.problem.X.dtype)
+        model = Model.zeros(*coef.shape[::-1], self.problem.X.dtype)
         largest = np.finfo(self.problem.X.dtype).max / 4  # as in Coordinates.to_original
-        self.original.set_softmax_coef(np.clip(coef, -largest, largest), intercept)
+        model.set_softmax_coef(np.clip(coef, -largest, largest), intercept)
+        return model
 
     def model(self):
         """The model to predict with, in the units of X."""
+        if self.original is None and self.evaluation is not None:
+            self.original = self._model_of_point()
         if self.original is None:
             here = self._model_here()
             self.original = self.coordinates.to_original(here.weights, here.intercept, here.n_classes)
@@ -466,11 +471,19 @@ class Epochs:
 
     def restore(self, snapshot):
         """Go back to an earlier model."""
-        self.original = snapshot
+        self.original, self.evaluation = snapshot, None
+
+    def optimality_gap(self):
+        """How far the objective is above its minimum, at most."""
+        if self.evaluation is not None and self.problem.X.dtype == np.float64:  # in which the model is the point
+            return optimality_gap(self.objective, self.point, self.evaluation.scores)
+        return optimality_gap(self.objective, self.coordinates.point(*self.model().softmax_coef()))
 
     def stream(self, class_counts):
         """A stream that goes on as after one pass over the rows."""
         weight, n_samples = self.prepared.total_weight, self.problem.n_samples
+        if self.evaluation is not None:
+            self.curvature = self.objective.curvature(self.evaluation.scores).mean()
         scalars = StreamScalars.of(
             weight=weight,
             norm=weight * (1 + self.prepared.share_of_nonzeros[self.prepared.scale > 0].sum()),  # in the stream's coordinates

@@ -16,7 +16,6 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _explicit, _point_saga
-from ._certificate import optimality_gap
 from ._interrupt import held_interrupt, is_called_by_a_tool
 from ._matrix import columns_in_use, gathered
 from ._model import Model
@@ -95,10 +94,11 @@ class Solution:
         return max(self.validation_scores, default=None)
 
 
-def _epochs(problem, settings, alpha, start, n_classes, random_state):
+def _epochs(problem, settings, alpha, start, n_classes, random_state, has_validation):
     """The method of `fit` for the settings."""
     if settings.learning_rate == "auto":
-        return _point_saga.Epochs(_point_saga.prepare(problem, n_classes), settings, alpha, start, random_state)
+        prepared = _point_saga.prepare(problem, n_classes)
+        return _point_saga.Epochs(prepared, settings, alpha, start, random_state, only_epochs=has_validation)
     return _explicit.Epochs(problem, settings, alpha, start, n_classes, random_state)
 
 
@@ -240,7 +240,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         problem = problem._replace(X=gathered(problem.X, columns))
         validation = validation and validation._replace(X=gathered(validation.X, columns))
         start = start and start.gathered(columns)
-    method = _epochs(problem, settings, alpha, start, len(class_counts), random_state)
+    method = _epochs(problem, settings, alpha, start, len(class_counts), random_state, validation is not None)
     if validation is not None:
         held_out = Objective(validation.X, validation.y, validation.sample_weight, method.penalty)
     progress, best_model, is_converged, is_stopped = NoProgress(settings.tol), None, None, False
@@ -294,8 +294,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         method.restore(best_model)
     solution.stream = stream()
     solution.stream.check_finite()
-    objective = Objective(problem.X, problem.y, problem.sample_weight, method.penalty, settings.fit_intercept)
-    solution.optimality_gap = optimality_gap(objective, method.model().point())
+    solution.optimality_gap = method.optimality_gap()
     if not is_converged and not is_stopped and settings.tol is not None:
         warnings.warn(
             f"max_iter={settings.max_iter} was reached: after {solution.n_iter} epochs the objective is at most "

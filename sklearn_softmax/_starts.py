@@ -1,10 +1,10 @@
-"""Where Newton's method starts in `fit`, if it needs no epochs before it.
+"""Where a fit starts that needs no epochs, and which fits these are.
 
 Epochs of Point-SAGA come near the optimum of any data in few passes. Some shapes of data have
-a cheaper way: few rows from zeros, tall data from the optimum of a sample, wide data from the
-optimum in the space of their rows. `choose` compares what they cost.
+a cheaper way: a quasi-Newton method from zeros, from the optimum of a sample of tall data, or
+from the optimum in the space of the rows of wide data. `way_of` compares what they cost.
 
-Imports objectives and Newton's method.
+Imports objectives and the methods that minimise them.
 """
 
 from dataclasses import replace
@@ -13,80 +13,103 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from ._matrix import inverse_or_zero
-from ._newton import Tolerance, newton
+from ._newton import Tolerance
 from ._objective import Objective
+from ._quasi_newton import minimise
 
-__all__ = ["choose", "optimum_of_sample", "optimum_in_space_of_rows", "sample_rows"]
+__all__ = ["EPOCHS", "ROWS", "SAMPLE", "optimum_in_space_of_rows", "optimum_of_sample", "sample_of", "way_of"]
 
-FORCED = None
-# Rows of a sample: ROWS_PER_FEATURE for each feature, so that the Hessian of the sample is near that of all rows; at least
-# LEAST_ROWS, and 1 / MOST_TIMES of all.
-ROWS_PER_FEATURE, LEAST_ROWS, MOST_TIMES = 60, 2000, 32
-# The gradient of a sample is off by some 1 / sqrt(rows). Its optimum needs no more than this share of that.
+EPOCHS, SAMPLE, ROWS = "epochs", "sample", "rows"
+# The rows of a sample: ROWS_PER_FEATURE for each feature, so that its Hessian is near that of
+# all rows; some ROWS_PER_CLASS of the rarest class; at least LEAST_ROWS, and 1 / MOST_TIMES
+# of all.
+ROWS_PER_FEATURE, ROWS_PER_CLASS, LEAST_ROWS, MOST_TIMES = 60, 20, 2000, 32
+# The gradient of a sample is off by some 1 / sqrt(rows), and its optimum needs no more than
+# this share of that.
 SHARE_OF_NOISE = 0.1
-# A Gram matrix of rows that depend on each other, as centred ones do, has no Cholesky factor without this, times its mean
-# eigenvalue, on its diagonal.
-JITTER = 1e-12
 # With a smaller max_iter, epochs come nearer.
 LEAST_PASSES = 10
+# If X has fewer numbers than this for each class, what passes take is less than what Python
+# takes between two.
+FEW_NUMBERS = 1 << 16
+# The inner products of the rows of wide data: the largest number of rows, and how many times
+# as many features there are at least.
+MOST_IN_SPACE_OF_ROWS, TIMES_AS_WIDE = 1000, 2
+# Passes over a sample, or in the space of the rows, at most.
+MOST_PASSES = 200
+# Rows that depend on each other, as centred ones do, have no Cholesky factor without this,
+# times the mean eigenvalue, on the diagonal of their inner products.
+JITTER = 1e-12
 
 
-def sample_size(n_samples, n_features):
-    """The rows of a sample; all, if no smaller sample is worth it."""
-    size = max(LEAST_ROWS, ROWS_PER_FEATURE * (n_features + 1), n_samples // MOST_TIMES)
+def way_of(problem, class_weight, penalty, settings):
+    """How a fit starts: with EPOCHS, with the optimum of a SAMPLE, or in the space of the ROWS.
+
+    By experiment, in units of a pass over n rows of d features: epochs take about 15 to 30
+    times n to the optimum. A fit from the optimum of a sample of m rows takes 5 times n, and
+    some 10 n_classes times m for the sample; with two classes, whose Hessian has one block,
+    less than half of that, while an epoch takes as long. The space of the rows takes n / 4
+    passes to make, and then is small.
+
+    Parameters
+    ----------
+    problem : Problem
+    class_weight : ndarray of shape (n_classes,)
+    penalty : Penalty
+    settings : Settings
+    """
+    is_open = settings.tol is not None and settings.variance_reduction and settings.eta0 is None
+    if not is_open or settings.max_iter < LEAST_PASSES or penalty.has_l1:
+        return EPOCHS
+    (n_samples, n_features), n_classes = problem.X.shape, len(class_weight)
+    if not problem.is_sparse and penalty.alpha > 0:
+        if n_samples <= MOST_IN_SPACE_OF_ROWS and TIMES_AS_WIDE * n_samples <= n_features:
+            return ROWS
+    if n_classes == 2 or problem.X.size * n_classes <= FEW_NUMBERS:
+        return SAMPLE
+    size = sample_size(problem, class_weight)
+    return SAMPLE if not problem.is_sparse and n_classes * size <= n_samples else EPOCHS
+
+
+def sample_size(problem, class_weight):
+    """The number of rows of a sample; all, if half of them are not enough."""
+    n_samples, n_features = problem.X.shape
+    rarest = class_weight[class_weight > 0].min() / class_weight.sum()
+    size = int(max(LEAST_ROWS, ROWS_PER_FEATURE * (n_features + 1), ROWS_PER_CLASS / rarest, n_samples // MOST_TIMES))
     return size if 2 * size <= n_samples else n_samples
 
 
-def may_start(settings):
-    """Whether the settings leave open how to begin."""
-    return settings.tol is not None and settings.variance_reduction and settings.eta0 is None and settings.max_iter >= LEAST_PASSES
+def sample_of(problem, class_weight, random_state):
+    """A random sample of dense rows, or None if it would be all rows."""
+    size = sample_size(problem, class_weight)
+    if problem.is_sparse or size == problem.n_samples:
+        return None
+    return problem.take(np.sort(random_state.randint(problem.n_samples, size=size)))
 
 
-def choose(problem, n_classes, penalty):
-    """How `fit` starts: "zeros", "sample", "rows" or "epochs"."""
-    if FORCED:
-        return FORCED
-    return "epochs"
-
-
-def sample_rows(problem, random_state):
-    """Numbers of random rows, in order; None for all."""
-    size = sample_size(*problem.X.shape)
-    return None if size == problem.n_samples else np.sort(random_state.randint(problem.n_samples, size=size))
-
-
-def optimum_of_sample(objective, tolerance, max_passes):
-    """(point, number of passes over the sample) of about the optimum on a sample, from zeros."""
+def optimum_of_sample(objective, tolerance):
+    """A point near the optimum on a sample."""
     tol = max(tolerance.tol, SHARE_OF_NOISE / np.sqrt(objective.n_samples))
     zeros = np.zeros((objective.design.shape[1], objective.penalty.n_classes))
-    solution = newton(objective, zeros, Tolerance(tol, tolerance.per_unit), max_passes=max_passes)
-    return solution.point, solution.n_passes
+    return minimise(objective, zeros, Tolerance(tol, tolerance.per_unit), max_passes=MOST_PASSES).point
 
 
-def optimum_in_space_of_rows(objective, tol, max_passes):
-    """The optimum of an objective with an L2 penalty and fewer rows than features.
+def optimum_in_space_of_rows(objective, tol):
+    """The optimum of an objective with an L2 penalty and fewer rows than features: a point.
 
     The coefficients of an optimum are W = Z^T A, where the rows of Z are those of X in columns
     whose penalty is the same for all (the representer theorem). With Z Z^T = L L^T, and
     B = L^T A, the scores of all rows are L B, and ||W||^2 = ||B||^2. So L are n_samples rows of
     n_samples features with the same optimum.
-
-    Returns
-    -------
-    point : ndarray of shape (n_features + 1, n_classes)
     """
     penalty, n_samples = objective.penalty, objective.n_samples
     factors = inverse_or_zero(np.broadcast_to(np.asarray(penalty.scale, dtype=np.float64), objective.design.shape[1] - 1))
     gram = objective.design.gram_of_rows(factors)
     gram[np.diag_indices_from(gram)] += JITTER * np.trace(gram) / n_samples
-    factor = cholesky(gram, lower=True, overwrite_a=True, check_finite=False)
-    of_rows = replace(penalty, scale=1.0)
-    solution = newton(
-        Objective(factor, objective.y, objective.shares, of_rows, objective.fit_intercept),
-        np.zeros((n_samples + 1, penalty.n_classes)),
-        Tolerance(tol, np.ones((n_samples + 1, 1))),
-        max_passes=max_passes,
-    )
-    weights = solve_triangular(factor, solution.point[:-1], lower=True, trans="T", check_finite=False)
+    factor = np.ascontiguousarray(cholesky(gram, lower=True, overwrite_a=True, check_finite=False))
+    of_rows = Objective(factor, objective.y, objective.shares, replace(penalty, scale=1.0), objective.fit_intercept)
+    zeros = np.zeros((n_samples + 1, penalty.n_classes))
+    point = minimise(of_rows, zeros, Tolerance(tol, np.ones_like(zeros)), max_passes=MOST_PASSES).point
+    weights = solve_triangular(factor, point[:-1], lower=True, trans="T", check_finite=False)
     weights = objective.design.transposed_product(lambda block: weights[block])[:-1]
-    return np.vstack([weights * np.square(factors)[:, None], solution.point[-1:]])
+    return np.vstack([weights * np.square(factors)[:, None], point[-1:]])
