@@ -21,7 +21,7 @@ from test_kernels import (
 from sklearn_softmax import kernels
 from sklearn_softmax._coordinates import Coordinates, Moments
 from sklearn_softmax._matrix import kernel_rows
-from sklearn_softmax._model import Model, aligned_zeros
+from sklearn_softmax._model import Model, aligned_zeros, columns_of
 from sklearn_softmax._newton import Tolerance, newton
 from sklearn_softmax._objective import Objective, Penalty
 from sklearn_softmax._stream import Iterates, StreamScalars
@@ -46,14 +46,20 @@ def stored_in(X, container):
     return csr_array((np.ones(rows.nnz), rows.indices, rows.indptr), shape=X.shape).toarray() > 0
 
 
+def balanced(array):
+    """Random numbers per class; those of two classes are each other's negative, as all that kernels see of two classes."""
+    return (array - array[..., ::-1]) / 2 if array.shape[-1] == 2 else array
+
+
 def padded(array, dtype):
     """An array of shape (n, n_classes) as kernels take it."""
     wide = Model.zeros(*array.shape, dtype).weights
-    wide[:, : array.shape[1]] = array
+    wide[:, : array.shape[1]] = columns_of(array)
     return wide
 
 
 def padded_intercept(intercept, n_padded, filling):
+    intercept = columns_of(intercept)
     return np.concatenate([intercept, np.full(n_padded - len(intercept), filling)])
 
 
@@ -112,11 +118,11 @@ class Task:
 
     @cached_property
     def theta(self):
-        return short(0.3 * self.rng("theta").normal(size=(self.n_features, self.n_classes)))
+        return short(balanced(0.3 * self.rng("theta").normal(size=(self.n_features, self.n_classes))))
 
     @cached_property
     def beta(self):
-        return 0.3 * self.rng("beta").normal(size=self.n_classes)
+        return balanced(0.3 * self.rng("beta").normal(size=self.n_classes))
 
     def coordinates(self, is_sparse, dtype=np.float64, step_scale=True):
         """Some, if they do not follow the moments; one of them leaves its feature out."""
@@ -283,11 +289,11 @@ def point_saga_twin(task, is_sparse, *, step=0.1, n_epochs=1, average_every=7):
 def check_arrays(twin, actual, names, tolerance):
     """Arrays of the kernel have the values of those of the twin, and padding that nobody has touched."""
     for array, name in zip(actual, names, strict=True):
-        expected = getattr(twin, name)
-        n_classes = expected.shape[-1]
-        assert np.isfinite(array[..., :n_classes]).all(), name
-        assert_near(array[..., :n_classes], expected, tolerance)
-        padding = array[..., n_classes:]
+        expected = columns_of(getattr(twin, name))
+        n_columns = expected.shape[-1]
+        assert np.isfinite(array[..., :n_columns]).all(), name
+        assert_near(array[..., :n_columns], expected, tolerance)
+        padding = array[..., n_columns:]
         assert np.isneginf(padding).all() if name.startswith("beta") else not padding.any(), name
 
 
