@@ -120,7 +120,8 @@ class Block {
         for (; t + 2 <= n_rows; t += 2) {
             int s = 0;
             for (; s + 4 <= t; s += 4) dots<2, 4>(t, stepped + s * stride, M + s, most_rows);
-            for (; s < t + 1; ++s) dots<2, 1>(t, stepped + s * stride, M + s, most_rows);  // one product too many, on the diagonal
+            for (; s < t + 1; ++s)
+                dots<2, 1>(t, stepped + s * stride, M + s, most_rows);  // one product too many, on the diagonal
         }
         if (t < n_rows)
             for (int s = 0; s < t; ++s) dots<1, 1>(t, stepped + s * stride, M + s, most_rows);

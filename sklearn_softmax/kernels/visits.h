@@ -226,9 +226,9 @@ void visit_sparse(Rule& rule, const softmax::Visits<typename V::Number>& s) {
 template <class T>
 size_t scratch_size(const softmax::Visits<T>& s) {
     using B = Block<Vec<T>>;
-    const size_t of_rows = s.rows.is_sparse() ? B::padded(2 * s.rows.longest_row)
-                                              : B::padded(s.rows.n_features) +
-                                                    B::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
+    const size_t of_rows = s.rows.is_sparse()
+                               ? B::padded(2 * s.rows.longest_row)
+                               : B::padded(s.rows.n_features) + B::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
     return of_rows + RowVectors<0, Vec<T>>::count * s.n_padded;
 }
 
