@@ -350,7 +350,9 @@ def test_stream_equals_its_twin(n_classes, moves, penalty, dtype):
 @pytest.mark.parametrize("n_features", [16, 32, 75])
 def test_rules_equal_their_twins_where_the_features_of_one_column_fill_vectors(n_features, penalty, dtype):
     Task(2, penalty, n_features=n_features).check_stream(dtype, tolerance=10)
-    Task(2, penalty, moves=False, n_features=n_features).check_point_saga(dtype, tolerance=10)
+    Task(2, penalty, n_features=n_features).check_stream(dtype, tolerance=10)
+    # (the gradient of the intercept is one number, which may be next to 0)
+    Task(2, penalty, moves=False, n_features=n_features).check_point_saga(dtype, tolerance=30)
 
 
 @every_instruction_set
