@@ -227,14 +227,16 @@ class Coordinates:
     def to_original(self, weights, intercept, n_classes):
         """The `Model` in the units of X, of weights in these coordinates."""
         model = Model.zeros(len(weights), n_classes, weights.dtype)
+        columns, constants = model.columns()
+        n_columns = len(constants)
         largest = np.finfo(weights.dtype).max / 4  # a feature of tiny values may exceed it
         with np.errstate(over="ignore", invalid="ignore"):
-            rows = np.clip((weights[:, :n_classes] * self.inverse_scale[:, None]).T, -largest, largest)
+            rows = np.clip((weights[:, :n_columns] * self.inverse_scale[:, None]).T, -largest, largest)
             shift = rows.astype(np.float64) @ self.offset
             if not np.isfinite(shift).all():  # clip each product before the sum
                 most = np.finfo(np.float64).max / (4 * len(weights))
                 shift = np.clip(rows.astype(np.float64) * self.offset, -most, most).sum(axis=1)
-        model.set_softmax_coef(rows, np.clip(intercept[:n_classes] - shift, -largest, largest))
+        columns[:], constants[:] = rows.T, np.clip(intercept[:n_columns] - shift, -largest, largest)
         return model
 
     def from_original(self, model):
@@ -242,11 +244,12 @@ class Coordinates:
 
         The weights of a feature that the coordinates leave out are lost.
         """
-        rows, intercept = model.softmax_coef()
+        weights, intercept = model.columns()
         scale = self.scale()
         here = Model.zeros(len(scale), model.n_classes, model.weights.dtype)
-        here.weights[:, : model.n_classes] = (rows * scale).T
-        here.intercept[: model.n_classes] = intercept + np.where(scale > 0, rows, 0).astype(np.float64) @ self.offset
+        columns, constants = here.columns()
+        columns[:] = (weights.T * scale).T
+        constants[:] = intercept + np.where(scale > 0, weights.T, 0).astype(np.float64) @ self.offset
         return here.weights, here.intercept
 
 

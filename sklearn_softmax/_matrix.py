@@ -9,7 +9,7 @@ from scipy.linalg import blas
 from scipy.sparse import issparse
 
 from . import kernels
-from ._model import aligned_zeros
+from ._model import aligned_zeros, by_class
 
 __all__ = [
     "DesignMatrix",
@@ -324,19 +324,21 @@ def raw_prediction(X, model):
     scores : ndarray of shape (n_samples, n_classes), in the dtype of the model
         Finite whatever the scale of X if the model is; NaN in rows where one that is not says no number.
     """
-    rows, intercept = model.softmax_coef()
     if issparse(X):
         scores = np.empty((X.shape[0], model.n_classes), dtype=X.dtype)
         kernels.decision(*kernel_rows(X), weights=model.weights, intercept=model.intercept, out=scores)
     else:
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = X @ rows.T
+            weights, intercept = model.columns()
+            scores = X @ weights
             scores += intercept.astype(X.dtype)
+        scores = by_class(scores, model.n_classes)
     is_finite = np.isfinite(scores)
     if not is_finite.all():
         overflowed, limit = ~is_finite.all(axis=1), np.finfo(X.dtype).max
         if model.is_finite():
-            scores[overflowed] = np.clip(_finite_raw_prediction(X[overflowed], rows, intercept), -limit, limit)
+            finite = _finite_raw_prediction(X[overflowed], *model.softmax_coef())
+            scores[overflowed] = np.clip(finite, -limit, limit)
         else:
             scores[overflowed] = np.nan
     return scores

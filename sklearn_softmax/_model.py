@@ -9,7 +9,9 @@ array of shape (n_features, n_padded) starts on a cache line, and is padded to w
 vectors. ``coef_`` of shape (n_classes, n_features) is a view of the same memory.
 
 With two classes users see one row w, the coefficients of the log odds of the second
-class. The arrays hold the two rows of the softmax, -w/2 and w/2.
+class. The rows of the softmax are -w/2 and w/2, and the arrays hold one column, w/2.
+Weights and intercepts whose mean over the two classes is not 0 are centred at this
+border, because a number that both scores have in common changes no probability.
 """
 
 from dataclasses import dataclass, replace
@@ -18,7 +20,17 @@ import numpy as np
 
 from . import kernels
 
-__all__ = ["FLOATS", "Model", "aligned_zeros", "intercept_with_class", "not_finite", "soft_threshold", "with_class"]
+__all__ = [
+    "FLOATS",
+    "Model",
+    "aligned_zeros",
+    "by_class",
+    "columns_of",
+    "intercept_with_class",
+    "not_finite",
+    "soft_threshold",
+    "with_class",
+]
 
 FLOATS = (np.float64, np.float32)  # the types of weights
 ALIGNMENT = 64  # bytes: a cache line
@@ -47,6 +59,21 @@ def _aligned(weights):
     copy = aligned_zeros(*weights.shape, weights.dtype)
     copy[:] = weights
     return copy
+
+
+def by_class(columns, n_classes):
+    """The columns of the kernels, as an array with a number for each class.
+
+    A view without the padding. Of the one column of two classes a copy.
+    """
+    if n_classes != 2:
+        return columns[..., :n_classes]
+    return np.concatenate([-columns, columns], axis=-1)
+
+
+def columns_of(array):
+    """A view of an array with a number for each class: the columns of the kernels."""
+    return array[..., 1:] if array.shape[-1] == 2 else array
 
 
 def not_finite():
@@ -103,12 +130,13 @@ def with_class(weights, intercept, n_classes, at, seen, threshold=0.0):
     start, and other values near it do as well. A `seen` of 0 leaves intercepts of 0 at
     0. The mean is that of the weights after the threshold.
     """
+    weights, intercept = by_class(weights, n_classes), by_class(intercept, n_classes)
     grown = Model.zeros(len(weights), n_classes + 1, weights.dtype)
     if n_classes > 1:  # a single class has no weights
         grown.weights[:, :at] = weights[:, :at]
         grown.weights[:, at] = _mean_of_classes(weights, n_classes, threshold)
         grown.weights[:, at + 1 : n_classes + 1] = weights[:, at:n_classes]
-    grown.intercept[: n_classes + 1] = intercept_with_class(intercept[:n_classes], at, seen)
+    grown.intercept[: grown.n_columns] = columns_of(intercept_with_class(intercept, at, seen))
     return grown.weights, grown.intercept
 
 
@@ -129,7 +157,8 @@ class Model:
         1 only in a stream that has seen one class so far.
 
     weights : ndarray of shape (n_features, n_padded), float32 or float64
-        The padding beyond `n_classes` is 0.
+        The padding beyond `n_classes` is 0. Two classes are one column, without
+        padding.
 
     intercept : ndarray of shape (n_padded,), float64
         The padding beyond `n_classes` is -inf, which has probability 0.
@@ -157,6 +186,8 @@ class Model:
     @classmethod
     def zeros(cls, n_features, n_classes, dtype):
         """A model that gives all classes the same probability."""
+        if n_classes == 2:
+            return cls(2, aligned_zeros(n_features, 1, dtype), np.zeros(1))
         itemsize = np.dtype(dtype).itemsize
         lanes = (NARROW if n_classes * itemsize <= NARROW else max(NARROW, kernels.vector_bytes())) // itemsize
         n_padded = -(-n_classes // lanes) * lanes
@@ -188,22 +219,22 @@ class Model:
         """
         if self.n_classes != 2:
             return self.weights[:, : self.n_classes].T
-        coef = 2 * self.weights[:, 1:2].T
+        coef = 2 * self.weights.T
         coef.flags.writeable = False
         return coef
 
     def public_intercept(self):
         """A copy: (n_classes,), or (1,) for two classes, in the dtype of coef."""
-        intercept = 2 * self.intercept[1:2] if self.n_classes == 2 else self.intercept[: self.n_classes]
+        intercept = 2 * self.intercept if self.n_classes == 2 else self.intercept[: self.n_classes]
         return intercept.astype(self.weights.dtype)
 
     def set_public(self, coef, intercept):
         """Make `coef` and `intercept`, as users see them, the iterate."""
         coef, intercept = coef if isinstance(coef, np.ndarray) else coef.toarray(), np.asarray(intercept)
         if self.n_classes == 2:
-            coef, intercept = np.concatenate([-coef, coef]) / 2, np.concatenate([-intercept, intercept]) / 2
-        self.weights[:, : self.n_classes] = coef.T
-        self.intercept[: self.n_classes] = intercept
+            coef, intercept = coef / 2, intercept / 2
+        self.weights[:, : self.n_columns] = coef.T
+        self.intercept[: self.n_columns] = intercept
 
     def set_softmax_coef(self, rows, intercept):
         """Make the weights and the intercepts of each class the iterate.
@@ -217,13 +248,25 @@ class Model:
         intercept : ndarray of shape (n_classes,)
         """
         if self.n_classes == 2:
-            rows, intercept = ((array - array[::-1]) / 2 for array in (np.asarray(rows), np.asarray(intercept)))
-        self.weights[:, : self.n_classes] = rows.T
-        self.intercept[: self.n_classes] = intercept
+            rows, intercept = ((array[1:] - array[:1]) / 2 for array in (np.asarray(rows), np.asarray(intercept)))
+        self.weights[:, : self.n_columns] = rows.T
+        self.intercept[: self.n_columns] = intercept
 
     def softmax_coef(self):
-        """Views: weights (n_classes, n_features) and intercepts (n_classes,)."""
-        return self.weights[:, : self.n_classes].T, self.intercept[: self.n_classes]
+        """Weights (n_classes, n_features) and intercepts (n_classes,).
+
+        They are views, or copies if there are two classes.
+        """
+        return by_class(self.weights, self.n_classes).T, by_class(self.intercept, self.n_classes)
+
+    @property
+    def n_columns(self):
+        """The number of columns that are not padding."""
+        return 1 if self.n_classes == 2 else self.n_classes
+
+    def columns(self):
+        """Views: weights (n_features, n_columns) and intercepts (n_columns,)."""
+        return self.weights[:, : self.n_columns], self.intercept[: self.n_columns]
 
     def point(self):
         """The weights and, in the last row, the intercepts, in double; see `Objective`.

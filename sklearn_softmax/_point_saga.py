@@ -22,7 +22,7 @@ from . import kernels
 from ._certificate import optimality_gap
 from ._coordinates import SMALLEST_TOTAL, Moments, scale_of_classes, scale_of_features, solver_coordinates
 from ._matrix import inverse_or_zero, kernel_rows
-from ._model import Model, aligned_zeros
+from ._model import Model, aligned_zeros, by_class, columns_of
 from ._newton import PASSES_OF_STEP, Tolerance
 from ._objective import Objective, Penalty
 from ._quasi_newton import minimise
@@ -241,7 +241,7 @@ class Epochs:
         return 1 - 1 / self.penalty.n_classes
 
     def _penalty_of(self, here):
-        return self.penalty_here(here.weights[:, : here.n_classes])
+        return self.penalty_here(by_class(here.weights, here.n_classes))
 
     def _model_here(self):
         """The model to predict with, in the solver's coordinates."""
@@ -307,12 +307,14 @@ class Epochs:
         """The gradient of the table, in the solver's coordinates."""
         model, n_classes = self.iterates.model, self.iterates.model.n_classes
         shares = self.objective.shares
-        gradient = self.objective.design.transposed_product(lambda block: self.table[block, :n_classes] * shares[block, None])
+        gradient = self.objective.design.transposed_product(
+            lambda block: by_class(self.table[block], n_classes) * shares[block, None]
+        )
         self.gradient = aligned_zeros(*model.weights.shape, model.weights.dtype)
-        self.gradient[:, :n_classes] = gradient[:-1]
+        self.gradient[:, :n_classes] = columns_of(gradient[:-1])
         self.intercept_gradient = np.zeros(self.table.shape[1])
         if self.settings.fit_intercept:
-            self.intercept_gradient[:n_classes] = gradient[-1]
+            self.intercept_gradient[:n_classes] = columns_of(gradient[-1])
 
     def _feature_scale_without_outliers(self, norms):
         """The unit of each feature for `tol`.

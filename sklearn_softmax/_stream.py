@@ -17,7 +17,7 @@ import numpy as np
 from . import kernels
 from ._coordinates import Coordinates, Moments, stream_coordinates, weighted_sum
 from ._matrix import inverse_or_zero, kernel_rows, narrowed, occurring_columns
-from ._model import Model, aligned_zeros, intercept_with_class, not_finite, soft_threshold
+from ._model import Model, aligned_zeros, by_class, columns_of, intercept_with_class, not_finite, soft_threshold
 from ._objective import Penalty
 
 __all__ = ["Iterates", "PlainIterates", "Stream", "StreamScalars"]
@@ -218,8 +218,11 @@ class Iterates:
 
         A class begins with the mean of the others. If this is known to be 0, the
         columns of the padding can be used as they are. Otherwise all arrays are copied.
+        One or two classes have nothing to reserve: two are one column.
         """
         model = self.model
+        if model.n_classes <= 2:
+            return self
         n_classes, (n_features, n_padded) = model.n_classes, model.weights.shape
         n_needed = n_classes + n_more
         if n_needed <= n_padded and self.is_balanced:
@@ -238,25 +241,26 @@ class Iterates:
 
     def with_class(self, at, seen, scalars, n_more):
         """These iterates with a new class, number `at`, the first of `n_more`."""
-        if not self.n_reserved:
-            return self.reserved(n_more).with_class(at, seen, scalars, n_more)
         model = self.model
         n_classes = model.n_classes
+        lanes = np.arange(n_classes, dtype=np.int32) if self.lanes is None else self.lanes
+        lanes = np.insert(lanes, at, n_classes)
+        if n_classes <= 2:
+            grown = model.with_class(n_classes, seen)
+            return replace(self, model=grown, scalars=scalars, lanes=lanes, is_own=True, is_balanced=True)
+        if not self.n_reserved:
+            return self.reserved(n_more).with_class(at, seen, scalars, n_more)
         if not self.is_balanced:
             for weights in (model.weights, model.average):
-                if n_classes > 1:
-                    weights[:, n_classes] = weights @ np.full(weights.shape[1], 1 / n_classes, dtype=weights.dtype)
-                else:  # one class alone has no weights
-                    weights[:] = 0
+                weights[:, n_classes] = weights @ np.full(weights.shape[1], 1 / n_classes, dtype=weights.dtype)
         intercepts = model.intercept.copy(), model.intercept_average.copy()
         for intercept in intercepts:
             intercept[: n_classes + 1] = intercept_with_class(intercept[:n_classes], n_classes, seen)
-        lanes = np.arange(n_classes, dtype=np.int32) if self.lanes is None else self.lanes
         return replace(
             self,
             model=Model(n_classes + 1, model.weights, intercepts[0], model.average, intercepts[1]),
             scalars=scalars,
-            lanes=np.insert(lanes, at, n_classes),
+            lanes=lanes,
             n_reserved=self.n_reserved - 1,
         )
 
@@ -343,7 +347,9 @@ class Iterates:
         coordinates = self._coordinates_now(standardizes, features)
         weights, intercept = self.here(averaged, coordinates, features)
         if self.lanes is not None:
-            weights, intercept = weights[:, self.lanes], intercept[self.lanes]
+            weights, intercept = (
+                columns_of(by_class(columns, self.model.n_classes)[..., self.lanes]) for columns in (weights, intercept)
+            )
         return coordinates.to_original(weights, intercept, self.model.n_classes)
 
     def _coordinates_now(self, standardizes, features=slice(None)):

@@ -54,6 +54,12 @@ KERNELS = [
     Mutant("implicit.h", "small_move = 0.3;", "small_move = 0.6;", AUTOMATIC_TESTS),
     Mutant("implicit.h", "most_newton_steps = 5;", "most_newton_steps = 4;", AUTOMATIC_TESTS),
     Mutant("implicit.h", "most_halvings = 10;", "most_halvings = 3;", AUTOMATIC_TESTS),
+    # margin.h
+    Mutant("margin.h", "margin > 0 ? less : 1", "less", AUTOMATIC_TESTS),
+    Mutant("margin.h", "(margin > 0 ? 0 : margin)", "margin", AUTOMATIC_TESTS),
+    Mutant("margin.h", "2 * double(q) * e->v", "double(q) * e->v", AUTOMATIC_TESTS),
+    Mutant("margin.h", "return 2 * double(g->v) * g->v;", "return double(g->v) * g->v;", AUTOMATIC_TESTS),
+    Mutant("margin.h", "return 2 * e->v /", "return e->v /", AUTOMATIC_TESTS),
     # stream.h
     Mutant("stream.h", "share_of_norm = 0.1;", "share_of_norm = 0.11;", AUTOMATIC_TESTS),
     Mutant("stream.h", "most_norms = 4;", "most_norms = 8;", AUTOMATIC_TESTS),
@@ -106,7 +112,7 @@ KERNELS = [
         "stream.h", "change[k] = V::broadcast(", "T(step)", ") * g[k];", "tests/test_streaming.py -k container_may", nan="T(NAN)"
     ),
     *poisoned("point_saga.h", "const V value = V::broadcast(", "x", ")", AUTOMATIC_TESTS, nan="T(NAN)"),
-    *poisoned("explicit.h", "(V::broadcast(T(", "block_scale", ")) * (V::load(w)", "tests/test_solver.py", nan="T(NAN)"),
+    *poisoned("explicit.h", "(W::broadcast(T(", "block_scale", ")) * (W::load(w)", "tests/test_solver.py", nan="T(NAN)"),
 ]
 PYTHON = [
     Mutant("_explicit.py", "settings.alpha_at(t - 1) if", "alpha if", "tests/test_zeros.py"),
@@ -116,8 +122,8 @@ PYTHON = [
     Mutant("_model.py", "PRIOR = 10.0", "PRIOR = 100.0", "tests/test_new_classes.py"),
     Mutant(
         "_model.py",
-        "np.concatenate([-coef, coef]) / 2",
-        "np.concatenate([coef, coef]) / 2",
+        "np.concatenate([-columns, columns], axis=-1)",
+        "np.concatenate([columns, columns], axis=-1)",
         "tests/test_classifier.py",
     ),
     Mutant("_model.py", "self.average[:] = other.average", "self.average = other.average.copy()", "tests/test_faults.py"),
@@ -199,20 +205,20 @@ PYTHON = [
     Mutant("_classifier.py", "raw_prediction(*self", "np.nan * raw_prediction(*self", "tests/test_classifier.py"),
     Mutant(
         "_coordinates.py",
-        "model.set_softmax_coef(rows, np.clip(",
-        "model.set_softmax_coef(np.nan * rows, np.clip(",
+        "= rows.T, np.clip(",
+        "= np.nan * rows.T, np.clip(",
         "tests/test_torture.py -k any_scale",
     ),
     Mutant(
         "_coordinates.py",
-        "model.set_softmax_coef(rows, np.clip(",
-        "model.set_softmax_coef(0 * rows, np.clip(",
+        "= rows.T, np.clip(",
+        "= 0 * rows.T, np.clip(",
         "tests/test_streaming.py",
     ),
     Mutant(
         "_coordinates.py",
-        "model.set_softmax_coef(rows, np.clip(",
-        "model.set_softmax_coef(0 * rows + 1, np.clip(",
+        "= rows.T, np.clip(",
+        "= 0 * rows.T + 1, np.clip(",
         "tests/test_merge.py",
     ),
     Mutant("_matrix.py", "        if model.is_finite():", "        if True:", "tests/test_torture.py -k no_numbers_show"),

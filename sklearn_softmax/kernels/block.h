@@ -8,7 +8,8 @@
 //     Z_t - sum_{s<t} M_ts c_s
 //
 // The weights are read once for Z, and read and written once for V <- V - X^T C,
-// whatever the number of rows.
+// whatever the number of rows. Vectors run over classes, or, if two classes are one
+// column (margin.h), over features.
 #pragma once
 
 #include "rows.h"
@@ -25,12 +26,26 @@ int rows_per_block(ptrdiff_t n_features, ptrdiff_t n_padded) {
     return size_t(n_features * n_padded) * sizeof(T) > (1 << 20) ? most_rows : usual_rows;
 }
 
-template <class T>
+// A number of feature j, for the vector W of weights that begins with this feature: W
+// has classes of the feature if V has, else the features from j on.
+template <class V, class W>
+SOFTMAX_INLINE W of_features(const typename V::Number* numbers, ptrdiff_t j) {
+    if constexpr (V::lanes == 1)
+        return W::load(numbers + j);
+    else
+        return W::broadcast(numbers[j]);
+}
+
+// Row is the vector of a row of weights: Vec, or One if two classes are one column.
+template <class Row>
 class Block {
+    using T = typename Row::Number;
     using V = Vec<T>;
+    static constexpr bool is_margin = Row::lanes == 1;
     const ptrdiff_t n_features, stride, n_padded, capacity;
     T *const seen, *const stepped;  // (capacity, stride): rows; times step scales
     T *const scores, *const changes, *const predictions;  // (capacity, n_padded)
+    T* const column;  // (stride): the weights, if they are one column; then 0
     int n_predicted = 0;
 
    public:
@@ -45,7 +60,7 @@ class Block {
         return n_visits < rows ? n_visits : rows;
     }
     static size_t scratch_size(ptrdiff_t n_features, ptrdiff_t n_padded, ptrdiff_t n_visits) {
-        return rows_of(n_features, n_padded, n_visits) * (2 * padded(n_features) + 3 * n_padded);
+        return rows_of(n_features, n_padded, n_visits) * (2 * padded(n_features) + 3 * n_padded) + padded(n_features);
     }
     static ptrdiff_t padded(ptrdiff_t n_features) { return (n_features + V::lanes - 1) / V::lanes * V::lanes; }
 
@@ -59,7 +74,8 @@ class Block {
           stepped(has_step_scales ? seen + capacity * stride : seen),
           scores(seen + 2 * capacity * stride),
           changes(scores + capacity * n_padded),
-          predictions(changes + capacity * n_padded) {}
+          predictions(changes + capacity * n_padded),
+          column(predictions + capacity * n_padded) {}
 
     // Adds a row, in coordinates. A value whose square would overflow is cut off.
     void load(const T* row, const softmax::Coordinates<T>& c) {
@@ -91,6 +107,7 @@ class Block {
     // Makes Z, M and stepped_norm.
     SOFTMAX_SHARED void multiply(const T* weights) {
         score_all(0, weights, scores);
+        T* const M = products[0];
         int t = 0;
         for (; t < n_rows; ++t) {
             stepped_norm[t] = stepped == seen ? norm[t] : dot(seen + t * stride, stepped + t * stride);
@@ -98,15 +115,16 @@ class Block {
         t = 0;
         if constexpr (many_registers)  // products on and beside the diagonal are not read
             for (; t + 4 <= n_rows; t += 4)
-                for (int s = 0; s <= t; s += 4) dots<4, 4>(t, s);
+                for (int s = 0; s <= t; s += 4) dots<4, 4>(t, stepped + s * stride, M + s, most_rows);
         // two rows at a time: half the loads
         for (; t + 2 <= n_rows; t += 2) {
             int s = 0;
-            for (; s + 4 <= t; s += 4) dots<2, 4>(t, s);
-            for (; s < t + 1; ++s) dots<2, 1>(t, s);  // one product too many, on the diagonal
+            for (; s + 4 <= t; s += 4) dots<2, 4>(t, stepped + s * stride, M + s, most_rows);
+            for (; s < t + 1; ++s)
+                dots<2, 1>(t, stepped + s * stride, M + s, most_rows);  // one product too many, on the diagonal
         }
         if (t < n_rows)
-            for (int s = 0; s < t; ++s) dots<1, 1>(t, s);
+            for (int s = 0; s < t; ++s) dots<1, 1>(t, stepped + s * stride, M + s, most_rows);
     }
 
     // The scores under another model, of the rows added since the last call.
@@ -116,10 +134,12 @@ class Block {
     }
 
     // each(j, k, D): D = (X^T C)_j, for the vector of classes that starts at k. Every
-    // pair of j and k comes once.
+    // pair of j and k comes once. Of one column, D has vectors of features, and then one
+    // feature at a time.
     template <class Each>
     SOFTMAX_SHARED void transposed_product(const Each& each) const {
         ptrdiff_t k = 0;
+        if constexpr (is_margin) return transposed_column(each);
         for (; k + 3 * V::lanes <= n_padded; k += 3 * V::lanes) transposed_columns<3>(k, each);
         for (; k + 2 * V::lanes <= n_padded; k += 2 * V::lanes) transposed_columns<2>(k, each);
         for (; k < n_padded; k += V::lanes) transposed_columns<1>(k, each);
@@ -133,6 +153,8 @@ class Block {
 
    private:
     void score_all(int t, const T* weights, T* out) const {
+        if constexpr (is_margin)
+            for (ptrdiff_t j = 0; j < n_features; ++j) column[j] = weights[j];
         if constexpr (many_registers)
             for (; t + 8 <= n_rows; t += 8) score_rows<8>(t, weights, out);
         for (; t + 4 <= n_rows; t += 4) score_rows<4>(t, weights, out);
@@ -142,6 +164,7 @@ class Block {
 
     template <int R>
     void score_rows(int t, const T* weights, T* out) const {
+        if constexpr (is_margin) return dots<R, 1>(t, column, out, 1);
         ptrdiff_t k = 0;
         for (; k + 3 * V::lanes <= n_padded; k += 3 * V::lanes) score_tile<R, 3>(t, k, weights, out);
         for (; k + 2 * V::lanes <= n_padded; k += 2 * V::lanes) score_tile<R, 2>(t, k, weights, out);
@@ -188,12 +211,13 @@ class Block {
         return total((sums[0] + sums[1]) + (sums[2] + sums[3]));
     }
 
+    // The products of rows t, t + 1, ... with N vectors u: out[t][n] = x_t u_n.
     template <int R, int N>
-    void dots(int t, int s) {
+    void dots(int t, const T* u, T* out, ptrdiff_t out_stride) const {
         V sums[R][N];
         for (auto& row : sums)
             for (V& sum : row) sum = V::broadcast(0);
-        const T *const x = seen + t * stride, *const u = stepped + s * stride;
+        const T* const x = seen + t * stride;
         for (ptrdiff_t j = 0; j < stride; j += V::lanes) {
             V values[R];
             for (int r = 0; r < R; ++r) values[r] = V::load(x + r * stride + j);
@@ -203,7 +227,31 @@ class Block {
             }
         }
         for (int r = 0; r < R; ++r)
-            for (int n = 0; n < N; ++n) products[t + r][s + n] = T(total(sums[r][n]));
+            for (int n = 0; n < N; ++n) out[(t + r) * out_stride + n] = T(total(sums[r][n]));
+    }
+
+    template <class Each>
+    SOFTMAX_INLINE void transposed_column(const Each& each) const {
+        ptrdiff_t j = 0;
+        for (; j + 4 * V::lanes <= n_features; j += 4 * V::lanes) transposed_features<4>(j, each);
+        for (; j + V::lanes <= n_features; j += V::lanes) transposed_features<1>(j, each);
+        if (j == n_features) return;
+        T rest[V::lanes];
+        transposed_features<1>(j, [&](ptrdiff_t, ptrdiff_t, V product) { product.store(rest); });
+        for (const T* product = rest; j < n_features; ++j, ++product) each(j, 0, Row::load(product));
+    }
+
+    // N vectors of features
+    template <int N, class Each>
+    SOFTMAX_INLINE void transposed_features(ptrdiff_t j, const Each& each) const {
+        V sums[N];
+        for (V& sum : sums) sum = V::broadcast(0);
+        for (int t = 0; t < n_rows; ++t) {
+            const V change = V::broadcast(changes[t]);
+            const T* const x = stepped + t * stride + j;
+            for (int n = 0; n < N; ++n) sums[n] = sums[n] + V::load(x + n * V::lanes) * change;
+        }
+        for (int n = 0; n < N; ++n) each(j + n * V::lanes, 0, sums[n]);
     }
 
     template <int N, class Each>

@@ -23,8 +23,8 @@ inline bool has_avx2() { return __builtin_cpu_supports("avx2") && __builtin_cpu_
 #if defined(SOFTMAX_HAS_AVX512)
 SOFTMAX_DECLARE(avx512)
 inline bool has_avx512() {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("avx512f") &&
+           __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
 #endif
 
@@ -53,6 +53,7 @@ inline void use(const InstructionSet* set) { active() = set; }
 template <class T>
 const InstructionSet& suiting(ptrdiff_t n_padded) {
     const InstructionSet* set = active();
+    if (n_padded == 1) return *set;  // no vector of classes
     while (n_padded * ptrdiff_t(sizeof(T)) % set->vector_bytes) ++set;
     return *set;
 }

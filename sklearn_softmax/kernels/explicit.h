@@ -44,9 +44,9 @@ double smallest_scale(bool averages) {
 // leaves no weight, and is finite, so that 0 times it is 0
 constexpr double largest_threshold = 1e300;
 
-template <class T>
+template <class V>
 class ExplicitRule {
-    using V = Vec<T>;
+    using T = typename V::Number;
     using Waiting = softmax::WaitingFeature;
     softmax::Explicit<T>& s;
     const softmax::Visits<T>& visits;
@@ -94,7 +94,7 @@ class ExplicitRule {
 
     ptrdiff_t rows_ahead() const { return rows_per_block<T>(visits.rows.n_features, visits.n_padded); }
 
-    bool load(Block<T>& block, ptrdiff_t i) const {
+    bool load(Block<V>& block, ptrdiff_t i) const {
         block.load(visits.rows.values + i * visits.rows.n_features);
         return true;
     }
@@ -108,15 +108,16 @@ class ExplicitRule {
         return n_visited > 0;
     }
 
-    SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) const {
+    template <class W>
+    SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, W product) const {
         T* const w = visits.weights + j * visits.n_padded + k;
-        (V::broadcast(T(block_scale)) * (V::load(w) - product)).store(w);
+        (W::broadcast(T(block_scale)) * (W::load(w) - product)).store(w);
     }
 
     // In: v.prediction(), the products of row r with the average when the block began.
     // Out: the products with the average of all visits before row r.
     template <int NV>
-    SOFTMAX_INLINE void predict(Block<T>& block, int r, RowVectors<NV, T>& v) const {
+    SOFTMAX_INLINE void predict(Block<V>& block, int r, RowVectors<NV, V>& v) const {
         const V of_average = V::broadcast(T(block_weight * inverse_weight)),
                 of_start = V::broadcast(T(coverage * inverse_weight));
         V* const products = v.prediction();
@@ -134,16 +135,16 @@ class ExplicitRule {
     // block's iterates is
     //
     //     coverage U + sum over q of (coverage before visit q) x_q c_q
-    void average_block(Block<T>& block) {
+    void average_block(Block<V>& block) {
         if (!(s.averaged_weight > block_weight)) return;
         for (int q = 0; q < block.n_rows; ++q) coverage_before[q] *= inverse_weight;
         block.scale_changes(coverage_before);
-        const V of_mean = V::broadcast(T(block_weight * inverse_weight));
-        const V of_weights = V::broadcast(T(block_coverage * inverse_weight / block_scale));
-        block.transposed_product([&](ptrdiff_t j, ptrdiff_t k, V product) {
+        const T of_mean = T(block_weight * inverse_weight), of_weights = T(block_coverage * inverse_weight / block_scale);
+        block.transposed_product([&](ptrdiff_t j, ptrdiff_t k, auto product) {
+            using W = decltype(product);
             const ptrdiff_t at = j * visits.n_padded + k;
-            const V mean = of_mean * V::load(s.average + at) + of_weights * V::load(visits.weights + at) + product;
-            mean.store(s.average + at);
+            const W mean = W::load(s.average + at), weights = W::load(visits.weights + at);
+            (W::broadcast(of_mean) * mean + W::broadcast(of_weights) * weights + product).store(s.average + at);
         });
         block_weight = s.averaged_weight;
     }
@@ -200,7 +201,7 @@ class ExplicitRule {
     // ---------------------------------------------------------------------------- both
 
     template <int NV>
-    SOFTMAX_INLINE bool visit(RowVectors<NV, T>& v, ptrdiff_t i, double, double) {
+    SOFTMAX_INLINE bool visit(RowVectors<NV, V>& v, ptrdiff_t i, double, double) {
         const int n_vectors = v.n_vectors();
         V *const scores = v.scores(), *const change = v.change();
         if (s.may_overflow && !is_finite(scores)) return false;
@@ -225,7 +226,7 @@ class ExplicitRule {
                 inverse_weight = inverse_or_zero(s.averaged_weight);
                 coverage += weight * scale;
                 s.average_threshold += weight * inverse_weight * (threshold_in_u * scale - s.average_threshold);
-                add_to_average(s.intercept_average, visits.intercept, visits.n_classes, weight * inverse_weight);
+                add_to_average(s.intercept_average, visits.intercept, visits.n_columns(), weight * inverse_weight);
             }
         }
         s.n_visited = ++t;
@@ -242,7 +243,7 @@ class ExplicitRule {
     bool is_finite(const V* scores) const {
         constexpr T limit = sizeof(T) == 8 ? T(1e307) : T(1e37);
         for (ptrdiff_t k = 0; k < visits.n_classes; ++k) {
-            const T score = scores[k / V::lanes][int(k % V::lanes)];
+            const T score = of_class(scores, k);
             if (!(score > -limit && score < limit)) return false;
         }
         return true;
@@ -251,7 +252,7 @@ class ExplicitRule {
     // The log loss of a row under the average. In: v.prediction(), the products of the
     // row with the average.
     template <int NV>
-    double loss_of_average(RowVectors<NV, T>& v, ptrdiff_t i, double loss) const {
+    double loss_of_average(RowVectors<NV, V>& v, ptrdiff_t i, double loss) const {
         if (!(s.averaged_weight > 0)) return loss;
         V* const scores = v.prediction();
         for (int k = 0; k < v.n_vectors(); ++k) scores[k] = plus_intercept(scores[k], s.intercept_average + k * V::lanes);
@@ -275,15 +276,20 @@ class ExplicitRule {
     }
 };
 
-template <class T>
-void explicit_sweep(softmax::Explicit<T>& s) {
-    ExplicitRule<T> rule(s);
+template <class V>
+void explicit_sweep_of(softmax::Explicit<typename V::Number>& s) {
+    ExplicitRule<V> rule(s);
     const bool by_blocks = rule.is_for_blocks();
-    with_vectors<T>(s.visits.n_padded, [&](auto number) {
+    with_vectors<V>(s.visits.n_padded, [&](auto number) {
         constexpr int NV = decltype(number)::value;
-        by_blocks ? visit_dense<NV>(rule, s.visits) : visit_sparse<NV>(rule, s.visits);
+        by_blocks ? visit_dense<NV, V>(rule, s.visits) : visit_sparse<NV, V>(rule, s.visits);
     });
     if (!by_blocks) rule.flush();
+}
+
+template <class T>
+void explicit_sweep(softmax::Explicit<T>& s) {
+    s.visits.is_margin() ? explicit_sweep_of<One<T>>(s) : explicit_sweep_of<Vec<T>>(s);
 }
 
 }  // namespace

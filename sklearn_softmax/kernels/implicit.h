@@ -13,7 +13,7 @@
 // rise. (Toulis and Airoldi 2017.)
 #pragma once
 
-#include "softmax.h"
+#include "margin.h"
 
 namespace {
 
@@ -23,24 +23,25 @@ constexpr int most_halvings = 10;
 
 // The vectors of one row: on the stack if their number is known at compile time, else
 // in memory of the caller.
-template <int NV, class T>
+template <int NV, class V>
 struct RowVectors {
     static constexpr int count = 6;
-    Vec<T> memory[NV ? count * NV : 1];
-    Vec<T>* const at;
+    V memory[NV ? count * NV : 1];
+    V* const at;
     const int n_in_memory;
-    RowVectors(T* scratch, int vectors) : at(NV ? memory : reinterpret_cast<Vec<T>*>(scratch)), n_in_memory(vectors) {}
+    RowVectors(typename V::Number* scratch, int vectors)
+        : at(NV ? memory : reinterpret_cast<V*>(scratch)), n_in_memory(vectors) {}
     RowVectors(const RowVectors&) = delete;
     int n_vectors() const { return NV ? NV : n_in_memory; }
-    Vec<T>* scores() { return at; }
-    Vec<T>* exponentials() { return at + n_vectors(); }  // of the scores less the largest
-    Vec<T>* residual() { return at + 2 * n_vectors(); }
-    Vec<T>* step() { return at + 3 * n_vectors(); }  // of Newton's method
-    Vec<T>* trial() { return at + 4 * n_vectors(); }  // residual
-    Vec<T>* trial_exponentials() { return at + 5 * n_vectors(); }
+    V* scores() { return at; }
+    V* exponentials() { return at + n_vectors(); }  // of the scores less the largest
+    V* residual() { return at + 2 * n_vectors(); }
+    V* step() { return at + 3 * n_vectors(); }  // of Newton's method
+    V* trial() { return at + 4 * n_vectors(); }  // residual
+    V* trial_exponentials() { return at + 5 * n_vectors(); }
     // Results of a visit, in memory that it does not need at the same time.
-    Vec<T>* change() { return residual(); }
-    Vec<T>* prediction() { return step(); }
+    V* change() { return residual(); }
+    V* prediction() { return step(); }
 };
 
 // One step of Newton's method from g, at scores with the exponentials e. Returns the
@@ -97,9 +98,9 @@ SOFTMAX_INLINE double curvature(const Vec<T>* e, const RowSums& sums, int vector
 
 // Newton's method where the first step, v.step(), moves a score by more than
 // small_move.
-template <int NV, class T>
-SOFTMAX_SHARED void take_long_steps(RowVectors<NV, T>& v, int32_t y, T q, double loss) {
-    using V = Vec<T>;
+template <int NV, class V>
+SOFTMAX_SHARED void take_long_steps(RowVectors<NV, V>& v, int32_t y, typename V::Number q, double loss) {
+    using T = typename V::Number;
     const int n_vectors = v.n_vectors();
     V *const scores = v.scores(), *const e = v.exponentials(), *const g = v.residual(), *const step = v.step();
     V *const trial = v.trial(), *const trial_e = v.trial_exponentials();
@@ -132,9 +133,9 @@ SOFTMAX_SHARED void take_long_steps(RowVectors<NV, T>& v, int32_t y, T q, double
 
 // In: v.scores() at v.residual(), and their exponentials with these sums. Out:
 // v.residual(). The rest is scratch.
-template <int NV, class T>
-SOFTMAX_INLINE void solve_implicit(RowVectors<NV, T>& v, const RowSums& sums, int32_t y, T q) {
-    Vec<T>*const g = v.residual(), *const step = v.step();
+template <int NV, class V>
+SOFTMAX_INLINE void solve_implicit(RowVectors<NV, V>& v, const RowSums& sums, int32_t y, typename V::Number q) {
+    V *const g = v.residual(), *const step = v.step();
     if (newton_step<NV>(v.exponentials(), sums, g, q, v.n_vectors(), y, step, v.trial()) > small_move)
         take_long_steps(v, y, q, sums.loss);
     else

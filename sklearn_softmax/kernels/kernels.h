@@ -90,6 +90,11 @@ struct Visits {
     T* table;  // (n_samples, n_padded): the last residual of each row; null: not kept
     // TEMP
     T* scratch;  // zero on entry
+
+    // Whether two classes are one column: that of the second class, see margin.h.
+    bool is_margin() const { return n_padded == 1; }
+    // The columns that are not padding.
+    ptrdiff_t n_columns() const { return is_margin() ? 1 : n_classes; }
 };
 
 // `coverage` and `averaged_weight` of explicit.h when the average of a feature was up

@@ -26,9 +26,9 @@ struct Waiting {
     T inverse_scale, penalty_scale;
 };
 
-template <class T>
+template <class V>
 class PointSagaRule {
-    using V = Vec<T>;
+    using T = typename V::Number;
     softmax::PointSaga<T>& s;
     const softmax::Visits<T>& visits;
     const softmax::Coordinates<T>& coordinates;
@@ -66,7 +66,7 @@ class PointSagaRule {
 
     ptrdiff_t rows_ahead() const { return rows_per_block<T>(visits.rows.n_features, visits.n_padded); }
 
-    bool load(Block<T>& block, ptrdiff_t i) {
+    bool load(Block<V>& block, ptrdiff_t i) {
         block.load(visits.rows.values + i * visits.rows.n_features, coordinates);
         return true;
     }
@@ -85,13 +85,14 @@ class PointSagaRule {
 
     bool end_block() const { return false; }
 
-    SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
+    template <class W>
+    SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, W product) {
         const ptrdiff_t at = j * visits.n_padded + k;
-        const V gradient = V::load(s.gradient + at) + V::broadcast(T(to_gradient)) * product;
+        const W gradient = W::load(s.gradient + at) + W::broadcast(T(to_gradient)) * product;
         gradient.store(s.gradient + at);
-        const V w = V::load(visits.weights + at) - product;
+        const W w = W::load(visits.weights + at) - product, penalty_scale = of_features<V, W>(coordinates.penalty_scale, j);
         if (average_share > 0) add_to_average(s.average + at, w, average_share);
-        drifted(w, gradient, coordinates.penalty_scale[j], drift, shrinkage[j]).store(visits.weights + at);
+        drifted(w, gradient, penalty_scale, drift, of_features<V, W>(shrinkage, j)).store(visits.weights + at);
     }
 
     // --------------------------------------------------------------------- sparse only
@@ -147,7 +148,7 @@ class PointSagaRule {
     // ---------------------------------------------------------------------------- both
 
     template <int NV>
-    bool visit(RowVectors<NV, T>& v, ptrdiff_t i, double norm, double) {
+    bool visit(RowVectors<NV, V>& v, ptrdiff_t i, double norm, double) {
         const int n_vectors = v.n_vectors();
         const double weight = visits.sample_weight.data[i * visits.sample_weight.stride], step = s.step * weight;
         const int32_t y = visits.y[i];
@@ -182,11 +183,12 @@ class PointSagaRule {
     }
 
     void average_the_intercept() const {
-        add_to_average(s.intercept_average, visits.intercept, visits.n_classes, average_share);
+        add_to_average(s.intercept_average, visits.intercept, visits.n_columns(), average_share);
     }
 
-    SOFTMAX_INLINE V drifted(V w, V gradient, double penalty_scale, double step, T shrinkage_of_feature) const {
-        return penalty.prox(w - V::broadcast(T(step)) * gradient, step, penalty_scale, shrinkage_of_feature);
+    template <class W>
+    SOFTMAX_INLINE W drifted(W w, W gradient, W penalty_scale, double step, W shrinkage_of_feature) const {
+        return penalty.prox(w - W::broadcast(T(step)) * gradient, step, penalty_scale, shrinkage_of_feature);
     }
 
     SOFTMAX_INLINE void catch_up(ptrdiff_t j) const {
@@ -195,22 +197,27 @@ class PointSagaRule {
         waiting[j].updated_at = n_begun;
         T *const w = visits.weights + j * visits.n_padded, *const gradient = s.gradient + j * visits.n_padded;
         const ptrdiff_t n_padded = visits.n_padded;
-        const double penalty_scale = waiting[j].penalty_scale;
-        const T shrunk = penalty.shrinkage(step, penalty_scale);
+        const V penalty_scale = V::broadcast(waiting[j].penalty_scale);
+        const V shrunk = V::broadcast(penalty.shrinkage(step, waiting[j].penalty_scale));
         for (ptrdiff_t k = 0; k < n_padded; k += V::lanes)
             drifted(V::load(w + k), V::load(gradient + k), penalty_scale, step, shrunk).store(w + k);
     }
 
     void drift_the_intercept(double step) const {
         if (visits.fit_intercept)
-            for (ptrdiff_t k = 0; k < visits.n_classes; ++k) visits.intercept[k] -= step * s.intercept_gradient[k];
+            for (ptrdiff_t k = 0; k < visits.n_columns(); ++k) visits.intercept[k] -= step * s.intercept_gradient[k];
     }
 };
 
+template <class V>
+void point_saga_of(softmax::PointSaga<typename V::Number>& s) {
+    PointSagaRule<V> rule(s);
+    visit_all<V>(rule, s.visits);
+}
+
 template <class T>
 void point_saga(softmax::PointSaga<T>& s) {
-    PointSagaRule<T> rule(s);
-    visit_all(rule, s.visits);
+    s.visits.is_margin() ? point_saga_of<One<T>>(s) : point_saga_of<Vec<T>>(s);
 }
 
 }  // namespace

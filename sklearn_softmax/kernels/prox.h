@@ -11,9 +11,9 @@
 namespace {
 
 // max(|w| - amount, 0) with the sign of w
-template <class T>
-SOFTMAX_INLINE Vec<T> soft_threshold(Vec<T> w, Vec<T> amount) {
-    const Vec<T> zero = Vec<T>::broadcast(0);
+template <class V>
+SOFTMAX_INLINE V soft_threshold(V w, V amount) {
+    const V zero = V::broadcast(0);
     return max(w - amount, zero) + min(w + amount, zero);
 }
 
@@ -24,21 +24,22 @@ struct Penalty {
     // The factor of the L2 part, which is the same for all weights of a feature.
     SOFTMAX_INLINE T shrinkage(double step, double scale) const { return T(1 / (1 + step * l2 * scale * scale)); }
 
-    SOFTMAX_INLINE Vec<T> prox(Vec<T> w, double step, double scale, T shrinkage_of_feature) const {
-        if (l1 > 0) w = soft_threshold(w, Vec<T>::broadcast(T(step * l1 * scale)));
-        return w * Vec<T>::broadcast(shrinkage_of_feature);
+    template <class V>
+    SOFTMAX_INLINE V prox(V w, double step, V scale, V shrinkage_of_feature) const {
+        if (l1 > 0) w = soft_threshold(w, V::broadcast(T(step * l1)) * scale);
+        return w * shrinkage_of_feature;
     }
 };
 
 // average <- (1 - share) average + share w
-template <class T>
-SOFTMAX_INLINE void add_to_average(T* average, Vec<T> w, double share) {
-    const Vec<T> mean = Vec<T>::load(average);
-    (mean + Vec<T>::broadcast(T(share)) * (w - mean)).store(average);
+template <class V>
+SOFTMAX_INLINE void add_to_average(typename V::Number* average, V w, double share) {
+    const V mean = V::load(average);
+    (mean + V::broadcast(typename V::Number(share)) * (w - mean)).store(average);
 }
 
-inline void add_to_average(double* average, const double* intercept, ptrdiff_t n_classes, double share) {
-    for (ptrdiff_t k = 0; k < n_classes; ++k) average[k] += share * (intercept[k] - average[k]);
+inline void add_to_average(double* average, const double* intercept, ptrdiff_t n_columns, double share) {
+    for (ptrdiff_t k = 0; k < n_columns; ++k) average[k] += share * (intercept[k] - average[k]);
 }
 
 }  // namespace

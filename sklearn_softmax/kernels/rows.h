@@ -4,6 +4,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "margin.h"
 #include "prox.h"
 
 namespace {
@@ -72,22 +73,23 @@ struct SparseRows {
 };
 
 // How weights are read: as they are, or after the L1 threshold.
-template <class T>
+template <class V>
 struct AsTheyAre {
-    SOFTMAX_INLINE Vec<T> operator()(Vec<T> w) const { return w; }
+    SOFTMAX_INLINE V operator()(V w) const { return w; }
 };
 
-template <class T>
+template <class V>
 struct AfterThreshold {
-    Vec<T> amount;
-    SOFTMAX_INLINE Vec<T> operator()(Vec<T> w) const { return soft_threshold(w, amount); }
+    V amount;
+    SOFTMAX_INLINE V operator()(V w) const { return soft_threshold(w, amount); }
 };
 
 // N vectors of classes: scores[0..N) = sum_j x_j read(weights[j]), with sums that stay
 // in registers.
-template <int N, class T, class Row, class Read>
-SOFTMAX_SHARED void forward_tile(const Row row, const T* weights, ptrdiff_t stride, Vec<T>* scores, const Read read) {
-    using V = Vec<T>;
+template <int N, class V, class Row, class Read>
+SOFTMAX_SHARED void forward_tile(const Row row, const typename V::Number* weights, ptrdiff_t stride, V* scores,
+                                 const Read read) {
+    using T = typename V::Number;
     // independent sums hide the latency of an fma
     constexpr int chains = N == 1 ? 8 : N <= 4 ? 8 / N : 1;
     V sums[chains][N];
@@ -113,30 +115,42 @@ SOFTMAX_SHARED void forward_tile(const Row row, const T* weights, ptrdiff_t stri
 
 // The same for any number of vectors: N if the number is known at compile time, else
 // n_vectors in tiles.
-template <int N, class T, class Row, class Read = AsTheyAre<T>>
-SOFTMAX_INLINE void forward(const Row& row, const T* weights, ptrdiff_t stride, Vec<T>* scores, int n_vectors,
+template <int N, class V, class Row, class Read = AsTheyAre<V>>
+SOFTMAX_INLINE void forward(const Row& row, const typename V::Number* weights, ptrdiff_t stride, V* scores, int n_vectors,
                             const Read& read = {}) {
     if constexpr (N > 0) {
         forward_tile<N>(row, weights, stride, scores, read);
     } else {
         int k = 0;
-        for (; k + 8 <= n_vectors; k += 8) forward_tile<8>(row, weights + k * Vec<T>::lanes, stride, scores + k, read);
-        for (; k + 4 <= n_vectors; k += 4) forward_tile<4>(row, weights + k * Vec<T>::lanes, stride, scores + k, read);
-        for (; k < n_vectors; ++k) forward_tile<1>(row, weights + k * Vec<T>::lanes, stride, scores + k, read);
+        for (; k + 8 <= n_vectors; k += 8) forward_tile<8>(row, weights + k * V::lanes, stride, scores + k, read);
+        for (; k + 4 <= n_vectors; k += 4) forward_tile<4>(row, weights + k * V::lanes, stride, scores + k, read);
+        for (; k < n_vectors; ++k) forward_tile<1>(row, weights + k * V::lanes, stride, scores + k, read);
     }
 }
 
+// scores + intercept, in T
+template <class V>
+SOFTMAX_INLINE V plus_intercept(V scores, const double* intercept) {
+    return scores + narrowed<V>(intercept);
+}
+
 // Raw predictions of sparse rows.
+template <class V>
+void decision_of(const softmax::Decision<typename V::Number>& d) {
+    using T = typename V::Number;
+    const SparseRows<T> rows{d.rows};
+    V* const scores = reinterpret_cast<V*>(d.scores);
+    const int n_vectors = int(d.n_padded / V::lanes);
+    for (ptrdiff_t i = 0; i < d.n_samples; ++i) {
+        forward<V::lanes == 1>(rows.at(i, 0), d.weights, d.n_padded, scores, n_vectors);
+        for (int k = 0; k < n_vectors; ++k) scores[k] = plus_intercept(scores[k], d.intercept + k * V::lanes);
+        for (ptrdiff_t k = 0; k < d.n_classes; ++k) d.out[i * d.n_classes + k] = of_class(scores, k);
+    }
+}
+
 template <class T>
 void decision(const softmax::Decision<T>& d) {
-    const SparseRows<T> rows{d.rows};
-    using V = Vec<T>;
-    V* const scores = reinterpret_cast<V*>(d.scores);
-    for (ptrdiff_t i = 0; i < d.n_samples; ++i) {
-        forward<0>(rows.at(i, 0), d.weights, d.n_padded, scores, int(d.n_padded / V::lanes));
-        for (ptrdiff_t k = 0; k < d.n_classes; ++k)
-            d.out[i * d.n_classes + k] = T(scores[k / V::lanes][int(k % V::lanes)] + d.intercept[k]);
-    }
+    d.n_padded == 1 ? decision_of<One<T>>(d) : decision_of<Vec<T>>(d);
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 namespace {
 
@@ -38,6 +39,7 @@ struct Bits<double> {
 
 template <class T>
 struct Vec {
+    using Number = T;
     static constexpr int lanes = SOFTMAX_VECTOR_BYTES / sizeof(T);
     typedef T Lanes __attribute__((vector_size(SOFTMAX_VECTOR_BYTES)));
     typedef typename Bits<T>::type BitLanes __attribute__((vector_size(SOFTMAX_VECTOR_BYTES)));
@@ -124,12 +126,12 @@ SOFTMAX_INLINE auto folded(const Lanes& v, const F& f) {
 }
 
 #else  // compilers without vector types: arrays of fixed size, which the compiler may vectorise
-#include <string.h>
 #define SOFTMAX_INLINE inline
 #define SOFTMAX_SHARED
 
 template <class T>
 struct Vec {
+    using Number = T;
     static constexpr int lanes = SOFTMAX_VECTOR_BYTES / sizeof(T);
     T v[lanes];
 
@@ -205,15 +207,43 @@ SOFTMAX_INLINE auto folded(const T (&v)[N], const F& f) {
 }
 #endif
 
+// A vector of one lane: the one column of weights of two classes, see margin.h.
+template <class T>
+struct One {
+    using Number = T;
+    static constexpr int lanes = 1;
+    T v;
+
+    static SOFTMAX_INLINE One load(const T* p) { return {*p}; }
+    SOFTMAX_INLINE void store(T* p) const { *p = v; }
+    static SOFTMAX_INLINE One broadcast(T x) { return {x}; }
+
+    friend SOFTMAX_INLINE One operator+(One a, One b) { return {a.v + b.v}; }
+    friend SOFTMAX_INLINE One operator-(One a, One b) { return {a.v - b.v}; }
+    friend SOFTMAX_INLINE One operator*(One a, One b) { return {a.v * b.v}; }
+    friend SOFTMAX_INLINE One max(One a, One b) { return {a.v > b.v ? a.v : b.v}; }
+    friend SOFTMAX_INLINE One min(One a, One b) { return {a.v < b.v ? a.v : b.v}; }
+    friend SOFTMAX_INLINE One where_less(One x, One y, One a, One b) { return {x.v < y.v ? a.v : b.v}; }
+    friend SOFTMAX_INLINE One times_power_of_two(One value, One shifted) {
+        typename Bits<T>::type bits, n;
+        memcpy(&bits, &value.v, sizeof bits);
+        memcpy(&n, &shifted.v, sizeof n);
+        bits += n << Bits<T>::mantissa;
+        memcpy(&value.v, &bits, sizeof bits);
+        return value;
+    }
+};
+
 SOFTMAX_INLINE double as_double(double x) { return x; }
 SOFTMAX_INLINE double as_double(float x) { return x; }
 
-// As many numbers of double as a vector of T has lanes, in T.
-template <class T>
-SOFTMAX_INLINE Vec<T> narrowed(const double* p) {
-    T numbers[Vec<T>::lanes];
-    for (int i = 0; i < Vec<T>::lanes; ++i) numbers[i] = T(p[i]);
-    return Vec<T>::load(numbers);
+// As many numbers of double as a vector has lanes, as that vector.
+template <class V>
+SOFTMAX_INLINE V narrowed(const double* p) {
+    using T = typename V::Number;
+    T numbers[V::lanes];
+    for (int i = 0; i < V::lanes; ++i) numbers[i] = T(p[i]);
+    return V::load(numbers);
 }
 
 template <class T>

@@ -30,9 +30,9 @@ struct ExpConstants<float> {
 // exp(x) for x <= 0: x = n ln 2 + r with |r| <= ln(2)/2 (Cody and Waite's two-part ln
 // 2), the Taylor polynomial of exp in r by Estrin's scheme, then n added to the
 // exponent. About 1 ulp.
-template <class T>
-SOFTMAX_INLINE Vec<T> exp_of_nonpositive(Vec<T> x) {
-    using V = Vec<T>;
+template <class V>
+SOFTMAX_INLINE V exp_of_nonpositive(V x) {
+    using T = typename V::Number;
     using C = ExpConstants<T>;
     const V shift = V::broadcast(C::shift);
     const V shifted = x * V::broadcast(T(1.44269504088896340736)) + shift;
@@ -90,6 +90,12 @@ struct RowSums {
     double loss;  // -log p_y
 };
 
+// The number of class y in a row of vectors.
+template <class T>
+SOFTMAX_INLINE T of_class(const Vec<T>* row, ptrdiff_t y) {
+    return row[y / Vec<T>::lanes][int(y % Vec<T>::lanes)];
+}
+
 // In: scores[n_vectors], with -inf in the lanes of no class. Out: e = exp(scores - the
 // largest score). `e` may be the array of the scores. The probabilities are e / sum.
 //
@@ -107,8 +113,7 @@ SOFTMAX_INLINE RowSums exponentials(const Vec<T>* scores, int vectors, int32_t y
     for (int k = 1; k < n_vectors; ++k) top = max(top, scores[k]);
     const T largest_score = largest(top);
 
-    const int own_vector = int(y / V::lanes), own_lane = int(y % V::lanes);
-    const double own_relative = scores[own_vector][own_lane] - largest_score;
+    const double own_relative = of_class(scores, y) - largest_score;
     const V offset = V::broadcast(largest_score);
     V number = class_numbers<T>();
     V others = zero;
@@ -123,7 +128,7 @@ SOFTMAX_INLINE RowSums exponentials(const Vec<T>* scores, int vectors, int32_t y
         }
     }
     sum_of_others += total(others);
-    const double own = e[own_vector][own_lane];
+    const double own = of_class(e, y);
     return {sum_of_others + own, sum_of_others, log_of_one_and(sum_of_others + (own - 1)) - own_relative};
 }
 

@@ -53,9 +53,9 @@ inline ptrdiff_t block_length(double n_rows_before) {
     return length < 1 ? 1 : length > usual_rows ? usual_rows : length;
 }
 
-template <class T>
+template <class V>
 class StreamRule {
-    using V = Vec<T>;
+    using T = typename V::Number;
     softmax::Stream<T>& s;
     const softmax::Visits<T>& visits;
     softmax::StreamScalars& scalars;
@@ -109,7 +109,7 @@ class StreamRule {
                                                   : length_of_block(scalars.n_rows);
     }
 
-    bool load(Block<T>& block, ptrdiff_t i) {
+    bool load(Block<V>& block, ptrdiff_t i) {
         const T* const row = visits.rows.values + i * visits.rows.n_features;
         const double n_rows = scalars.n_rows + block.n_rows;
         const bool begins = n_rows >= scalars.block_end;
@@ -164,13 +164,14 @@ class StreamRule {
         return close(0, 0);
     }
 
-    SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, V product) {
+    template <class W>
+    SOFTMAX_INLINE void update(ptrdiff_t j, ptrdiff_t k, W product) {
         const ptrdiff_t at = j * visits.n_padded + k;
-        V w = V::load(theta + at) - product;
+        W w = W::load(theta + at) - product;
         if (average_share > 0) add_to_average(s.average + at, w, average_share);
-        if (penalty_gap > 0) w = penalised(w, bound_of(j), shrinkage[j]);
+        if (penalty_gap > 0) w = penalised(w, at_feature<W>(bound, j), of_features<V, W>(shrinkage, j));
         w.store(theta + at);
-        if (s.thresholded) threshold(at, bound_of(j), bound_of_predicting(j));
+        if (s.thresholded) threshold(at, at_feature<W>(bound, j), at_feature<W>(bound_predicting, j));
     }
 
     // --------------------------------------------------------------------- sparse only
@@ -212,8 +213,10 @@ class StreamRule {
             catch_up(j, step_scale, penalty_scale);
             if (!s.thresholded) continue;
             const double now = s.adaptive ? step_scales()[n] * penalty_scales()[n] : step_scale * penalty_scale;
+            const V here = V::broadcast(T(bound * now)),
+                    predicting_here = V::broadcast(T(bound_predicting * step_scale * penalty_scale));
             for (ptrdiff_t k = 0; k < visits.n_padded; k += V::lanes)
-                threshold(j * visits.n_padded + k, bound * now, bound_predicting * step_scale * penalty_scale);
+                threshold(j * visits.n_padded + k, here, predicting_here);
         }
     }
 
@@ -234,7 +237,7 @@ class StreamRule {
     // ---------------------------------------------------------------------------- both
 
     template <int NV>
-    bool visit(RowVectors<NV, T>& v, ptrdiff_t i, double norm, double stepped_norm) {
+    bool visit(RowVectors<NV, V>& v, ptrdiff_t i, double norm, double stepped_norm) {
         const int n_vectors = v.n_vectors();
         const double weight = weight_of(i);
         const int32_t y = visits.y[i];
@@ -253,7 +256,7 @@ class StreamRule {
         scalars.curvature += weight * curvature<NV>(v.exponentials(), sums, n_vectors, y) / double(visits.n_classes);
         const double step = s.eta0 * weight / (share_of_norm * (scalars.norm / scalars.weight) + sqrt(scalars.curvature));
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + stepped_norm)));
-        const double length = step * share_of_residual(g[y / V::lanes][int(y % V::lanes)], sums);
+        const double length = step * share_of_residual(of_class(g, y), sums);
         if (visits.table)
             for (int k = 0; k < n_vectors; ++k) g[k].store(visits.table + i * visits.n_padded + k * V::lanes);
         for (int k = 0; k < n_vectors; ++k) {
@@ -281,7 +284,7 @@ class StreamRule {
     //
     //     scores = (1 - share) (scores of the average) + share (scores of the iterate)
     template <int NV>
-    void finish_prediction(RowVectors<NV, T>& v) {
+    void finish_prediction(RowVectors<NV, V>& v) {
         const bool is_average = predictor() == Predictor::average;
         const double* const intercept = is_average ? s.intercept_average : visits.intercept;
         const double waiting = visits.rows.is_sparse() ? 0 : scalars.average_weight - scalars.block_average_weight;
@@ -380,16 +383,18 @@ class StreamRule {
         bound = times_alpha(scalars.length) * visits.l1_ratio;
         bound_predicting = predicts_average() ? times_alpha(scalars.average_length) * visits.l1_ratio : bound;
     }
-    double bound_of(ptrdiff_t j) const { return bound * coordinates.step_scale[j] * coordinates.penalty_scale[j]; }
-    double bound_of_predicting(ptrdiff_t j) const {
-        return bound_predicting * coordinates.step_scale[j] * coordinates.penalty_scale[j];
+    template <class W>
+    SOFTMAX_INLINE W at_feature(double bound_here, ptrdiff_t j) const {
+        const W step_scale = of_features<V, W>(coordinates.step_scale, j);
+        return W::broadcast(T(bound_here)) * step_scale * of_features<V, W>(coordinates.penalty_scale, j);
     }
     bool predicts_average() const { return s.averages && scalars.average_weight > 0; }
 
-    SOFTMAX_INLINE void threshold(ptrdiff_t at, double bound_here, double bound_predicting_here) const {
+    template <class W>
+    SOFTMAX_INLINE void threshold(ptrdiff_t at, W bound_here, W bound_predicting_here) const {
         const T* const predictor = predicts_average() ? s.average : theta;
-        soft_threshold(V::load(theta + at), V::broadcast(T(bound_here))).store(visits.weights + at);
-        soft_threshold(V::load(predictor + at), V::broadcast(T(bound_predicting_here)))
+        soft_threshold(W::load(theta + at), bound_here).store(visits.weights + at);
+        soft_threshold(W::load(predictor + at), bound_predicting_here)
             .store(visits.weights + visits.rows.n_features * visits.n_padded + at);
     }
 
@@ -397,14 +402,15 @@ class StreamRule {
         set_bounds();
         for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
             for (ptrdiff_t k = 0; k < visits.n_padded; k += V::lanes)
-                threshold(j * visits.n_padded + k, bound_of(j), bound_of_predicting(j));
+                threshold(j * visits.n_padded + k, at_feature<V>(bound, j), at_feature<V>(bound_predicting, j));
     }
 
     // w after the prox of L2, whose shrinkage acts on the model soft_threshold(w,
     // bound).
-    SOFTMAX_INLINE V penalised(V w, double bound_here, T shrinkage_of_feature) const {
-        if (!s.thresholded) return w * V::broadcast(shrinkage_of_feature);
-        return w - V::broadcast(1 - shrinkage_of_feature) * soft_threshold(w, V::broadcast(T(bound_here)));
+    template <class W>
+    SOFTMAX_INLINE W penalised(W w, W bound_here, W shrinkage_here) const {
+        if (!s.thresholded) return w * shrinkage_here;
+        return w - (W::broadcast(1) - shrinkage_here) * soft_threshold(w, bound_here);
     }
 
     // Sparse: the penalty and the average of the visits since feature j was up to date.
@@ -417,25 +423,31 @@ class StreamRule {
         f.penalty_updated_at = scalars.penalty_step;
         T *const w = theta + j * visits.n_padded, *const mean = s.average + j * visits.n_padded;
         const ptrdiff_t n_padded = visits.n_padded;
-        const T shrunk = penalty.shrinkage(gap * step_scale, penalty_scale);
+        const V bound_here = V::broadcast(T(bound * step_scale * penalty_scale)),
+                shrunk = V::broadcast(penalty.shrinkage(gap * step_scale, penalty_scale));
         for (ptrdiff_t k = 0; k < n_padded; k += V::lanes) {
-            const V now = penalised(V::load(w + k), bound * step_scale * penalty_scale, shrunk);
+            const V now = penalised(V::load(w + k), bound_here, shrunk);
             add_to_average(mean + k, now, share);
             now.store(w + k);
         }
     }
 
     void average_the_intercept(double share) const {
-        add_to_average(s.intercept_average, visits.intercept, visits.n_classes, share);
+        add_to_average(s.intercept_average, visits.intercept, visits.n_columns(), share);
     }
 };
 
+template <class V>
+void stream_of(softmax::Stream<typename V::Number>& s) {
+    typename V::Number* const weights = s.visits.weights;
+    if (s.thresholded) s.visits.weights = s.thresholded;
+    StreamRule<V> rule(s, weights);
+    visit_all<V>(rule, s.visits);
+}
+
 template <class T>
 void stream(softmax::Stream<T>& s) {
-    T* const weights = s.visits.weights;
-    if (s.thresholded) s.visits.weights = s.thresholded;
-    StreamRule<T> rule(s, weights);
-    visit_all(rule, s.visits);
+    s.visits.is_margin() ? stream_of<One<T>>(s) : stream_of<Vec<T>>(s);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 //     rule.load(block, i)         adds row i to the block, or returns false to end the block
 //     rule.close(n, n_next)       called after n visits and before n_next: whether to call `update`
 //     rule.update(j, k, D)        subtracts the vector D of X^T C from the weights of feature j,
-//                                 classes k, k + 1, ...
+//                                 classes k, k + 1, ..., or of features j, j + 1, ... of one column
 //     rule.averages_all_visits    whether the rule has `predict` and `average_block`
 //     rule.predict(block, r, v)   v.prediction() for the average before row r, not before the block
 //     rule.average_block(block)   adds the iterates of all visits of the block to the average
@@ -52,12 +52,6 @@ inline void add_loss(softmax::ProgressiveLoss& all, double weight, double loss) 
     all.recent_loss = remaining * all.recent_loss + weight * loss;
 }
 
-// scores + intercept, in T
-template <class T>
-SOFTMAX_INLINE Vec<T> plus_intercept(Vec<T> scores, const double* intercept) {
-    return scores + narrowed<T>(intercept);
-}
-
 template <class T>
 SOFTMAX_INLINE void subtract(double* intercept, Vec<T> change) {
     using D = Vec<double>;
@@ -68,25 +62,32 @@ SOFTMAX_INLINE void subtract(double* intercept, Vec<T> change) {
 }
 
 template <class T>
+SOFTMAX_INLINE void subtract(double* intercept, One<T> change) {
+    *intercept -= change.v;
+}
+
+template <class T>
 SOFTMAX_INLINE void prefetch_feature(const T* weights, ptrdiff_t n_padded) {
     constexpr ptrdiff_t per_line = 64 / sizeof(T);
     for (ptrdiff_t k = 0; k < n_padded; k += per_line) prefetch_for_write(weights + k);
 }
 
 // w - x changes
-template <int NV, class T>
-SOFTMAX_INLINE void subtract_product(T* w, T x, const Vec<T>* changes, int vectors) {
-    using V = Vec<T>;
+template <int NV, class V>
+SOFTMAX_INLINE void subtract_product(typename V::Number* w, typename V::Number x, const V* changes, int vectors) {
     const V value = V::broadcast(x);
     const int n_vectors = NV ? NV : vectors;
     for (int k = 0; k < n_vectors; ++k) (V::load(w + k * V::lanes) - value * changes[k]).store(w + k * V::lanes);
 }
 
 // A type that does not depend on NV, so that X^T C is compiled once per rule.
-template <class Rule, class T>
+template <class Rule>
 struct Update {
     Rule& rule;
-    SOFTMAX_INLINE void operator()(ptrdiff_t j, ptrdiff_t k, Vec<T> product) const { rule.update(j, k, product); }
+    template <class W>
+    SOFTMAX_INLINE void operator()(ptrdiff_t j, ptrdiff_t k, W product) const {
+        rule.update(j, k, product);
+    }
 };
 
 // Prefetches what a visit of row i reads beside the row.
@@ -100,9 +101,9 @@ SOFTMAX_INLINE void fetch_visit(const softmax::Visits<T>& s, ptrdiff_t i) {
 }
 
 // The scores of row r of the block, after the visits of the rows before it.
-template <int NV, class T>
-SOFTMAX_INLINE void score(Block<T>& block, int r, double scale, const double* intercept, Vec<T>* scores, int vectors) {
-    using V = Vec<T>;
+template <int NV, class V>
+SOFTMAX_INLINE void score(Block<V>& block, int r, double scale, const double* intercept, V* scores, int vectors) {
+    using T = typename V::Number;
     constexpr int tile = NV ? NV : 4;  // vectors that stay in registers
     const int n_vectors = NV ? NV : vectors;
     const T* const before = block.scores_of(r);
@@ -127,14 +128,14 @@ T* memory_for_features(const softmax::Visits<T>& s) {
     return s.scratch;
 }
 
-template <int NV, class T, class Rule>
-void visit_dense(Rule& rule, const softmax::Visits<T>& s) {
-    using V = Vec<T>;
-    T* const scratch = memory_for_features(s) + Block<T>::padded(s.rows.n_features);
-    Block<T> block(s.rows.n_features, s.n_padded, s.n_visits, Rule::has_step_scales, scratch);
-    RowVectors<NV, T> v(scratch + Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits),
+template <int NV, class V, class Rule>
+void visit_dense(Rule& rule, const softmax::Visits<typename V::Number>& s) {
+    using T = typename V::Number;
+    T* const scratch = memory_for_features(s) + Block<V>::padded(s.rows.n_features);
+    Block<V> block(s.rows.n_features, s.n_padded, s.n_visits, Rule::has_step_scales, scratch);
+    RowVectors<NV, V> v(scratch + Block<V>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits),
                         int(s.n_padded / V::lanes));
-    const Update<Rule, T> update{rule};
+    const Update<Rule> update{rule};
     const auto next_rows = [&](ptrdiff_t t) {
         const ptrdiff_t left = s.n_visits - t, ahead = left > 0 ? rule.rows_ahead() : 0;
         return int(left < ahead ? left : ahead);
@@ -169,13 +170,13 @@ void visit_dense(Rule& rule, const softmax::Visits<T>& s) {
     if (rule.end_block()) block.transposed_product(update);
 }
 
-template <int NV, class T, class Rule>
-void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
-    using V = Vec<T>;
+template <int NV, class V, class Rule>
+void visit_sparse(Rule& rule, const softmax::Visits<typename V::Number>& s) {
+    using T = typename V::Number;
     if (s.n_visits == 0) return;
     const SparseRows<T> rows{s.rows};
-    const ptrdiff_t used = Block<T>::padded(2 * s.rows.longest_row);
-    RowVectors<NV, T> v(s.scratch + used, int(s.n_padded / V::lanes));
+    const ptrdiff_t used = Block<V>::padded(2 * s.rows.longest_row);
+    RowVectors<NV, V> v(s.scratch + used, int(s.n_padded / V::lanes));
     CsrRow<T> next = rows.at(s.order[0], 0);
     for (ptrdiff_t t = 0; t < s.n_visits; ++t) {
         const ptrdiff_t i = s.order[t];
@@ -197,7 +198,7 @@ void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
             const CsrRow<T> numbers{x, row.size, row.columns};
             if (threshold > 0)
                 forward<NV>(numbers, weights, s.n_padded, products, v.n_vectors(),
-                            AfterThreshold<T>{V::broadcast(threshold)});
+                            AfterThreshold<V>{V::broadcast(threshold)});
             else
                 forward<NV>(numbers, weights, s.n_padded, products, v.n_vectors());
         };
@@ -224,18 +225,23 @@ void visit_sparse(Rule& rule, const softmax::Visits<T>& s) {
 // The size of the scratch memory of a sweep, in numbers of T.
 template <class T>
 size_t scratch_size(const softmax::Visits<T>& s) {
-    const size_t of_rows = s.rows.is_sparse() ? Block<T>::padded(2 * s.rows.longest_row)
-                                              : Block<T>::padded(s.rows.n_features) +
-                                                    Block<T>::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
-    return of_rows + RowVectors<0, T>::count * s.n_padded;
+    using B = Block<Vec<T>>;
+    const size_t of_rows = s.rows.is_sparse()
+                               ? B::padded(2 * s.rows.longest_row)
+                               : B::padded(s.rows.n_features) + B::scratch_size(s.rows.n_features, s.n_padded, s.n_visits);
+    return of_rows + RowVectors<0, Vec<T>>::count * s.n_padded;
 }
 
 // Calls f(Number<NV>) with NV the number of vectors in a row of weights if it is at
 // most 8, else 0.
-template <class T, class F>
+template <class V, class F>
 SOFTMAX_INLINE void with_vectors([[maybe_unused]] ptrdiff_t n_padded, const F& f) {
+    if constexpr (V::lanes == 1) {
+        f(Number<1>{});
+        return;
+    }
 #if !defined(SOFTMAX_ONE_LENGTH)
-    switch (n_padded / Vec<T>::lanes) {
+    switch (n_padded / V::lanes) {
         case 1:
             return f(Number<1>{});
         case 2:
@@ -259,11 +265,11 @@ SOFTMAX_INLINE void with_vectors([[maybe_unused]] ptrdiff_t n_padded, const F& f
     f(Number<0>{});
 }
 
-template <class T, class Rule>
-void visit_all(Rule& rule, const softmax::Visits<T>& s) {
-    with_vectors<T>(s.n_padded, [&](auto number) {
+template <class V, class Rule>
+void visit_all(Rule& rule, const softmax::Visits<typename V::Number>& s) {
+    with_vectors<V>(s.n_padded, [&](auto number) {
         constexpr int NV = decltype(number)::value;
-        s.rows.is_sparse() ? visit_sparse<NV>(rule, s) : visit_dense<NV>(rule, s);
+        s.rows.is_sparse() ? visit_sparse<NV, V>(rule, s) : visit_dense<NV, V>(rule, s);
     });
 }
 
