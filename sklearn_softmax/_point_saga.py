@@ -45,10 +45,6 @@ MOST_EPOCHS = 30
 # grown by this factor.
 FIRST_CHECK = 10
 GROWTH_BETWEEN_CHECKS = 1.5
-# Number of iterates of an epoch of sparse rows that are averaged, at most. An average
-# brings all features up to date, so that it needs NUMBERS_PER_AVERAGED numbers of X for
-# each feature.
-MOST_AVERAGED, NUMBERS_PER_AVERAGED = 16, 16
 # An epoch has diverged, because its steps were too long, if its objective is more than
 # WORST_RATIO times the best one. With good steps the ratio was at most 1.2.
 WORST_RATIO = 1.5
@@ -258,10 +254,6 @@ class Epochs:
         self.repeats = np.ceil(leverage / (NORM_PER_VISIT * self.mean_norm))
         self.visits = self._visits()
         self.n_visits = len(self.visits)
-        occurs = (self.coordinates.inverse_scale > 0) & (self.prepared.share_of_nonzeros > 0)
-        n_numbers = n_samples * self.prepared.share_of_nonzeros[occurs].sum()
-        n_averaged = np.clip(n_numbers // (NUMBERS_PER_AVERAGED * max(1, occurs.sum())), 1, MOST_AVERAGED)
-        self.average_every = int(np.ceil(self.n_visits / n_averaged))
         self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
         model.weights[:] = self.iterates.here(True, self.coordinates)[0]
         model.intercept[:] = model.intercept_average
@@ -300,7 +292,6 @@ class Epochs:
             sample_weight=self.weight_of_visit,
             order=self._order(self.visits),
             repeats=self.repeats,
-            average_every=self.average_every,
             step=self.step,
             penalty=self.penalty,
             fit_intercept=self.settings.fit_intercept,

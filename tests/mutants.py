@@ -83,8 +83,10 @@ KERNELS = [
     Mutant("point_saga.h", "(before + V::broadcast(part) * difference)", "(before + difference)", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "s.curvature += weight *", "s.curvature +=", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "return 1 - before * before;", "return 1 - before;", AUTOMATIC_TESTS),
-    Mutant("point_saga.h", "            catch_up(j);\n            for", "            for", AUTOMATIC_TESTS),
-    Mutant("point_saga.h", "waiting[j].updated_at = n_begun;", "waiting[j].updated_at = n_begun - 1;", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "catch_up<true>(j);", "continue;", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "f.updated_at = n_begun;", "f.updated_at = n_begun - 1;", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "% visits_between_drifts == 0", "% visits_between_drifts == 1", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "(is_last ? gradient : unchanged_sum(gradient, after))", "gradient", AUTOMATIC_TESTS),
     # explicit.h
     Mutant("explicit.h", "+= penalty_step * visits.l1_ratio / scale;", "+= penalty_step * visits.l1_ratio;", EXPLICIT_TESTS),
     Mutant("explicit.h", "threshold_in_u *= s.threshold_factor", "s.threshold_factor", "tests/test_zeros.py"),
