@@ -23,7 +23,7 @@ from ._coordinates import SMALLEST_TOTAL, Moments, scale_of_classes, scale_of_fe
 from ._matrix import inverse_or_zero, kernel_rows
 from ._model import Model, aligned_zeros
 from ._newton import Tolerance, newton
-from ._objective import Objective, Penalty
+from ._objective import BLOCK, Objective, Penalty
 from ._stream import Iterates, Stream, StreamScalars
 
 __all__ = ["Epochs", "PreparedProblem", "prepare"]
@@ -50,7 +50,6 @@ GROWTH_BETWEEN_CHECKS = 1.5
 WORST_RATIO = 1.5
 # When an epoch diverges with safe steps, too, all steps are divided by this.
 DIVISOR = 4.0
-BLOCK = 1024  # features
 TINY = np.finfo(np.float64).tiny
 # A row is an outlier if its squared norm is more than this times the median.
 OUTLIER = 100.0
@@ -152,6 +151,7 @@ class Epochs:
         self.step = 0.0  # of Point-SAGA
         self.reads_only = self.is_warm  # the next epoch leaves the model as it is
         self.best_objective, self.best = np.inf, self._model_here().copy()
+        self.spare = None  # memory for the next average, if the last one is the best model
         self.least_curvature, self.divisor = TINY, 1.0
         self.next_check = FIRST_CHECK if settings.variance_reduction else 2
         self.next_newton, self.has_stalled = MOST_EPOCHS, False
@@ -177,10 +177,18 @@ class Epochs:
         if objective <= WORST_RATIO * self.best_objective and here.is_finite():
             if objective < self.best_objective:
                 self.best_objective = objective
-                self.best.assign(here)
+                self._keep(here)
             return objective
         self._undo()
         return self.best_objective
+
+    def _keep(self, here):
+        """Make `here` the best model; an average of Point-SAGA is not copied."""
+        if self.step == 0:
+            self.best.assign(here)
+        else:
+            self.spare = self.best.weights
+            self.best = replace(here, intercept=here.intercept.copy())
 
     def _undo(self):
         """Go back to the best epoch, and take shorter steps from there."""
@@ -284,6 +292,9 @@ class Epochs:
         return np.where(scale > 0, scale, self.feature_scale)
 
     def _point_saga_epoch(self):
+        model = self.iterates.model
+        if model.average is self.best.weights:
+            model.average = self.spare
         curvature = max(self.curvature, self.least_curvature)
         self.step = (self.settings.eta0 or 1.0) / self.divisor * STEP / (0.5 * self.mean_norm * np.sqrt(curvature))
         loss, curvature = kernels.point_saga(
@@ -296,7 +307,7 @@ class Epochs:
             penalty=self.penalty,
             fit_intercept=self.settings.fit_intercept,
             coordinates=self.coordinates,
-            model=self.iterates.model,
+            model=model,
             table=self.table,
             gradient=self.gradient,
             intercept_gradient=self.intercept_gradient,

@@ -124,7 +124,7 @@ PYTHON = [
     ),
     Mutant("_model.py", "self.average[:] = other.average", "self.average = other.average.copy()", "tests/test_faults.py"),
     Mutant("_objective.py", "(2 if self.n_classes == 2 else 1)", "1", "tests/test_objective.py"),
-    Mutant("_objective.py", "value = 0.5 * l2", "value = l2", "tests/test_objective.py"),
+    Mutant("_objective.py", "value += 0.5 * l2", "value += l2", "tests/test_objective.py"),
     Mutant("_objective.py", "self.scale, dtype=np.float64))  # whose", "self.scale))  # whose", "tests/test_torture.py"),
     Mutant("_certificate.py", "SHARE_OF_STEP = 1e-3", "SHARE_OF_STEP = 1.0", "tests/test_objective.py -k inexact"),
     Mutant("_certificate.py", "LARGEST_LOSS = 0.9", "LARGEST_LOSS = 1e9", "tests/test_objective.py"),
