@@ -293,8 +293,7 @@ class Epochs:
 
     def _point_saga_epoch(self):
         model = self.iterates.model
-        if model.average is self.best.weights:
-            model.average = self.spare
+        target = replace(model, average=self.spare) if model.average is self.best.weights else model
         curvature = max(self.curvature, self.least_curvature)
         self.step = (self.settings.eta0 or 1.0) / self.divisor * STEP / (0.5 * self.mean_norm * np.sqrt(curvature))
         loss, curvature = kernels.point_saga(
@@ -307,11 +306,12 @@ class Epochs:
             penalty=self.penalty,
             fit_intercept=self.settings.fit_intercept,
             coordinates=self.coordinates,
-            model=model,
+            model=target,
             table=self.table,
             gradient=self.gradient,
             intercept_gradient=self.intercept_gradient,
         )
+        model.average = target.average
         self.curvature = curvature / self.n_visits
         return loss / self.n_visits
 

@@ -107,7 +107,7 @@ KERNELS = [
     *poisoned(
         "stream.h", "change[k] = V::broadcast(", "T(step)", ") * g[k];", "tests/test_streaming.py -k container_may", nan="T(NAN)"
     ),
-    *poisoned("point_saga.h", "const V value = V::broadcast(", "x", ")", AUTOMATIC_TESTS, nan="T(NAN)"),
+    *poisoned("point_saga.h", "v.change()[k] = V::broadcast(", "T(step)", ") * difference;", AUTOMATIC_TESTS, nan="T(NAN)"),
     *poisoned("explicit.h", "(V::broadcast(T(", "block_scale", ")) * (V::load(w)", "tests/test_solver.py", nan="T(NAN)"),
 ]
 PYTHON = [
