@@ -30,6 +30,7 @@ __all__ = ["Curvature", "Evaluation", "Objective", "Penalty", "class_scores", "n
 
 # Steps that change no score by more than this are judged by a formula without cancellation.
 SMALL_CHANGE = 1.0
+BLOCK = 1024  # features whose numbers stay in the cache
 
 
 def proba_and_losses(scores, y, out=None):
@@ -94,11 +95,16 @@ class Penalty:
 
     def __call__(self, weights):
         """The penalty, in nats."""
-        scale = np.atleast_1d(self.scale)[:, None]
+        scale = np.broadcast_to(self.scale, len(weights))[:, None]
         l2, l1 = self.alpha * self.l2_ratio, self.alpha * self.l1_ratio
-        weights = weights * scale
-        value = 0.5 * l2 * np.einsum("ij,ij->", weights, weights, dtype=np.float64) if l2 else 0.0
-        return float(value + (l1 * np.abs(weights).sum(dtype=np.float64) if l1 else 0.0))
+        value = 0.0
+        for start in range(0, len(weights), BLOCK):
+            scaled = weights[start : start + BLOCK] * scale[start : start + BLOCK]
+            if l2:
+                value += 0.5 * l2 * np.einsum("ij,ij->", scaled, scaled, dtype=np.float64)
+            if l1:
+                value += l1 * np.abs(scaled).sum(dtype=np.float64)
+        return float(value)
 
     def change(self, weights, step):
         """penalty(weights + step) - penalty(weights), if no coefficient changes its sign; without cancellation."""

@@ -24,7 +24,7 @@ from ._coordinates import SMALLEST_TOTAL, Moments, scale_of_classes, scale_of_fe
 from ._matrix import inverse_or_zero, kernel_rows
 from ._model import Model, aligned_zeros, by_class, columns_of
 from ._newton import PASSES_OF_STEP, Tolerance
-from ._objective import Objective, Penalty
+from ._objective import BLOCK, Objective, Penalty
 from ._quasi_newton import minimise
 from ._starts import EPOCHS, SAMPLE, optimum_in_space_of_rows, optimum_of_sample, sample_of, way_of
 from ._stream import Iterates, Stream, StreamScalars
@@ -48,16 +48,11 @@ MOST_EPOCHS = 15
 # grown by this factor.
 FIRST_CHECK = 10
 GROWTH_BETWEEN_CHECKS = 1.5
-# Number of iterates of an epoch of sparse rows that are averaged, at most. An average
-# brings all features up to date, so that it needs NUMBERS_PER_AVERAGED numbers of X for
-# each feature.
-MOST_AVERAGED, NUMBERS_PER_AVERAGED = 16, 16
 # An epoch has diverged, because its steps were too long, if its objective is more than
 # WORST_RATIO times the best one. With good steps the ratio was at most 1.2.
 WORST_RATIO = 1.5
 # When an epoch diverges with safe steps, too, all steps are divided by this.
 DIVISOR = 4.0
-BLOCK = 1024  # features
 TINY = np.finfo(np.float64).tiny
 # A row is an outlier if its squared norm is more than this times the median.
 OUTLIER = 100.0
@@ -179,6 +174,7 @@ class Epochs:
         self.table = aligned_zeros(prepared.n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
         self.reads_only = self.is_warm  # the next epoch leaves the model as it is
         self.best_objective, self.best = np.inf, self._model_here().copy()
+        self.spare = None  # memory for the next average, if the last one is the best model
 
     def run(self):
         """One epoch; returns the objective, with each row scored just before its step.
@@ -202,7 +198,7 @@ class Epochs:
         if objective <= WORST_RATIO * self.best_objective and here.is_finite():
             if objective < self.best_objective:
                 self.best_objective = objective
-                self.best.assign(here)
+                self._keep(here)
             return objective
         self._undo()
         return self.best_objective
@@ -221,6 +217,13 @@ class Epochs:
         self.n_epochs += 1
         self._set_point(point, self.objective.evaluate(point))
         return self.evaluation.value
+    def _keep(self, here):
+        """Make `here` the best model; an average of Point-SAGA is not copied."""
+        if self.step == 0:
+            self.best.assign(here)
+        else:
+            self.spare = self.best.weights
+            self.best = replace(here, intercept=here.intercept.copy())
 
     def _undo(self):
         """Go back to the best epoch, and take shorter steps from there."""
@@ -294,10 +297,6 @@ class Epochs:
         self.repeats = np.ceil(leverage / (NORM_PER_VISIT * self.mean_norm))
         self.visits = self._visits()
         self.n_visits = len(self.visits)
-        occurs = (self.coordinates.inverse_scale > 0) & (self.prepared.share_of_nonzeros > 0)
-        n_numbers = n_samples * self.prepared.share_of_nonzeros[occurs].sum()
-        n_averaged = np.clip(n_numbers // (NUMBERS_PER_AVERAGED * max(1, occurs.sum())), 1, MOST_AVERAGED)
-        self.average_every = int(np.ceil(self.n_visits / n_averaged))
         self.weight_of_visit = problem.sample_weight * self.n_visits / (n_samples * self.repeats)
         model.weights[:] = self.iterates.here(True, self.coordinates)[0]
         model.intercept[:] = model.intercept_average
@@ -330,6 +329,8 @@ class Epochs:
         return np.where(scale > 0, scale, self.feature_scale)
 
     def _point_saga_epoch(self):
+        model = self.iterates.model
+        target = replace(model, average=self.spare) if model.average is self.best.weights else model
         curvature = max(self.curvature, self.least_curvature)
         self.step = (self.settings.eta0 or 1.0) / self.divisor * STEP / (0.5 * self.mean_norm * np.sqrt(curvature))
         loss, curvature = kernels.point_saga(
@@ -338,16 +339,16 @@ class Epochs:
             sample_weight=self.weight_of_visit,
             order=self._order(self.visits),
             repeats=self.repeats,
-            average_every=self.average_every,
             step=self.step,
             penalty=self.penalty,
             fit_intercept=self.settings.fit_intercept,
             coordinates=self.coordinates,
-            model=self.iterates.model,
+            model=target,
             table=self.table,
             gradient=self.gradient,
             intercept_gradient=self.intercept_gradient,
         )
+        model.average = target.average
         self.curvature = curvature / self.n_visits
         return loss / self.n_visits
 

@@ -370,11 +370,14 @@ class Iterates:
         return np.clip(weights * inverse_or_zero(bound), -1, 1)
 
     def _up_to_date(self, averaged, coordinates, features=slice(None)):
-        """(weights, intercept, L1 threshold), after the pending updates."""
+        """(weights, intercept, L1 threshold), after the pending updates.
+
+        The weights are those in memory if nothing is pending.
+        """
         model, scalars = self.model, self.scalars
         weights, intercept, moments = model.weights[features], model.intercept, Moments(self.features.numbers[features])
         bound = _bound(scalars.length, self.alpha, self.l1_ratio, scalars, coordinates)[:, None]
-        if self.is_sparse:  # as `catch_up` in kernels/stream.h
+        if self.is_sparse and (moments.penalty_updated_at != scalars.penalty_step).any():  # as `catch_up` in kernels/stream.h
             l2_ratio = Penalty(1.0, self.l1_ratio, model.n_classes).l2_ratio
             ratio = coordinates.penalty_scale.astype(np.float64)
             with np.errstate(over="ignore"):
@@ -388,7 +391,7 @@ class Iterates:
             updated_at = moments.average_updated_at if self.is_sparse else np.full(len(weights), scalars.block_average_weight)
             share = (1 - updated_at / scalars.average_weight).astype(weights.dtype)[:, None]
             average = model.average[features]
-            weights = average + share * (weights - average)
+            weights = average + share * (weights - average) if share.any() else average
             intercept, classes = model.intercept_average.copy(), slice(model.n_classes)
             if not self.is_sparse:
                 intercept[classes] += share[0] * (model.intercept[classes] - intercept[classes])

@@ -74,7 +74,6 @@ def point_saga(
     sample_weight: NDArray[np.float64],  # IN  by row, of one visit; a stride of 0 is allowed
     order: NDArray[np.intp],  # IN  the rows to visit, each as often as `repeats` says
     repeats: NDArray[np.float64],  # IN  by row; a stride of 0 is allowed
-    average_every: int,  # IN  sparse rows: visits between two iterates that enter the average
     step: float,  # IN
     penalty: Any,  # IN  Penalty
     fit_intercept: bool,  # IN

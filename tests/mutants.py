@@ -89,8 +89,10 @@ KERNELS = [
     Mutant("point_saga.h", "(before + V::broadcast(part) * difference)", "(before + difference)", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "s.curvature += weight *", "s.curvature +=", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "return 1 - before * before;", "return 1 - before;", AUTOMATIC_TESTS),
-    Mutant("point_saga.h", "            catch_up(j);\n            for", "            for", AUTOMATIC_TESTS),
-    Mutant("point_saga.h", "waiting[j].updated_at = n_begun;", "waiting[j].updated_at = n_begun - 1;", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "catch_up<true>(j);", "continue;", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "f.updated_at = n_begun;", "f.updated_at = n_begun - 1;", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "% visits_between_drifts == 0", "% visits_between_drifts == 1", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "(is_last ? gradient : unchanged_sum(gradient, after))", "gradient", AUTOMATIC_TESTS),
     # explicit.h
     Mutant("explicit.h", "+= penalty_step * visits.l1_ratio / scale;", "+= penalty_step * visits.l1_ratio;", EXPLICIT_TESTS),
     Mutant("explicit.h", "threshold_in_u *= s.threshold_factor", "s.threshold_factor", "tests/test_zeros.py"),
@@ -111,7 +113,7 @@ KERNELS = [
     *poisoned(
         "stream.h", "change[k] = V::broadcast(", "T(step)", ") * g[k];", "tests/test_streaming.py -k container_may", nan="T(NAN)"
     ),
-    *poisoned("point_saga.h", "const V value = V::broadcast(", "x", ")", AUTOMATIC_TESTS, nan="T(NAN)"),
+    *poisoned("point_saga.h", "v.change()[k] = V::broadcast(", "T(step)", ") * difference;", AUTOMATIC_TESTS, nan="T(NAN)"),
     *poisoned("explicit.h", "(W::broadcast(T(", "block_scale", ")) * (W::load(w)", "tests/test_solver.py", nan="T(NAN)"),
 ]
 PYTHON = [
@@ -128,7 +130,7 @@ PYTHON = [
     ),
     Mutant("_model.py", "self.average[:] = other.average", "self.average = other.average.copy()", "tests/test_faults.py"),
     Mutant("_objective.py", "(2 if self.n_classes == 2 else 1)", "1", "tests/test_objective.py"),
-    Mutant("_objective.py", "value = 0.5 * l2", "value = l2", "tests/test_objective.py"),
+    Mutant("_objective.py", "value += 0.5 * l2", "value += l2", "tests/test_objective.py"),
     Mutant("_objective.py", "self.scale, dtype=np.float64))  # whose", "self.scale))  # whose", "tests/test_torture.py"),
     Mutant("_certificate.py", "SHARE_OF_STEP = 1e-3", "SHARE_OF_STEP = 1.0", "tests/test_objective.py -k inexact"),
     Mutant("_certificate.py", "LARGEST_LOSS = 0.9", "LARGEST_LOSS = 1e9", "tests/test_objective.py"),

@@ -416,22 +416,27 @@ class PointSaga:
                 self.visit(i, X[i], y[i], sample_weight[i], repeats[i], len(order))
             self.average(start + len(block))
 
-    def sparse(self, X, stored, y, sample_weight, order, repeats, average_every):
-        """One epoch over rows of X of which `stored` says what CSR has: the other features wait until they are touched.
+    def sparse(self, X, stored, y, sample_weight, order, repeats):
+        """One epoch over rows of X of which `stored` says what CSR has.
 
-        They do so before each iterate that enters the average.
+        A feature takes its drift before every 16th visit that has it, and at the end, and its average the iterates then.
         """
-        stamps = np.zeros(len(self.theta))
+        n_visits, stamps = np.zeros(len(self.theta), dtype=int), np.zeros(len(self.theta))
         self.begin()
         for t, i in enumerate(order, start=1):
             self.drift_intercept(self.step)
-            self.drift(stored[i], self.step * (t - stamps))
-            stamps[stored[i]] = t
+            n_visits[stored[i]] += 1
+            self.catch_up(stored[i] & (n_visits % 16 == 0), t, stamps)
             self.visit(i, X[i], y[i], sample_weight[i], repeats[i], len(order))
-            if t % average_every == 0 or t == len(order):
-                self.drift(np.ones(len(self.theta), dtype=bool), self.step * (t - stamps))
-                stamps[:] = t
-                self.average(t)
+            self.beta_average = self.beta_average + (1 - ((t - 1) / t) ** 2) * (self.beta - self.beta_average)
+        self.catch_up(np.ones(len(self.theta), dtype=bool), len(order), stamps)
+
+    def catch_up(self, features, t, stamps):
+        """Features take the drift of the visits after those of their stamps."""
+        self.drift(features, self.step * (t - stamps))
+        share = np.where(features, 1 - (stamps / t) ** 2, 0)[:, None]
+        self.theta_average = self.theta_average + share * (self.theta - self.theta_average)
+        stamps[features] = t
 
     def begin(self):
         self.loss = self.curvature = 0.0

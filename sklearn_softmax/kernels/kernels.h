@@ -182,13 +182,10 @@ struct PointSaga {
     double step;
     double alpha;
     Numbers repeats;  // how often `order` has a row
-    // Sparse rows: visits from one iterate that enters the average to the next. Dense
-    // rows: a block.
-    ptrdiff_t average_every;
     // INOUT
     T* gradient;  // as weights: the mean over the rows of weight * residual in the table * row
     double* intercept_gradient;  // (n_padded)
-    double* waiting;  // TEMP (3, n_features); sparse only
+    double* waiting;  // TEMP (4, n_features); sparse only
     // OUT
     T* average;  // as weights: of the epoch's iterates; the iterate after t visits has the weight t
     double* intercept_average;

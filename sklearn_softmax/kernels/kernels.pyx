@@ -120,7 +120,6 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double step
         double alpha
         Numbers repeats
-        Py_ssize_t average_every
         T* gradient
         double* intercept_gradient
         double* waiting
@@ -557,7 +556,6 @@ def point_saga(
     const double[:] sample_weight,
     const Py_ssize_t[::1] order,
     const double[:] repeats,
-    Py_ssize_t average_every,
     double step,
     penalty,
     bint fit_intercept,
@@ -574,7 +572,7 @@ def point_saga(
         double[::1] intercept_average = model.intercept_average
         Indices indices = Indices(columns, starts)
         PointSaga[floating] task
-        Scratch waiting = Scratch(3 * weights.shape[0] * sizeof(double) if indices.is_sparse else 0)
+        Scratch waiting = Scratch(4 * weights.shape[0] * sizeof(double) if indices.is_sparse else 0)
         Scratch scratch
 
     set_visits[floating](
@@ -584,7 +582,6 @@ def point_saga(
     task.visits.table = &table[0, 0]
     task.step = step
     task.repeats = numbers(repeats)
-    task.average_every = average_every
     task.average = &average[0, 0]
     task.intercept_average = &intercept_average[0]
     task.alpha = penalty.alpha

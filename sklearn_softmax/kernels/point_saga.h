@@ -8,21 +8,34 @@
 //     V <- V - step_i (g - g_i) x_i,    g_i <- g
 //     mean gradient <- mean gradient + weight_i (g - g_i) x_i / n
 //
-// The fixed point is the optimum. Drift and prox are lazy. In dense rows those of a
-// block are one, before the block. In sparse rows they wait until a row has the
-// feature. One prox with the sum of the steps has the same fixed point as a prox per
-// step. The average of the iterates, where the iterate after t visits has the weight t,
-// is much nearer to the optimum than the last iterate.
+// The fixed point is the optimum. Drift and prox are lazy: one prox with the sum of the
+// steps has the same fixed point as a prox per step. Dense rows wait for the end of a
+// block. A feature of sparse rows waits until `visits_between_drifts` rows have had the
+// feature, or for the end of the epoch. The average of the iterates, where the iterate
+// after t visits has the weight t, is much nearer to the optimum than the last iterate.
+// In sparse rows the average of a feature takes the iterate after each drift.
+//
+// A visit of sparse rows need not touch the mean gradient G, because it does not change
+//
+//     S = G + V / (step n)
+//
+// In memory S takes the place of G while a feature waits. Most features of texts are so
+// rare that the time of an epoch is that of fetching them from memory.
 #pragma once
 
 #include "visits.h"
 
 namespace {
 
+// Sparse only: visits of a feature from one drift to the next, as many as those of a
+// block of dense rows.
+constexpr int visits_between_drifts = usual_rows;
+
 // Sparse only: what a visit reads of a feature, in one place in memory.
 template <class T>
 struct Waiting {
     double updated_at;  // number of visits whose drift the weights include
+    int64_t n_visits;  // of rows with this feature
     T inverse_scale, penalty_scale;
 };
 
@@ -58,8 +71,11 @@ class PointSagaRule {
           waiting(reinterpret_cast<Waiting<T>*>(saga.waiting)),
           shrinkage(memory_for_features(saga.visits)) {
         if (visits.rows.is_sparse())
-            for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
-                waiting[j] = {0, coordinates.inverse_scale[j], coordinates.penalty_scale[j]};
+            for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
+                waiting[j] = {0, 0, coordinates.inverse_scale[j], coordinates.penalty_scale[j]};
+                for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes)
+                    unchanged_sum(V::load(s.gradient + at), V::load(visits.weights + at)).store(s.gradient + at);
+            }
     }
 
     // ---------------------------------------------------------------------- dense only
@@ -102,7 +118,6 @@ class PointSagaRule {
         for (ptrdiff_t n = 0; n < row.size; ++n) {
             prefetch_for_write(waiting + row.column(n));
             prefetch_feature(visits.weights + row.column(n) * visits.n_padded, visits.n_padded);
-            prefetch_feature(s.gradient + row.column(n) * visits.n_padded, visits.n_padded);
         }
     }
 
@@ -118,31 +133,21 @@ class PointSagaRule {
 
     template <int>
     SOFTMAX_INLINE void bring_up_to_date(const CsrRow<T>& row, int) const {
-        for (ptrdiff_t n = 0; n < row.size; ++n) catch_up(row.column(n));
+        for (ptrdiff_t n = 0; n < row.size; ++n)
+            if (++waiting[row.columns[n]].n_visits % visits_between_drifts == 0) catch_up<false>(row.columns[n]);
     }
 
     template <int NV>
     SOFTMAX_INLINE void change(ptrdiff_t j, T x, const V* changes, int vectors) const {
-        T *const w = visits.weights + j * visits.n_padded, *const gradient = s.gradient + j * visits.n_padded;
-        const V value = V::broadcast(x), of_gradient = V::broadcast(T(to_gradient * x));
-        const int n_vectors = NV ? NV : vectors;
-        for (int k = 0; k < n_vectors; ++k) {
-            const ptrdiff_t at = k * V::lanes;
-            (V::load(w + at) - value * changes[k]).store(w + at);
-            (V::load(gradient + at) + of_gradient * changes[k]).store(gradient + at);
-        }
+        subtract_product<NV>(visits.weights + j * visits.n_padded, x, changes, vectors);
     }
 
     void end_visit(bool is_last) {
-        if (!is_last && n_begun < n_averaged + double(s.average_every)) return;
         average_share = share_of_average(n_begun);
         average_the_intercept();
-        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) {
-            if (!(waiting[j].inverse_scale > 0)) continue;  // left out: weights are 0
-            catch_up(j);
-            for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes)
-                add_to_average(s.average + at, V::load(visits.weights + at), average_share);
-        }
+        if (!is_last) return;
+        for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j)
+            if (waiting[j].inverse_scale > 0) catch_up<true>(j);  // else left out: weights are 0
     }
 
     // ---------------------------------------------------------------------------- both
@@ -174,12 +179,17 @@ class PointSagaRule {
     }
 
    private:
-    // The share of the average that belongs to the iterate after n_visits visits. With
-    // m visits at the iterate before, it is 1 - (m / n_visits)^2.
-    double share_of_average(double n_visits) {
-        const double before = n_averaged / n_visits;
-        n_averaged = n_visits;
+    // The share of an iterate in the average, if the average has had the iterates of
+    // n_before visits, and this one stands for the others of n_visits.
+    static double share_of_visits_after(double n_before, double n_visits) {
+        const double before = n_before / n_visits;
         return 1 - before * before;
+    }
+
+    double share_of_average(double n_visits) {
+        const double share = share_of_visits_after(n_averaged, n_visits);
+        n_averaged = n_visits;
+        return share;
     }
 
     void average_the_intercept() const {
@@ -191,16 +201,25 @@ class PointSagaRule {
         return penalty.prox(w - W::broadcast(T(step)) * gradient, step, penalty_scale, shrinkage_of_feature);
     }
 
+    // Sparse: what is in memory for a feature that waits, S above.
+    SOFTMAX_INLINE V unchanged_sum(V gradient, V w) const { return gradient + V::broadcast(T(to_gradient)) * w; }
+
+    // Sparse: the average and the drift of the visits since feature j was up to date.
+    template <bool is_last>
     SOFTMAX_INLINE void catch_up(ptrdiff_t j) const {
-        const double step = s.step * (n_begun - waiting[j].updated_at);
-        if (step == 0) return;
-        waiting[j].updated_at = n_begun;
-        T *const w = visits.weights + j * visits.n_padded, *const gradient = s.gradient + j * visits.n_padded;
-        const ptrdiff_t n_padded = visits.n_padded;
-        const V penalty_scale = V::broadcast(waiting[j].penalty_scale);
-        const V shrunk = V::broadcast(penalty.shrinkage(step, waiting[j].penalty_scale));
-        for (ptrdiff_t k = 0; k < n_padded; k += V::lanes)
-            drifted(V::load(w + k), V::load(gradient + k), penalty_scale, step, shrunk).store(w + k);
+        Waiting<T>& f = waiting[j];
+        const double step = s.step * (n_begun - f.updated_at);
+        const double share = share_of_visits_after(f.updated_at, n_begun);
+        const V penalty_scale = V::broadcast(f.penalty_scale), shrunk = V::broadcast(penalty.shrinkage(step, f.penalty_scale));
+        f.updated_at = n_begun;
+        for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes) {
+            const V w = V::load(visits.weights + at);
+            const V gradient = V::load(s.gradient + at) - V::broadcast(T(to_gradient)) * w;
+            const V after = drifted(w, gradient, penalty_scale, step, shrunk);
+            add_to_average(s.average + at, after, share);
+            after.store(visits.weights + at);
+            (is_last ? gradient : unchanged_sum(gradient, after)).store(s.gradient + at);
+        }
     }
 
     void drift_the_intercept(double step) const {
