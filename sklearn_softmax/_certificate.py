@@ -15,7 +15,7 @@ says no more than min F >= 0.
 import numpy as np
 from scipy.special import xlogy
 
-from ._objective import class_scores, of_labels, proba_and_losses
+from ._objective import of_labels, proba_and_losses
 
 __all__ = ["optimality_gap"]
 
@@ -44,7 +44,7 @@ def optimality_gap(objective, point, scores=None):
     if not np.isfinite(point).all():
         return np.inf
     with np.errstate(all="ignore"):  # numbers at the end of their range give no bound
-        gap = _gap(objective, point[:-1], class_scores(objective.scores(point) if scores is None else scores.copy()))
+        gap = _gap(objective, point[:-1], objective.class_scores(objective.scores(point) if scores is None else scores.copy()))
     return max(0.0, float(gap)) if np.isfinite(gap) else np.inf
 
 

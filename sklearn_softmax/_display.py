@@ -56,7 +56,7 @@ class LossCurveDisplay:
     >>> display = LossCurveDisplay.from_estimator(clf)
     >>> loss = display.line_.get_ydata()
     >>> print(f"training loss {loss[0]:.2f} at first, {loss[-1]:.2f} in the end")
-    training loss 0.37 at first, 0.21 in the end
+    training loss 1.10 at first, 0.21 in the end
     """
 
     def __init__(self, loss_curve, *, validation_loss=None, name=None):

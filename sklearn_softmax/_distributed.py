@@ -127,23 +127,24 @@ class Setting:
 def evaluation(part, setting, point):
     """(F, log loss of the held-out rows, gradient of F, diagonal of its Hessian)."""
     objective, at, share = setting.at(part, point)
-    value, held_out_loss, held_out = at.loss + setting.penalty(point[:-1]), 0.0, part.held_out
+    held_out_loss, held_out = 0.0, part.held_out
     if held_out is not None and held_out.n_samples:
         held_out_loss = setting.objective(held_out).loss(point) * held_out.sample_weight.sum() / setting.held_out_weight
-    diagonal = np.maximum(objective.hessian_diagonal(at), SMALLEST)
-    return share * value, held_out_loss, share * at.gradient, share * diagonal
+    diagonal = np.maximum(objective.curvature(at.scores).diagonal(), SMALLEST)
+    return share * at.value, held_out_loss, share * at.gradient, share * diagonal
 
 
 def local_step(part, setting, point, gradient, diagonal):
     """step_k at the top of this file, times the share of the part."""
     objective, at, share = setting.at(part, point)
-    to_all = np.sqrt(np.maximum(objective.hessian_diagonal(at), SMALLEST) / diagonal)
+    curvature = objective.curvature(at.scores)
+    to_all = np.sqrt(np.maximum(curvature.diagonal(), SMALLEST) / diagonal)
     precondition = Preconditioner(objective)
-    precondition.update(at, np.inf)
+    precondition.update(curvature)
     free = objective.is_free & (gradient != 0)
     step, _ = newton_step(
         objective,
-        at,
+        curvature,
         precondition,
         point,
         to_all * gradient,
@@ -158,7 +159,8 @@ def local_step(part, setting, point, gradient, diagonal):
 def curvature(part, setting, point, *directions):
     """d_a^T H d_b for the directions d, of shape (n_directions, n_directions)."""
     objective, at, share = setting.at(part, point)
-    products = [objective.hessian_product(at, direction) for direction in directions]
+    curvature = objective.curvature(at.scores)
+    products = [curvature.product(direction) for direction in directions]
     return share * np.array([[np.vdot(direction, product) for product in products] for direction in directions])
 
 

@@ -147,12 +147,13 @@ class DesignMatrix:
     ----------
     X : C-contiguous ndarray or CSR of shape (n_samples, n_features)
     n_scores : int
-        Two classes have one score, the margin.
+    is_margin : bool
+        Whether the score is the margin of two classes.
     offset, inverse_scale : ndarray of shape (n_features,), float64, or None
         None: the columns as they are. Sparse columns have an offset of 0.
     """
 
-    def __init__(self, X, n_scores, offset=None, inverse_scale=None):
+    def __init__(self, X, n_scores, is_margin=False, offset=None, inverse_scale=None):
         self.is_sparse = issparse(X)
         self.X, self.n_scores = X, n_scores
         n_samples, n_features = X.shape
@@ -160,21 +161,24 @@ class DesignMatrix:
         self.offset = np.zeros(n_features) if offset is None or self.is_sparse else offset
         self.inverse_scale = np.ones(n_features) if inverse_scale is None else inverse_scale
         self.blocks = row_blocks(X, n_scores)
-        self.is_fused = self.is_sparse or n_scores == 1 or (n_features <= MOST_FEATURES and n_features * n_scores <= MOST_WEIGHTS)
+        fits_cache = n_features <= MOST_FEATURES and n_features * n_scores <= MOST_WEIGHTS
+        self.is_fused = is_margin or (n_scores > 1 and (self.is_sparse or fits_cache))
         # a point and a result, as the kernels want them
         n_padded = -(-n_scores // LANES) * LANES if self.is_sparse and n_scores > 1 else n_scores
         self.padded = [aligned_zeros(n_features + 1, n_padded, np.float64) for _ in range(2)] if self.is_fused else None
 
     def _rows(self, block):
-        """Rows of the columns without the last one."""
+        """Rows of the columns without the last one; sparse ones in the units of X, which `_in_units` makes good."""
         rows = rows_in(self.X, block)
-        if not self.is_sparse:
-            rows = rows - self.offset
-            rows *= self.inverse_scale
+        if self.is_sparse:
             return rows
-        rows = rows.astype(np.float64)
-        rows.data *= self.inverse_scale[rows.indices]
+        rows = rows - self.offset
+        rows *= self.inverse_scale
         return rows
+
+    def _in_units(self, weights):
+        """Weights of the columns, or sums over rows, as those of what `_rows` has."""
+        return weights * self.inverse_scale[:, None] if self.is_sparse else weights
 
     def gram_of_rows(self, factors):
         """The inner products of all rows of dense X, in these columns times `factors`, without that of ones: a lower triangle."""
@@ -188,9 +192,9 @@ class DesignMatrix:
 
     def product(self, point):
         """The product with a point, of shape (n_samples, n_scores); half a pass."""
-        product = np.empty((self.shape[0], point.shape[1]))
+        product, weights = np.empty((self.shape[0], point.shape[1])), self._in_units(point[:-1])
         for block in self.blocks:
-            product[block] = self._rows(block) @ point[:-1]
+            product[block] = self._rows(block) @ weights
             product[block] += point[-1]
         return product
 
@@ -203,9 +207,14 @@ class DesignMatrix:
 
     def squared_transposed_product(self, residual_of):
         """The same, for the squares of all entries."""
-        return self._summed(lambda block: (self._squares(block), residual_of(block)))
+        return self._total(lambda block: (self._squares(block), residual_of(block)))
 
     def _summed(self, terms_of):
+        total = self._total(terms_of)
+        total[:-1] = self._in_units(total[:-1])
+        return total
+
+    def _total(self, terms_of):
         total = 0.0
         for block in self.blocks:
             rows, residual = terms_of(block)
@@ -219,7 +228,8 @@ class DesignMatrix:
         rows = self._rows(block)
         if not self.is_sparse:
             return np.square(rows, out=rows)
-        rows.data **= 2
+        rows = rows.astype(np.float64)
+        rows.data = (rows.data * self.inverse_scale[rows.indices]) ** 2  # squared alone, they may overflow
         return rows
 
     def loss_gradient(self, shares, y, point):
@@ -236,11 +246,11 @@ class DesignMatrix:
         if self.is_fused:
             loss, gradient = self._fused(kernels.loss_gradient, point, y=y, shares=shares, scores=scores)
             return loss, gradient, scores
-        losses = np.empty(self.shape[0])
+        losses, weights = np.empty(self.shape[0]), self._in_units(point[:-1])
 
         def rows_and_residual(block):
             rows = self._rows(block)
-            np.matmul(rows, point[:-1], out=scores[block])
+            scores[block] = rows @ weights
             scores[block] += point[-1]
             proba = scores[block].copy()
             kernels.softmax(proba, y[block], losses[block])
@@ -261,10 +271,11 @@ class DesignMatrix:
         """
         if self.is_fused:
             return self._fused(kernels.hessian_product, step, shares=shares, proba=proba)[1]
+        weights = self._in_units(step[:-1])
 
         def rows_and_residual(block):
             rows = self._rows(block)
-            residual = rows @ step[:-1]
+            residual = rows @ weights
             residual += step[-1]
             residual -= np.einsum("ij,ij->i", proba[block], residual)[:, None]
             residual *= proba[block]

@@ -130,7 +130,7 @@ class Preconditioner:
     def __init__(self, objective):
         n_samples, size = objective.design.shape
         n_scores = objective.design.n_scores
-        self.is_diagonal, self.has_one_score = objective.design.is_sparse, n_scores == 1
+        self.is_diagonal, self.is_margin = objective.design.is_sparse, objective.is_margin
         price = 1 + size / (PRODUCT_OF_MARGINS if n_scores == 1 else PRODUCT_OF_CLASSES)
         # every so many rows are in the blocks
         self.stride = 1 if price <= CHEAP else max(1, n_samples // max(LEAST_ROWS, ROWS_PER_FEATURE * size))
@@ -182,7 +182,7 @@ class Preconditioner:
     def __call__(self, residual):
         if self.inverse is None:
             return residual
-        if self.has_one_score:  # the classes are opposites
+        if self.is_margin:  # the classes are opposites
             return self.inverse(residual)
         solved = self.inverse(residual - residual.mean(axis=1, keepdims=True))
         solved -= solved.mean(axis=1, keepdims=True)
@@ -377,7 +377,7 @@ def newton(objective, point, tolerance, *, max_passes, at=None, on_step=None):
                 objective.is_free & ((point != 0) | (subgradient != 0)),
                 forcing=forcing,
                 tolerance=tolerance,
-                most_passes=max_passes - n_passes - PASSES_OF_STEP + 1,
+                most_passes=int(max_passes - n_passes) - PASSES_OF_STEP + 1,
             )
             del curvature  # its probabilities, before there are more scores
             share, trial, n_more = descend(objective, point, at, subgradient, step)

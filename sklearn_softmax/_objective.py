@@ -26,7 +26,7 @@ from scipy.special import expit
 from . import kernels
 from ._matrix import DesignMatrix, loss_residual
 
-__all__ = ["Curvature", "Evaluation", "Objective", "Penalty", "class_scores", "normalised", "proba_and_losses"]
+__all__ = ["Curvature", "Evaluation", "Objective", "Penalty", "normalised", "proba_and_losses"]
 
 # Steps that change no score by more than this are judged by a formula without cancellation.
 SMALL_CHANGE = 1.0
@@ -167,11 +167,6 @@ class Evaluation:
     gradient: np.ndarray
 
 
-def class_scores(scores):
-    """Scores of each class; of a margin m, -m/2 and m/2."""
-    return scores if scores.shape[1] > 1 else scores * [[-0.5, 0.5]]
-
-
 class Curvature:
     """The Hessian of the smooth part of F at a point.
 
@@ -183,7 +178,7 @@ class Curvature:
 
     def __init__(self, objective, scores):
         self.objective = objective
-        if scores.shape[1] == 1:
+        if objective.is_margin:
             self.proba = expit(scores) * expit(-scores)  # p (1 - p)
         else:
             self.proba = proba_and_losses(scores, objective.y)[0]
@@ -198,23 +193,25 @@ class Curvature:
 
     def mean(self):
         """The weighted mean over the rows of sum_a p_a (1 - p_a)."""
-        return float(self._weights(slice(None)).sum())
+        return float(self._weights(slice(None)).sum()) * (2 if self.objective.is_margin else 1)
 
     def _weights(self, block):
-        """s_i/S p_ia (1 - p_ia); of a margin twice that, which is the curvature along steps that are -t and t."""
+        """s_i/S p_ia (1 - p_ia), of each score."""
         proba, shares = self.proba[block], self.objective.shares[block, None]
-        return shares * (2 * proba if proba.shape[1] == 1 else proba * (1 - proba))
+        return shares * (proba if self.objective.is_margin else proba * (1 - proba))
 
     def diagonal(self):
-        """The diagonal of the Hessian, an array that broadcasts to a point; one pass."""
+        """The diagonal of the Hessian, an array like a point; one pass."""
         diagonal = self.objective.design.squared_transposed_product(self._weights)
+        if self.objective.is_margin:
+            diagonal = np.hstack([diagonal, diagonal])
         diagonal[:-1] += self.objective.penalty.l2
         return diagonal
 
     def blocks(self, stride=1):
         """The lower triangles of the blocks of the Hessian on its diagonal, one block for each class.
 
-        With two classes it is one, of steps that are -t and t. They are those of each row whose number is a multiple of
+        With two classes it is one, that of steps that are -t and t. They are those of each row whose number is a multiple of
         `stride`. Dense X.
         """
         return [self._penalised(gram) for gram in self._grams(self._weights, stride)]
@@ -228,7 +225,8 @@ class Curvature:
     def _grams(self, weights_of, stride):
         grams = self.objective.design.gram_matrices(weights_of, self.objective.fit_intercept, stride)
         total = max(self.objective.shares[::stride].sum(), np.finfo(np.float64).tiny)
-        return [np.multiply(gram, 1 / total, out=gram) for gram in grams]
+        # a step -t and t changes the margin by 2 t
+        return [np.multiply(gram, (2 if self.objective.is_margin else 1) / total, out=gram) for gram in grams]
 
     def _penalised(self, gram):
         l2 = np.append(np.broadcast_to(self.objective.penalty.l2[:, 0], len(gram) - 1), 0)
@@ -252,7 +250,8 @@ class Objective:
     """
 
     def __init__(self, X, y, sample_weight, penalty, fit_intercept=True, *, offset=None, inverse_scale=None):
-        self.design = DesignMatrix(X, penalty.n_classes if penalty.n_classes > 2 else 1, offset, inverse_scale)
+        self.is_margin = penalty.n_classes == 2
+        self.design = DesignMatrix(X, 1 if self.is_margin else penalty.n_classes, self.is_margin, offset, inverse_scale)
         self.y, self.shares = np.asarray(y, dtype=np.int32), normalised(sample_weight) / len(y)  # s_i / S
         self.penalty, self.fit_intercept = penalty, fit_intercept
         # the entries of points that are minimised over, and those that the L1 norm acts on
@@ -263,15 +262,17 @@ class Objective:
     def n_samples(self):
         return len(self.y)
 
-    @staticmethod
-    def of_scores(point):
+    def of_scores(self, point):
         """A point of one column for each score."""
-        return point if point.shape[1] > 2 else point[:, 1:] - point[:, :1]
+        return point[:, 1:] - point[:, :1] if self.is_margin else point
 
-    @staticmethod
-    def of_classes(gradient):
+    def of_classes(self, gradient):
         """A gradient of one column for each class."""
-        return gradient if gradient.shape[1] > 1 else np.hstack([-gradient, gradient])
+        return np.hstack([-gradient, gradient]) if self.is_margin else gradient
+
+    def class_scores(self, scores):
+        """Scores of each class; of a margin m, -m/2 and m/2."""
+        return np.hstack([-0.5 * scores, 0.5 * scores]) if self.is_margin else scores
 
     def scores(self, point):
         """The scores of a point, or the change of scores of a step; half a pass."""
@@ -279,7 +280,7 @@ class Objective:
 
     def loss(self, point):
         """(1/S) sum_i s_i loss_i, in nats."""
-        scores = class_scores(self.scores(point))
+        scores = self.class_scores(self.scores(point))
         return float(self.shares @ proba_and_losses(scores, self.y, out=scores)[1])
 
     def value(self, point):
@@ -317,7 +318,7 @@ class Objective:
         """
         is_small, total = np.abs(step_scores).max() < SMALL_CHANGE, 0.0
         for block in self.design.blocks:
-            y, before, change = self.y[block], class_scores(scores[block]), class_scores(step_scores[block])
+            y, before, change = self.y[block], self.class_scores(scores[block]), self.class_scores(step_scores[block])
             proba, losses = proba_and_losses(before, y)
             if is_small:
                 change = change - of_labels(change, y)[:, None]

@@ -65,10 +65,9 @@ def way_of(problem, class_weight, penalty, settings):
     if not problem.is_sparse and penalty.alpha > 0:
         if n_samples <= MOST_IN_SPACE_OF_ROWS and TIMES_AS_WIDE * n_samples <= n_features:
             return ROWS
-    if n_classes == 2 or problem.X.size * n_classes <= FEW_NUMBERS:
+    if problem.X.size * n_classes <= FEW_NUMBERS or (n_classes == 2 and not problem.is_sparse):
         return SAMPLE
-    size = sample_size(problem, class_weight)
-    return SAMPLE if not problem.is_sparse and n_classes * size <= n_samples else EPOCHS
+    return SAMPLE if n_classes * sample_size(problem, class_weight) <= n_samples else EPOCHS
 
 
 def sample_size(problem, class_weight):

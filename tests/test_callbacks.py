@@ -121,11 +121,10 @@ def test_scoring_monitor_scores_the_model_of_each_epoch(iris):
 
 
 @needs_callbacks
-@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
-def test_passes_of_newtons_method_are_epochs_and_there_is_a_model_after_each_step(l1_ratio, iris, fitted):
+def test_passes_of_newtons_method_are_epochs_and_there_is_a_model_after_each_step(iris, fitted):
     X, y = iris
     recorder = Recorder()
-    model = SoftmaxSGDClassifier(alpha=0.01, l1_ratio=l1_ratio, tol=1e-10, max_iter=300, random_state=0)
+    model = SoftmaxSGDClassifier(alpha=0.01, l1_ratio=0.5, tol=1e-10, max_iter=300, random_state=0)
     model.set_callbacks(recorder).fit(X, y)
     assert len(recorder.models) == model.n_iter_ > 30  # it was there
     given = [epoch for epoch, told in enumerate(recorder.models) if told is not None]
@@ -138,22 +137,38 @@ def test_passes_of_newtons_method_are_epochs_and_there_is_a_model_after_each_ste
 
 
 @needs_callbacks
+def test_there_is_a_model_after_each_step_without_epochs(iris):
+    X, y = iris
+    recorder = Recorder()
+    model = SoftmaxSGDClassifier(tol=1e-10, random_state=0).set_callbacks(recorder).fit(X, y)
+    given = [epoch for epoch, told in enumerate(recorder.models) if told is not None]
+    assert given[0] == 0 and given[-1] == model.n_iter_ - 1 and 5 < len(given) < model.n_iter_
+    for epoch in given:
+        assert recorder.models[epoch].n_iter_ == epoch + 1
+    losses = [log_loss(y, recorder.models[epoch].predict_proba(X)) for epoch in given]
+    assert losses[0] == pytest.approx(np.log(3)) and losses[-1] < 0.2  # from zeros
+    np.testing.assert_array_equal(recorder.models[-1].coef_, model.coef_)
+
+
+@needs_callbacks
 @pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("stop_after", [1, 3])
 def test_a_callback_that_returns_true_stops_fit_without_a_warning(variant, stop_after, make_data):
     X, y = make_data()
     model = SoftmaxSGDClassifier(tol=1e-12, random_state=0, **VARIANTS[variant])
     model.set_callbacks(Recorder(stop_after)).fit(X, y)
-    assert model.n_iter_ == len(model.loss_curve_) == stop_after
+    # a step of a method without epochs may take more passes than one
+    assert stop_after <= model.n_iter_ == len(model.loss_curve_) <= stop_after + 3
     assert 0 < model.optimality_gap_ < np.inf
 
 
 @needs_callbacks
-def test_a_callback_stops_newtons_method(iris):
+@pytest.mark.parametrize("stop_after, params", [(31, {"l1_ratio": 0.5}), (5, {})])
+def test_a_callback_stops_newtons_method(stop_after, params, iris):
     X, y = iris
-    recorder = Recorder(stop_after=31)
-    model = SoftmaxSGDClassifier(tol=1e-12, max_iter=300, random_state=0).set_callbacks(recorder).fit(X, y)
-    assert 31 <= model.n_iter_ == len(recorder.models) < 45
+    recorder = Recorder(stop_after=stop_after)
+    model = SoftmaxSGDClassifier(tol=1e-12, max_iter=300, random_state=0, **params).set_callbacks(recorder).fit(X, y)
+    assert stop_after <= model.n_iter_ == len(recorder.models) < 45
     np.testing.assert_array_equal(recorder.models[-1].coef_, model.coef_)
 
 

@@ -253,11 +253,11 @@ def test_handlers_of_others_are_left_alone(make_data, monkeypatch):
 @pytest.mark.parametrize(
     "params, kernel, at",
     [
-        ({}, "stream", 0),
+        ({}, "loss_gradient", 0),
         ({"variance_reduction": False}, "stream", 0),
         ({"variance_reduction": False}, "stream", 2),
         ({"early_stopping": True}, "stream", 0),
-        ({}, "point_saga", 0),
+        ({"early_stopping": True}, "point_saga", 0),
         ({"l1_ratio": 1.0, "alpha": 0.1}, "point_saga", 1),
         ({"tol": 1e-8}, "softmax", 3),
         ({"learning_rate": "constant"}, "explicit", 0),
@@ -275,7 +275,7 @@ def test_ctrl_c_in_fit_leaves_a_usable_model(params, kernel, at, container, make
         with pytest.warns(UserWarning, match="interrupted"):
             model.fit(container(X), y)
     assert len(model.loss_curve_) == model.n_iter_ < 100
-    if kernel != "softmax":  # the epoch in which it came has ended, and counts
+    if kernel not in ("softmax", "loss_gradient"):  # the epoch in which it came has ended, and counts
         expected = SoftmaxSGDClassifier(random_state=0, **params | {"max_iter": model.n_iter_, "tol": None})
         assert model.n_iter_ == at + 1 + (kernel == "point_saga")
         np.testing.assert_array_equal(model.coef_, expected.fit(container(X), y).coef_)
