@@ -260,18 +260,6 @@ def newton_step(objective, curvature, precondition, point, subgradient, free, *,
     return step, n_passes
 
 
-def _is_sufficient(value, slope, trial_value, trial_slope):
-    """Whether a whole step decreases F sufficiently, for F and its slopes along the step at both ends.
-
-    Where the decrease is lost in rounding, the slopes tell (Hager and Zhang 2005): F is
-    convex.
-    """
-    change = trial_value - value
-    if change <= SUFFICIENT * slope < 0:
-        return True
-    return abs(change) <= ROUNDING * abs(value) and trial_slope <= (2 * SUFFICIENT - 1) * slope
-
-
 def _sufficient_share(objective, scores, point, step, step_scores, slope):
     """The largest share 1, 1/2, ... of a step that decreases F sufficiently, else 0.
 
@@ -294,9 +282,14 @@ def descend(objective, point, at, subgradient, step):
     evaluation is that of the point.
     """
     trial, slope = objective.evaluate(point + step), dot(subgradient, step)
-    trial_slope = dot(objective.subgradient(point + step, trial.gradient), step)
-    if _is_sufficient(at.value, slope, trial.value, trial_slope):
+    change = trial.value - at.value
+    if change <= SUFFICIENT * slope < 0:
         return 1.0, trial, 1
+    if abs(change) <= ROUNDING * abs(at.value):
+        # lost in rounding; of a convex function, the slopes tell (Hager and Zhang 2005)
+        trial_slope = dot(objective.subgradient(point + step, trial.gradient), step)
+        if trial_slope <= (2 * SUFFICIENT - 1) * slope:
+            return 1.0, trial, 1
     step_scores = trial.scores - at.scores
     if not np.isfinite(step_scores).all():
         step_scores = objective.scores(step)

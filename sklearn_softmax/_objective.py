@@ -188,7 +188,7 @@ class Curvature:
         objective = self.objective
         product = objective.design.hessian_product(objective.shares, self.proba, objective.of_scores(step))
         product = objective.of_classes(product)
-        product[:-1] += objective.penalty.l2 * step[:-1]
+        product[:-1] += objective.l2 * step[:-1]
         return product
 
     def mean(self):
@@ -205,7 +205,7 @@ class Curvature:
         diagonal = self.objective.design.squared_transposed_product(self._weights)
         if self.objective.is_margin:
             diagonal = np.hstack([diagonal, diagonal])
-        diagonal[:-1] += self.objective.penalty.l2
+        diagonal[:-1] += self.objective.l2
         return diagonal
 
     def blocks(self, stride=1):
@@ -229,7 +229,7 @@ class Curvature:
         return [np.multiply(gram, (2 if self.objective.is_margin else 1) / total, out=gram) for gram in grams]
 
     def _penalised(self, gram):
-        l2 = np.append(np.broadcast_to(self.objective.penalty.l2[:, 0], len(gram) - 1), 0)
+        l2 = np.append(np.broadcast_to(self.objective.l2[:, 0], len(gram) - 1), 0)
         np.einsum("jj->j", gram)[:] += l2
         return gram
 
@@ -253,7 +253,7 @@ class Objective:
         self.is_margin = penalty.n_classes == 2
         self.design = DesignMatrix(X, 1 if self.is_margin else penalty.n_classes, self.is_margin, offset, inverse_scale)
         self.y, self.shares = np.asarray(y, dtype=np.int32), normalised(sample_weight) / len(y)  # s_i / S
-        self.penalty, self.fit_intercept = penalty, fit_intercept
+        self.penalty, self.fit_intercept, self.l2 = penalty, fit_intercept, penalty.l2
         # the entries of points that are minimised over, and those that the L1 norm acts on
         self.is_free = np.append(self.design.inverse_scale != 0, fit_intercept)[:, None]
         self.is_signed = np.append(np.broadcast_to(penalty.l1[:, 0] > 0, X.shape[1]), False)[:, None]
@@ -290,9 +290,12 @@ class Objective:
     def evaluate(self, point):
         """The `Evaluation` at a point; one pass."""
         loss, gradient, scores = self.design.loss_gradient(self.shares, self.y, self.of_scores(point))
-        gradient = self.of_classes(gradient)
-        gradient[:-1] += self.penalty.l2 * point[:-1]
-        return Evaluation(scores, loss, loss + self.penalty(point[:-1]), np.where(self.is_free, gradient, 0))
+        gradient, weights = self.of_classes(gradient), point[:-1]
+        of_penalty = self.l2 * weights
+        gradient[:-1] += of_penalty
+        gradient[~self.is_free[:, 0]] = 0
+        penalty = self.penalty(weights) if self.penalty.has_l1 else 0.5 * float(np.vdot(of_penalty, weights))
+        return Evaluation(scores, loss, loss + penalty, gradient)
 
     def loss_gradient(self, proba):
         """(1/S) sum_i s_i x_i (p_i - e_yi)^T, with probabilities of all classes that may be others than the model's; half a pass."""

@@ -60,11 +60,13 @@ def quasi_newton(objective, point, tolerance, *, max_passes, at=None, sample=Non
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # too long steps overflow, and are halved
         n_passes = 0.0 if at else 1.0
         at = at or objective.evaluate(point)
-        while tolerance.size(at.gradient) > tolerance.tol and n_passes + 2 <= max_passes:
+        size = tolerance.size(at.gradient)
+        while size > tolerance.tol and n_passes + 2 <= max_passes:
             if precondition.is_due((max_passes - n_passes - 2) / price):
                 scores = at.scores if hessians is objective else hessians.scores(point)
                 n_passes += price * precondition.update(hessians.curvature(scores))
-            step = np.where(objective.is_free, -_direction(at.gradient, pairs, precondition), 0)
+            step = -_direction(at.gradient, pairs, precondition)
+            step[~objective.is_free[:, 0]] = 0
             share, trial, n_more = descend(objective, point, at, at.gradient, step)
             n_passes += n_more
             precondition.passes_since += n_more / price
@@ -75,12 +77,12 @@ def quasi_newton(objective, point, tolerance, *, max_passes, at=None, sample=Non
                 continue
             change, step = trial.gradient - at.gradient, share * step
             curvature = dot(step, change)
-            if curvature > SMALLEST_CURVATURE * np.linalg.norm(step) * np.linalg.norm(change):
+            if curvature > SMALLEST_CURVATURE * np.sqrt(dot(step, step) * dot(change, change)):
                 pairs.append((step, change, curvature))
-            point, at = point + step, trial
-            if on_step is not None and on_step(NewtonSolution(point, n_passes, tolerance.size(at.gradient), at.value, at)):
+            point, at, size = point + step, trial, tolerance.size(trial.gradient)
+            if on_step is not None and on_step(NewtonSolution(point, n_passes, size, at.value, at)):
                 break
-        return NewtonSolution(point, n_passes, tolerance.size(at.gradient), at.value, at)
+        return NewtonSolution(point, n_passes, size, at.value, at)
 
 
 def minimise(objective, point, tolerance, *, sample=None, **how):
