@@ -22,10 +22,10 @@ from . import kernels
 from ._certificate import optimality_gap
 from ._coordinates import SMALLEST_TOTAL, Moments, scale_of_classes, scale_of_features, solver_coordinates
 from ._matrix import inverse_or_zero, kernel_rows
+from ._minimise import is_small, minimise
 from ._model import Model, aligned_zeros, by_class, columns_of
 from ._newton import PASSES_OF_STEP, Tolerance
 from ._objective import BLOCK, Objective, Penalty
-from ._quasi_newton import minimise
 from ._starts import EPOCHS, SAMPLE, optimum_in_space_of_rows, optimum_of_sample, sample_of, way_of
 from ._stream import Iterates, Stream, StreamScalars
 
@@ -119,9 +119,10 @@ class Epochs:
     penalty : Penalty
     """
 
-    def __init__(self, prepared, settings, alpha, start, random_state, only_epochs=False):
+    def __init__(self, prepared, settings, alpha, start, random_state, *, is_watched=False, only_epochs=False):
         self.prepared, self.settings, self.random_state = prepared, settings, random_state
-        self.problem = problem = prepared.problem
+        self.problem, self.is_watched = prepared.problem, is_watched
+        problem = self.problem
         n_features, n_classes = problem.X.shape[1], prepared.n_classes
         self.feature_scale = scale_of_features(prepared.spreads)
         penalty_scale = prepared.scale if settings.standardize else np.ones(n_features)
@@ -208,7 +209,7 @@ class Epochs:
         point, tolerance = self.coordinates.point(*self.original.softmax_coef()), self._tolerance()
         if self.way == SAMPLE:
             sample = sample_of(self.problem, self.prepared.class_weight, self.random_state)
-            if sample is not None:
+            if sample is not None and not is_small(self.objective):
                 self.sample = self._objective(sample)
                 if not self.is_warm:
                     point = optimum_of_sample(self.sample, tolerance)
@@ -437,6 +438,7 @@ class Epochs:
             at=self.evaluation,
             sample=self.sample,
             on_step=on_step,
+            tells_steps=self.is_watched,
         )
         if most_passes > 1 and solution.n_passes > n_reported:  # passes of an incomplete step
             on_step(solution)

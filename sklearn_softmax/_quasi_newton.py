@@ -20,9 +20,9 @@ from collections import deque
 
 import numpy as np
 
-from ._newton import NewtonSolution, Preconditioner, centred, descend, dot, newton
+from ._newton import NewtonSolution, Preconditioner, centred, descend, dot
 
-__all__ = ["minimise", "quasi_newton"]
+__all__ = ["quasi_newton"]
 
 # Pairs of steps and changes of the gradient that are remembered.
 MOST_PAIRS = 10
@@ -83,10 +83,3 @@ def quasi_newton(objective, point, tolerance, *, max_passes, at=None, sample=Non
             if on_step is not None and on_step(NewtonSolution(point, n_passes, size, at.value, at)):
                 break
         return NewtonSolution(point, n_passes, size, at.value, at)
-
-
-def minimise(objective, point, tolerance, *, sample=None, **how):
-    """Minimise an objective by the method for its rows and its penalty; see `newton`."""
-    if objective.design.is_sparse or objective.penalty.has_l1:
-        return newton(objective, point, tolerance, **how)
-    return quasi_newton(objective, point, tolerance, sample=sample, **how)

@@ -94,11 +94,11 @@ class Solution:
         return max(self.validation_scores, default=None)
 
 
-def _epochs(problem, settings, alpha, start, n_classes, random_state, has_validation):
+def _epochs(problem, settings, alpha, start, n_classes, random_state, **how):
     """The method of `fit` for the settings."""
     if settings.learning_rate == "auto":
         prepared = _point_saga.prepare(problem, n_classes)
-        return _point_saga.Epochs(prepared, settings, alpha, start, random_state, only_epochs=has_validation)
+        return _point_saga.Epochs(prepared, settings, alpha, start, random_state, **how)
     return _explicit.Epochs(problem, settings, alpha, start, n_classes, random_state)
 
 
@@ -232,7 +232,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     -------
     Solution
     """
-    watcher = watcher or Unwatched()
+    is_watched, watcher = watcher is not None, watcher or Unwatched()
     alpha = settings.alpha_of_fit(float(problem.sample_weight.sum()), problem.n_samples)
     solution = Solution(alpha)
     n_features, columns = problem.X.shape[1], columns_in_use(problem.X, start)
@@ -240,7 +240,10 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         problem = problem._replace(X=gathered(problem.X, columns))
         validation = validation and validation._replace(X=gathered(validation.X, columns))
         start = start and start.gathered(columns)
-    method = _epochs(problem, settings, alpha, start, len(class_counts), random_state, validation is not None)
+    has_validation = validation is not None
+    method = _epochs(
+        problem, settings, alpha, start, len(class_counts), random_state, is_watched=is_watched, only_epochs=has_validation
+    )
     if validation is not None:
         held_out = Objective(validation.X, validation.y, validation.sample_weight, method.penalty)
     progress, best_model, is_converged, is_stopped = NoProgress(settings.tol), None, None, False

@@ -13,9 +13,9 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from ._matrix import inverse_or_zero
+from ._minimise import minimise
 from ._newton import Tolerance
 from ._objective import Objective
-from ._quasi_newton import minimise
 
 __all__ = ["EPOCHS", "ROWS", "SAMPLE", "optimum_in_space_of_rows", "optimum_of_sample", "sample_of", "way_of"]
 

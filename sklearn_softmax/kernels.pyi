@@ -188,6 +188,31 @@ def hessian_product(
 ) -> None:
     """Add the Hessian of the mean loss times a step to `out`; see newton.h."""
 
+def small_newton(
+    values: NDArray[Any],  # IN  as in explicit, dense
+    columns: NDArray[Any],  # IN
+    starts: NDArray[Any],  # IN
+    *,
+    y: NDArray[np.int32],  # IN  as in loss_gradient, until inverse_scale
+    shares: NDArray[np.float64],  # IN
+    offset: NDArray[np.float64],  # IN
+    inverse_scale: NDArray[np.float64],  # IN
+    l2: NDArray[np.float64],  # IN  (n_features,): l2_j/2 w_j^2 is part of F for each weight w_j
+    per_unit: NDArray[np.float64],  # IN  as point: the inverse of the unit of each entry of the gradient
+    fit_intercept: bool,
+    tol: float,
+    most_passes: int,
+    point: NDArray[np.float64],  # INOUT  (n_features + 1, n_classes); two classes: 1 column
+    gradient: NDArray[np.float64],  # OUT  as point
+    scores: NDArray[np.float64],  # OUT  (n_samples, n_classes)
+    step_values: NDArray[np.float64],  # OUT  (most_steps,): F after each step
+    step_passes: NDArray[np.intp],  # OUT  (most_steps,): the passes so far after each step
+) -> tuple[int, int, float, float]:
+    """Newton's method for a small problem; see small.h.
+
+    Returns the numbers of steps and passes, F, and the largest entry of the gradient in its unit.
+    """
+
 def add_transposed_product(
     values: NDArray[Any],  # IN  the data of CSR
     columns: NDArray[Any],  # IN  the indices

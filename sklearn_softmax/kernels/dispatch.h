@@ -129,6 +129,16 @@ void hessian_product(const HessianProduct<T>& task) {
 }
 
 template <class T>
+size_t small_newton_scratch(const Pass<T>& pass) {
+    return for_pass(pass).small_newton_scratch(pass);
+}
+
+template <class T>
+void small_newton(SmallNewton<T>& task) {
+    for_pass(task.loss.pass).small_newton(task);
+}
+
+template <class T>
 void transposed_product(const TransposedProduct<T>& task) {
     select(active()->kernels, T()).transposed_product(task);
 }

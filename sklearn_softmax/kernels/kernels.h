@@ -242,6 +242,26 @@ struct HessianProduct {
     const double* proba;  // IN (n_samples, n_classes); two classes: (n_samples), p (1 - p)
 };
 
+// Newton's method for a small problem without an L1 norm, of dense rows; see small.h.
+template <class T>
+struct SmallNewton {
+    LossGradient<T> loss;  // whose point and out are not used
+    // IN
+    const double* l2;  // (n_features): l2_j/2 w_j^2 is part of F for each weight w_j
+    const double* per_unit;  // as point: the inverse of the unit of each entry of the gradient
+    bool fit_intercept;
+    double tol;
+    ptrdiff_t most_steps, most_passes;
+    // INOUT
+    double* point;  // (n_features + 1, n_classes)
+    // OUT, numbers are zero on entry
+    double* gradient;  // as point
+    double value, size;  // F, and the largest entry of its gradient in its unit
+    ptrdiff_t n_steps, n_passes;
+    double* values;  // (most_steps): F after each step
+    ptrdiff_t* passes;  // (most_steps): n_passes after each step
+};
+
 // out += X^T residual, of CSR rows.
 template <class T>
 struct TransposedProduct {
@@ -274,6 +294,8 @@ struct Kernels {
     size_t (*pass_scratch)(const Pass<T>&);  // in numbers
     void (*loss_gradient)(LossGradient<T>&);
     void (*hessian_product)(const HessianProduct<T>&);
+    size_t (*small_newton_scratch)(const Pass<T>&);  // in numbers
+    void (*small_newton)(SmallNewton<T>&);
     void (*transposed_product)(const TransposedProduct<T>&);
 };
 

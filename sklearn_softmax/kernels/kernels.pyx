@@ -151,6 +151,23 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         const double* shares
         const double* proba
 
+    cppclass SmallNewton[T]:
+        LossGradient[T] loss
+        const double* l2
+        const double* per_unit
+        bint fit_intercept
+        double tol
+        Py_ssize_t most_steps
+        Py_ssize_t most_passes
+        double* point
+        double* gradient
+        double value
+        double size
+        Py_ssize_t n_steps
+        Py_ssize_t n_passes
+        double* values
+        Py_ssize_t* passes
+
     cppclass TransposedProduct[T]:
         Rows[T] rows
         Py_ssize_t n_samples
@@ -200,6 +217,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
     size_t pass_scratch "softmax::pass_scratch"[T](const Pass[T]& task)
     void run_loss_gradient "softmax::loss_gradient"[T](LossGradient[T]& task)
     void run_hessian_product "softmax::hessian_product"[T](const HessianProduct[T]& task)
+    size_t small_newton_scratch "softmax::small_newton_scratch"[T](const Pass[T]& task)
+    void run_small_newton "softmax::small_newton"[T](SmallNewton[T]& task)
     void run_transposed_product "softmax::transposed_product"[T](const TransposedProduct[T]& task)
 
 
@@ -698,6 +717,55 @@ def hessian_product(
     task.proba = &proba[0, 0]
     with nogil:
         run_hessian_product(task)
+
+
+def small_newton(
+    const floating[::1] values,
+    columns,
+    starts,
+    *,
+    const int32_t[::1] y,
+    const double[::1] shares,
+    const double[::1] offset,
+    const double[::1] inverse_scale,
+    const double[::1] l2,
+    const double[:, ::1] per_unit,
+    bint fit_intercept,
+    double tol,
+    Py_ssize_t most_passes,
+    double[:, ::1] point,
+    double[:, ::1] gradient,
+    double[:, ::1] scores,
+    double[::1] step_values,
+    Py_ssize_t[::1] step_passes,
+):
+    cdef:
+        Indices indices = Indices(columns, starts)
+        SmallNewton[floating] task
+        Scratch scratch
+
+    set_pass[floating](
+        &task.loss.pass_, values, indices, shares.shape[0], scores.shape[1], offset, inverse_scale, point, gradient
+    )
+    scratch = Scratch(small_newton_scratch(task.loss.pass_) * sizeof(double))
+    task.loss.pass_.scratch = <double*> scratch.start
+    task.loss.y = &y[0]
+    task.loss.shares = &shares[0]
+    task.loss.scores = &scores[0, 0]
+    task.loss.loss = 0
+    task.l2 = &l2[0]
+    task.per_unit = &per_unit[0, 0]
+    task.fit_intercept = fit_intercept
+    task.tol, task.most_steps, task.most_passes = tol, step_values.shape[0], most_passes
+    task.point = &point[0, 0]
+    task.gradient = &gradient[0, 0]
+    task.value = task.size = 0
+    task.n_steps = task.n_passes = 0
+    task.values = &step_values[0]
+    task.passes = &step_passes[0]
+    with nogil:
+        run_small_newton(task)
+    return task.n_steps, task.n_passes, task.value, task.size
 
 
 def add_transposed_product(

@@ -1,0 +1,89 @@
+"""The method that minimises an objective: which one, and the compiled one for small problems.
+
+Imports objectives, the other methods and the kernels.
+"""
+
+import numpy as np
+
+from . import kernels
+from ._matrix import kernel_rows
+from ._newton import NewtonSolution, centred, newton
+from ._objective import Evaluation
+from ._quasi_newton import quasi_newton
+
+__all__ = ["is_small", "minimise"]
+
+# A problem is small if it has so few weights, and its whole Hessian takes so few
+# multiplications.
+MOST_WEIGHTS, MOST_MULTIPLICATIONS = 64, 1 << 21
+# Steps of one call of the kernel.
+MOST_STEPS = 50
+
+
+def is_small(objective):
+    """Whether the method for small problems is for this objective, of dense rows and without an L1 norm."""
+    n_samples, size = objective.design.shape
+    n_weights = size * objective.design.n_scores
+    return n_weights <= MOST_WEIGHTS and n_samples * n_weights**2 <= MOST_MULTIPLICATIONS
+
+
+def _small_newton(objective, point, tolerance, *, max_passes, at=None, on_step=None, tells_steps=False):
+    """Newton's method with the whole Hessian, compiled. Parameters and the result are those of `newton`.
+
+    If `tells_steps`, each call of `on_step` gets the point after its step, else that after
+    the last.
+    """
+    design, is_margin = objective.design, objective.is_margin
+    point = np.ascontiguousarray(objective.of_scores(centred(objective, point)))
+    per_unit = np.ascontiguousarray(np.broadcast_to(tolerance.per_unit, (len(point), objective.penalty.n_classes)))
+    if is_margin:
+        per_unit = per_unit.max(axis=1, keepdims=True)
+    # of a margin w, the rows of the classes are -w/2 and w/2
+    l2 = np.ascontiguousarray(np.broadcast_to(objective.l2[:, 0], len(point) - 1)) * (0.5 if is_margin else 1.0)
+    gradient, scores = np.empty_like(point), np.empty((objective.n_samples, design.n_scores))
+    values, passes = np.zeros(1 if tells_steps else MOST_STEPS), np.zeros(1 if tells_steps else MOST_STEPS, dtype=np.intp)
+
+    def solution(n_passes, value, size):
+        of_classes = objective.of_classes(0.5 * point if is_margin else point)
+        evaluation = Evaluation(scores, value - objective.penalty(of_classes[:-1]), value, objective.of_classes(gradient))
+        return NewtonSolution(of_classes, n_passes, size, value, evaluation)
+
+    n_before = -1 if at else 0  # the first pass is not new
+    while True:
+        n_steps, n_passes, value, size = kernels.small_newton(
+            *kernel_rows(design.X),
+            y=objective.y,
+            shares=objective.shares,
+            offset=design.offset,
+            inverse_scale=design.inverse_scale,
+            l2=l2,
+            per_unit=per_unit,
+            fit_intercept=objective.fit_intercept,
+            tol=tolerance.tol,
+            most_passes=max_passes - n_before,
+            point=point,
+            gradient=gradient,
+            scores=scores,
+            step_values=values,
+            step_passes=passes,
+        )
+        is_stopped = False
+        for step in range(n_steps):
+            is_stopped = on_step is not None and on_step(solution(n_before + int(passes[step]), values[step], size))
+        n_before += n_passes
+        if is_stopped or n_steps < len(values):
+            break
+        n_before -= 1  # the next call begins with a pass that the last one has made
+    return solution(n_before, value, size)
+
+
+def minimise(objective, point, tolerance, *, sample=None, tells_steps=False, **how):
+    """Minimise an objective by the method for its rows and its penalty; see `newton`.
+
+    A `sample` is for `quasi_newton`, and `tells_steps` for the method for small problems.
+    """
+    if objective.design.is_sparse or objective.penalty.has_l1:
+        return newton(objective, point, tolerance, **how)
+    if sample is None and is_small(objective):
+        return _small_newton(objective, point, tolerance, tells_steps=tells_steps, **how)
+    return quasi_newton(objective, point, tolerance, sample=sample, **how)
