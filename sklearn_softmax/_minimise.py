@@ -18,6 +18,8 @@ __all__ = ["is_small", "minimise"]
 MOST_WEIGHTS, MOST_MULTIPLICATIONS = 64, 1 << 21
 # Steps of one call of the kernel.
 MOST_STEPS = 50
+# A step costs so little that the gradient may as well be this much smaller than asked for.
+SHARE_OF_TOL = 0.1
 
 
 def is_small(objective):
@@ -59,7 +61,7 @@ def _small_newton(objective, point, tolerance, *, max_passes, at=None, on_step=N
             l2=l2,
             per_unit=per_unit,
             fit_intercept=objective.fit_intercept,
-            tol=tolerance.tol,
+            tol=SHARE_OF_TOL * tolerance.tol,
             most_passes=max_passes - n_before,
             point=point,
             gradient=gradient,

@@ -53,7 +53,7 @@ CHEAP, LEAST_ROWS, ROWS_PER_FEATURE, SMALLEST_SHARE = 5, 2000, 3, 1e-3
 # MOST_NUMBERS numbers is never made.
 CREDIT, LEAST_PASSES, TIMES_PRICE = 24, 3, 2
 MOST_NUMBERS = 1 << 23
-# max(JITTER * largest entry, SMALLEST) is added to the diagonal of the preconditioner.
+# The diagonal of the preconditioner is this much larger, relative and absolute.
 JITTER, SMALLEST = 1e-10, 1e-100
 
 
@@ -165,7 +165,8 @@ class Preconditioner:
     @staticmethod
     def _factor(hessian):
         diagonal = np.einsum("jj->j", hessian)
-        diagonal += max(JITTER * diagonal.max(), SMALLEST)  # rounding must not make it indefinite
+        diagonal *= 1 + JITTER  # rounding must not make it indefinite
+        diagonal += SMALLEST
         factor, failed = lapack.dpotrf(hessian, lower=True, overwrite_a=True)
         if failed:
             raise np.linalg.LinAlgError(f"a block of the Hessian is not positive definite in its column {failed}")

@@ -30,6 +30,8 @@ __all__ = ["Curvature", "Evaluation", "Objective", "Penalty", "normalised", "pro
 
 # Steps that change no score by more than this are judged by a formula without cancellation.
 SMALL_CHANGE = 1.0
+# The largest strength of the L2 penalty of a column, so that products with it are finite.
+LARGEST_L2 = 1e300
 BLOCK = 1024  # features whose numbers stay in the cache
 
 
@@ -81,7 +83,8 @@ class Penalty:
     def l2(self):
         """Of each feature, a column: l2_j/2 ||W_j||_2^2 is its part of the penalty."""
         scale = np.atleast_1d(np.asarray(self.scale, dtype=np.float64))  # whose square a large alpha needs in double
-        return self.alpha * self.l2_ratio * np.square(scale)[:, None]
+        strength = self.alpha * self.l2_ratio
+        return strength * np.square(scale)[:, None] if strength else np.zeros((len(scale), 1))
 
     @property
     def l1(self):
@@ -253,7 +256,9 @@ class Objective:
         self.is_margin = penalty.n_classes == 2
         self.design = DesignMatrix(X, 1 if self.is_margin else penalty.n_classes, self.is_margin, offset, inverse_scale)
         self.y, self.shares = np.asarray(y, dtype=np.int32), normalised(sample_weight) / len(y)  # s_i / S
-        self.penalty, self.fit_intercept, self.l2 = penalty, fit_intercept, penalty.l2
+        self.penalty, self.fit_intercept = penalty, fit_intercept
+        with np.errstate(over="ignore"):  # of a column of tiny values
+            self.l2 = np.minimum(penalty.l2, LARGEST_L2)
         # the entries of points that are minimised over, and those that the L1 norm acts on
         self.is_free = np.append(self.design.inverse_scale != 0, fit_intercept)[:, None]
         self.is_signed = np.append(np.broadcast_to(penalty.l1[:, 0] > 0, X.shape[1]), False)[:, None]

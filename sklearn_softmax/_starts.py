@@ -58,15 +58,17 @@ def way_of(problem, class_weight, penalty, settings):
     penalty : Penalty
     settings : Settings
     """
-    is_open = settings.tol is not None and settings.variance_reduction and settings.eta0 is None
+    # without `standardize`, outliers make the unit of the gradient, and epochs find them
+    is_open = settings.standardize and settings.tol is not None and settings.variance_reduction and settings.eta0 is None
     if not is_open or settings.max_iter < LEAST_PASSES or penalty.has_l1:
         return EPOCHS
     (n_samples, n_features), n_classes = problem.X.shape, len(class_weight)
-    if not problem.is_sparse and penalty.alpha > 0:
-        if n_samples <= MOST_IN_SPACE_OF_ROWS and TIMES_AS_WIDE * n_samples <= n_features:
+    if not problem.is_sparse:
+        is_wide = n_samples <= MOST_IN_SPACE_OF_ROWS and TIMES_AS_WIDE * n_samples <= n_features
+        if is_wide and penalty.alpha > 0:
             return ROWS
-    if problem.X.size * n_classes <= FEW_NUMBERS or (n_classes == 2 and not problem.is_sparse):
-        return SAMPLE
+        if n_classes == 2 or problem.X.size * n_classes <= FEW_NUMBERS:
+            return SAMPLE
     return SAMPLE if n_classes * sample_size(problem, class_weight) <= n_samples else EPOCHS
 
 
@@ -103,8 +105,12 @@ def optimum_in_space_of_rows(objective, tol):
     """
     penalty, n_samples = objective.penalty, objective.n_samples
     factors = inverse_or_zero(np.broadcast_to(np.asarray(penalty.scale, dtype=np.float64), objective.design.shape[1] - 1))
-    gram = objective.design.gram_of_rows(factors)
-    gram[np.diag_indices_from(gram)] += JITTER * np.trace(gram) / n_samples
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = objective.design.gram_of_rows(factors)
+    trace = np.trace(gram)
+    if not (0 < trace < np.inf):  # columns without values, or at the end of their range
+        return np.zeros((len(factors) + 1, penalty.n_classes))
+    gram[np.diag_indices_from(gram)] += JITTER * trace / n_samples
     factor = np.ascontiguousarray(cholesky(gram, lower=True, overwrite_a=True, check_finite=False))
     of_rows = Objective(factor, objective.y, objective.shares, replace(penalty, scale=1.0), objective.fit_intercept)
     zeros = np.zeros((n_samples + 1, penalty.n_classes))

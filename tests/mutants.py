@@ -180,7 +180,7 @@ PYTHON = [
     Mutant("_coordinates.py", "SMALLEST_SCALE_OF_PENALTY = 1e-2", "SMALLEST_SCALE_OF_PENALTY = 1e-12", "tests/test_torture.py"),
     Mutant("_coordinates.py", "part_square + part * np.square(mean - pivot)", "part_square", "tests/test_merge.py"),
     Mutant("_newton.py", "SUFFICIENT = 1e-4", "SUFFICIENT = 2.0", "tests/test_newton.py"),
-    Mutant("_objective.py", "diagonal[:-1] += self.penalty.l2\n", "pass\n", "tests/test_newton.py"),
+    Mutant("_objective.py", "diagonal[:-1] += self.objective.l2\n", "pass\n", "tests/test_newton.py"),
     Mutant("_validation.py", "if len(X.indptr) != X.shape[0] + 1:", "if False:", "tests/test_border.py -k something_else"),
     Mutant("_validation.py", "if not np.isfinite(X.data).all():", "if False:", "tests/test_border.py -k overflow"),
     Mutant(

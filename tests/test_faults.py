@@ -16,7 +16,7 @@ import pytest
 import scipy.sparse as sp
 from sklearn.exceptions import ConvergenceWarning
 
-from sklearn_softmax import SoftmaxSGDClassifier, _explicit, _model, _solver, _stream, kernels
+from sklearn_softmax import SoftmaxSGDClassifier, _explicit, _model, _point_saga, _solver, _stream, kernels
 
 VARIANTS = {
     "default": {},
@@ -259,7 +259,7 @@ def test_handlers_of_others_are_left_alone(make_data, monkeypatch):
         ({"early_stopping": True}, "stream", 0),
         ({"early_stopping": True}, "point_saga", 0),
         ({"l1_ratio": 1.0, "alpha": 0.1}, "point_saga", 1),
-        ({"tol": 1e-8}, "softmax", 3),
+        ({"l1_ratio": 0.5, "tol": 1e-8}, "hessian_product", 3),
         ({"learning_rate": "constant"}, "explicit", 0),
         ({"learning_rate": "invscaling", "average": True}, "explicit", 2),
         ({"learning_rate": "constant", "eta0": 1.7e308}, "explicit", 0),
@@ -275,7 +275,7 @@ def test_ctrl_c_in_fit_leaves_a_usable_model(params, kernel, at, container, make
         with pytest.warns(UserWarning, match="interrupted"):
             model.fit(container(X), y)
     assert len(model.loss_curve_) == model.n_iter_ < 100
-    if kernel not in ("softmax", "loss_gradient"):  # the epoch in which it came has ended, and counts
+    if kernel not in ("hessian_product", "loss_gradient"):  # the epoch in which it came has ended, and counts
         expected = SoftmaxSGDClassifier(random_state=0, **params | {"max_iter": model.n_iter_, "tol": None})
         assert model.n_iter_ == at + 1 + (kernel == "point_saga")
         np.testing.assert_array_equal(model.coef_, expected.fit(container(X), y).coef_)
@@ -293,11 +293,12 @@ def test_a_second_ctrl_c_ends_fit_at_once_and_leaves_the_model_as_it_was(params,
     X, y = make_data()
     model = SoftmaxSGDClassifier(random_state=0, max_iter=10_000, **params)
     if was_fitted:
-        model.set_params(max_iter=2, tol=None).fit(X, y).set_params(max_iter=10_000)
+        model.set_params(max_iter=2, tol=None).fit(X, y).set_params(max_iter=10_000, tol=1e-4)
     before = everything(model) if was_fitted else vars(model).keys()
-    kernel = "explicit" if params else "stream"
+    kernel = "explicit" if params else "loss_gradient"
     monkeypatch.setattr(kernels, kernel, interrupting(getattr(kernels, kernel)))
-    monkeypatch.setattr(_solver, "optimality_gap", interrupting(_solver.optimality_gap))
+    for module in (_explicit, _point_saga):
+        monkeypatch.setattr(module, "optimality_gap", interrupting(module.optimality_gap))
     with pytest.warns(UserWarning, match="interrupted"), pytest.raises(KeyboardInterrupt):
         model.fit(X, y)
     assert (everything(model) if was_fitted else vars(model).keys()) == before

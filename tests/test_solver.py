@@ -184,7 +184,7 @@ def test_an_interrupted_fit_keeps_the_last_complete_epoch(learning_rate, module,
 
     monkeypatch.setattr(module.kernels, kernel, interrupted)
     with pytest.warns(UserWarning, match="interrupted"):
-        fitted = SoftmaxSGDClassifier(learning_rate=learning_rate, random_state=0).fit(X, y)
+        fitted = SoftmaxSGDClassifier(learning_rate=learning_rate, tol=None, random_state=0).fit(X, y)
     np.testing.assert_array_equal(fitted.coef_, expected.coef_)
     assert fitted.n_iter_ == 3
 

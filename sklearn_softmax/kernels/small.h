@@ -16,7 +16,7 @@ namespace {
 constexpr double sufficient = 1e-4;  // of Armijo's rule
 constexpr double value_rounding = 1e-13;  // relative changes of F of this size may be rounding
 constexpr int halvings_of_step = 40;
-constexpr double relative_jitter = 1e-10;  // of the largest entry of the diagonal; rounding must not make it indefinite
+constexpr double relative_jitter = 1e-10;  // of the diagonal: rounding must not make the Hessian indefinite
 
 template <class T>
 class SmallNewtonMethod {
@@ -127,15 +127,12 @@ class SmallNewtonMethod {
                     }
                 }
         }
-        double top = 0;
         for (ptrdiff_t k = 0; k < n_classes; ++k)
             for (ptrdiff_t j = 0; j < n_columns; ++j) {
                 double& diagonal = hessian[(k * n_columns + j) * (size + 1)];
                 if (j < n_features) diagonal += s.l2[j];
-                if (!is_free(j)) diagonal = 1;
-                top = fmax(top, diagonal);
+                diagonal = is_free(j) ? diagonal * (1 + relative_jitter) + 1e-100 : 1;
             }
-        for (ptrdiff_t n = 0; n < size; ++n) hessian[n * (size + 1)] += fmax(relative_jitter * top, 1e-100);
         if (!s.fit_intercept)  // which is apart from all
             for (ptrdiff_t k = 0; k < n_classes; ++k)
                 for (ptrdiff_t n = 0; n < size; ++n) {
