@@ -289,7 +289,9 @@ class DesignMatrix:
         padded, out = self.padded
         padded[:, : self.n_scores] = point
         out[:] = 0
-        result = kernel(*kernel_rows(self.X), offset=self.offset, inverse_scale=self.inverse_scale, point=padded, out=out, **arrays)
+        result = kernel(
+            *kernel_rows(self.X), offset=self.offset, inverse_scale=self.inverse_scale, point=padded, out=out, **arrays
+        )
         return result, out[:, : self.n_scores].copy()
 
     def gram_matrices(self, weights_of, has_ones, stride=1):

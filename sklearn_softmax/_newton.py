@@ -23,7 +23,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.linalg import lapack
 
-__all__ = ["PASSES_OF_STEP", "NewtonSolution", "Preconditioner", "Tolerance", "centred", "descend", "dot", "newton", "newton_step"]
+__all__ = [
+    "PASSES_OF_STEP",
+    "NewtonSolution",
+    "Preconditioner",
+    "Tolerance",
+    "centred",
+    "descend",
+    "dot",
+    "newton",
+    "newton_step",
+]
 
 # A step is halved, at most MOST_HALVINGS times, until
 # F(point + step) - F(point) <= SUFFICIENT * (slope along the step) (Armijo).

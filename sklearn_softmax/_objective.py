@@ -303,7 +303,7 @@ class Objective:
         return Evaluation(scores, loss, loss + penalty, gradient)
 
     def loss_gradient(self, proba):
-        """(1/S) sum_i s_i x_i (p_i - e_yi)^T, with probabilities of all classes that may be others than the model's; half a pass."""
+        """(1/S) sum_i s_i x_i (p_i - e_yi)^T, with probabilities that may be others than the model's; half a pass."""
         return self.design.transposed_product(lambda block: loss_residual(proba[block].copy(), self.shares[block], self.y[block]))
 
     def curvature(self, scores):

@@ -218,6 +218,7 @@ class Epochs:
         self.n_epochs += 1
         self._set_point(point, self.objective.evaluate(point))
         return self.evaluation.value
+
     def _keep(self, here):
         """Make `here` the best model; an average of Point-SAGA is not copied."""
         if self.step == 0:

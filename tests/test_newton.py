@@ -292,7 +292,11 @@ def test_passes_are_counted(make_data, monkeypatch):
     for form, l1_ratio in [(X, 0.0), (X, 1.0), (csr_array(X), 0.0), (csr_array(X), 1.0)]:
         counts.update(dict.fromkeys(counts, 0))
         found = penalised(form, y, 0.001, l1_ratio)
-        made = counts["hessian_product"] + (1 + 13 / PRODUCT_OF_CLASSES) * counts["gram_matrices"] + counts["squared_transposed_product"]
+        made = (
+            counts["hessian_product"]
+            + (1 + 13 / PRODUCT_OF_CLASSES) * counts["gram_matrices"]
+            + counts["squared_transposed_product"]
+        )
         assert found.n_passes == counts["loss_gradient"] + made
         assert counts["product"] == 0
         is_dense = isinstance(form, np.ndarray)

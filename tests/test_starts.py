@@ -88,14 +88,18 @@ def test_a_sample_has_rows_of_all_classes():
 
 @every_dtype
 @pytest.mark.parametrize("fit_intercept", [True, False])
-@pytest.mark.parametrize("shape", [(150, 4, 2), (150, 4, 3), (700, 90, 2), (12_000, 12, 2), (12_000, 12, 3), (40, 100, 2), (40, 100, 4)])
+@pytest.mark.parametrize(
+    "shape", [(150, 4, 2), (150, 4, 3), (700, 90, 2), (12_000, 12, 2), (12_000, 12, 3), (40, 100, 2), (40, 100, 4)]
+)
 def test_all_ways_end_at_the_optimum_of_logistic_regression(shape, fit_intercept, dtype):
     X, y = rows_of(*shape, dtype)
     weight = np.random.default_rng(1).uniform(0.5, 2, size=len(y))
     settings = {"alpha": 0.01, "tol": 1e-7, "fit_intercept": fit_intercept, "random_state": 0}
     clf = SoftmaxSGDClassifier(**settings).fit(X, y, sample_weight=weight)
     scale = clf.scale_
-    expected = LogisticRegression(C=100 / weight.sum(), tol=1e-10, max_iter=10_000, solver="newton-cg", fit_intercept=fit_intercept)
+    expected = LogisticRegression(
+        C=100 / weight.sum(), tol=1e-10, max_iter=10_000, solver="newton-cg", fit_intercept=fit_intercept
+    )
     expected.fit(X / scale.astype(np.float64), y, sample_weight=weight)
 
     def value(coef, proba):

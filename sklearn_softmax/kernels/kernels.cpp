@@ -10,9 +10,21 @@ namespace {
 
 template <class T>
 constexpr softmax::Kernels<T> kernels_of() {
-    return {::explicit_sweep<T>,    ::decision<T>,     ::are_moderate<T>, ::accumulate<T>, ::spread,
-            ::set_coordinates<T>,   ::scratch_size<T>, ::stream<T>,       ::point_saga<T>, ::pass_scratch<T>,
-            ::loss_gradient<T>,     ::hessian_product<T>, SmallNewtonMethod<T>::scratch_size, ::small_newton<T>, ::transposed_product<T>};
+    return {::explicit_sweep<T>,
+            ::decision<T>,
+            ::are_moderate<T>,
+            ::accumulate<T>,
+            ::spread,
+            ::set_coordinates<T>,
+            ::scratch_size<T>,
+            ::stream<T>,
+            ::point_saga<T>,
+            ::pass_scratch<T>,
+            ::loss_gradient<T>,
+            ::hessian_product<T>,
+            SmallNewtonMethod<T>::scratch_size,
+            ::small_newton<T>,
+            ::transposed_product<T>};
 }
 
 }  // namespace

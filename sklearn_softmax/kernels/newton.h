@@ -107,8 +107,7 @@ struct CurvedChange {
         V products = V::broadcast(0);
         for (int k = 0; k < n_vectors; ++k) products = products + V::load(proba + k * V::lanes) * change[k];
         const V mean_change = V::broadcast(total(products)), share = V::broadcast(task.shares[i]);
-        for (int k = 0; k < n_vectors; ++k)
-            change[k] = share * V::load(proba + k * V::lanes) * (change[k] - mean_change);
+        for (int k = 0; k < n_vectors; ++k) change[k] = share * V::load(proba + k * V::lanes) * (change[k] - mean_change);
     }
 
     void margins(ptrdiff_t first, int n_rows, double* change) const {

@@ -210,7 +210,8 @@ class PointSagaRule {
         Waiting<T>& f = waiting[j];
         const double step = s.step * (n_begun - f.updated_at);
         const double share = share_of_visits_after(f.updated_at, n_begun);
-        const V penalty_scale = V::broadcast(f.penalty_scale), shrunk = V::broadcast(penalty.shrinkage(step, f.penalty_scale));
+        const V penalty_scale = V::broadcast(f.penalty_scale),
+                shrunk = V::broadcast(penalty.shrinkage(step, f.penalty_scale));
         f.updated_at = n_begun;
         for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes) {
             const V w = V::load(visits.weights + at);
