@@ -248,7 +248,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Intercepts. Read-only and assignable, as `coef_` is.
 
     n_iter_ : int
-        Number of epochs.
+        Number of epochs. Where `fit` takes no epochs, the number of passes over all
+        rows, rounded up. A pass over a tenth of the rows is a tenth of a pass.
 
     t_ : float
         1 + the total weight of the rows learnt from, each counted once. The next
@@ -259,7 +260,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
 
     loss_curve_ : ndarray of shape (`n_iter_`,)
         Training loss of each epoch, in nats per row. Each row is scored just before its
-        step. Only after `fit`.
+        step. Where `fit` takes no epochs, the training loss after each pass; a step of
+        several passes has the same loss for all of them. Only after `fit`.
 
     scale_ : ndarray of shape (n_features,)
         The scale v_j of each feature in the penalty. All are 1 without `standardize`.
