@@ -15,7 +15,7 @@ __all__ = ["is_small", "minimise"]
 
 # A problem is small if it has so few weights, and its whole Hessian takes so few
 # multiplications.
-MOST_WEIGHTS, MOST_MULTIPLICATIONS = 64, 1 << 21
+MOST_WEIGHTS, MOST_MULTIPLICATIONS = 64, 1 << 19
 # Steps of one call of the kernel.
 MOST_STEPS = 50
 # A step costs so little that the gradient may as well be this much smaller than asked for.
