@@ -93,6 +93,12 @@ KERNELS = [
     Mutant("point_saga.h", "f.updated_at = n_begun;", "f.updated_at = n_begun - 1;", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "% visits_between_drifts == 0", "% visits_between_drifts == 1", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "(is_last ? gradient : unchanged_sum(gradient, after))", "gradient", AUTOMATIC_TESTS),
+    # newton.h and small.h
+    Mutant("newton.h", "where_less(t, zero, e * p, p)", "p", "tests/test_starts.py tests/test_newton.py"),
+    Mutant("newton.h", "(change[k * stride] - mean_change)", "change[k * stride]", "tests/test_newton.py"),
+    Mutant("newton.h", "label, zero - others, scores[k * stride]", "label, zero, scores[k * stride]", "tests/test_newton.py"),
+    Mutant("small.h", "share * proba[k] * ((k == l) - proba[l])", "share * proba[k] * (k == l)", "tests/test_starts.py"),
+    Mutant("small.h", "if (!is_free(j)) g = 0;", "", "tests/test_starts.py"),
     # explicit.h
     Mutant("explicit.h", "+= penalty_step * visits.l1_ratio / scale;", "+= penalty_step * visits.l1_ratio;", EXPLICIT_TESTS),
     Mutant("explicit.h", "threshold_in_u *= s.threshold_factor", "s.threshold_factor", "tests/test_zeros.py"),
@@ -181,6 +187,13 @@ PYTHON = [
     Mutant("_coordinates.py", "part_square + part * np.square(mean - pivot)", "part_square", "tests/test_merge.py"),
     Mutant("_newton.py", "SUFFICIENT = 1e-4", "SUFFICIENT = 2.0", "tests/test_newton.py"),
     Mutant("_objective.py", "diagonal[:-1] += self.objective.l2\n", "pass\n", "tests/test_newton.py"),
+    Mutant("_objective.py", "of_penalty = self.l2 * weights", "of_penalty = 0 * weights", "tests/test_objective.py"),
+    Mutant("_quasi_newton.py", "pairs.append((step, change, curvature))", "pass", "tests/test_starts.py"),
+    Mutant("_quasi_newton.py", "direction += (share - dot(", "direction += (dot(", "tests/test_starts.py"),
+    Mutant("_starts.py", "ROWS_PER_CLASS / rarest", "0", "tests/test_starts.py"),
+    Mutant("_starts.py", "np.square(factors)[:, None]", "factors[:, None]", "tests/test_starts.py"),
+    Mutant("_starts.py", "gram[np.diag_indices_from(gram)] += JITTER", "gram[np.diag_indices_from(gram)] += 0.1", "tests/test_starts.py"),
+    Mutant("_minimise.py", "(0.5 if is_margin else 1.0)", "1.0", "tests/test_starts.py"),
     Mutant("_validation.py", "if len(X.indptr) != X.shape[0] + 1:", "if False:", "tests/test_border.py -k something_else"),
     Mutant("_validation.py", "if not np.isfinite(X.data).all():", "if False:", "tests/test_border.py -k overflow"),
     Mutant(
