@@ -132,6 +132,18 @@ SOFTMAX_INLINE RowSums exponentials(const Vec<T>* scores, int vectors, int32_t y
     return {sum_of_others + own, sum_of_others, log_of_one_and(sum_of_others + (own - 1)) - own_relative};
 }
 
+// The slope of the log loss at the scores `to` with the exponentials e, along to - from.
+template <int NV, class T>
+SOFTMAX_INLINE double slope_along(const Vec<T>* e, const RowSums& sums, const Vec<T>* from, const Vec<T>* to, int vectors,
+                                  int32_t y) {
+    using V = Vec<T>;
+    const V zero = V::broadcast(0);
+    V mean = zero;
+    for (int k = 0; k < (NV ? NV : vectors); ++k)  // lanes of no class have e = 0
+        mean = mean + where_less(zero, e[k], e[k] * (to[k] - from[k]), zero);
+    return total(mean) / sums.sum - (double(of_class(to, y)) - of_class(from, y));
+}
+
 // In: scores, as above. Out: the residual p - e_y in the place of the scores, with 0 in
 // the lanes of no class. Returns the log loss.
 template <int NV, class T>
