@@ -84,6 +84,13 @@ SOFTMAX_INLINE double log_of_one_and(double x) {
     return double(n) * 6.93147180559945309417e-01 + 2 * (r + r * s * (low + s4 * (high + s4 * (c(19) + c(21) * s))));
 }
 
+// A bound of log(x) from below, for x >= 1: that of the power of two below x.
+SOFTMAX_INLINE double least_log(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return double(int64_t(bits >> 52) - 1023) * 6.931471805599453e-01;
+}
+
 // Sums of e = exp(scores - the largest score), for a row of class y.
 struct RowSums {
     double sum, others;  // of all classes; of all classes but y

@@ -342,18 +342,17 @@ class StreamRule {
             average[k] = share == 1 ? iterate[k] : share == 0 ? then : between(then, iterate[k], share);
         }
         const double loss_of_average = loss_of<NV>(average, n_vectors, y, v.residual());
-        const double bound = log_of_one_and(averaged_total() / scalars.growth);
-        const double odds_before = scalars.drift_log_odds,
-                     odds = add_evidence(scalars.drift_log_odds, weight * clipped(loss_of_average - sums.loss), bound);
+        const double odds_before = scalars.drift_log_odds, memory = averaged_total() / scalars.growth,
+                     excess = add_evidence(scalars.drift_log_odds, weight * clipped(loss_of_average - sums.loss), memory);
         if (!s.forgets) return loss_of_average;
 
-        const double bound_of_steps = log_of_one_and(scalars.steps_total / scalars.growth_of_steps);
+        if (excess > 0 && memory > least_memory) scalars.growth *= exp2(excess);
         const double slope = slope_along<NV>(e, sums, average, iterate, n_vectors, y);
-        const double step_odds = add_evidence(scalars.step_log_odds, weight * clipped(-slope), bound_of_steps);
-        if (odds > bound && averaged_total() > least_memory * scalars.growth) scalars.growth *= exp2(excess(odds, bound));
-        if (step_odds > bound_of_steps && bound_of_steps > 0)
-            scalars.growth_of_steps *= exp2(2 * excess(step_odds, bound_of_steps));
-        for (int k = 0; k < n_vectors; ++k) average[k] = between(average[k], iterate[k], T(logistic(odds_before)));
+        const double excess_of_steps =
+            add_evidence(scalars.step_log_odds, weight * clipped(-slope), scalars.steps_total / scalars.growth_of_steps);
+        if (excess_of_steps > 0) scalars.growth_of_steps *= exp2(2 * excess_of_steps);
+        const T share_of_iterate = logistic(T(odds_before));
+        for (int k = 0; k < n_vectors; ++k) average[k] = between(average[k], iterate[k], share_of_iterate);
         return loss_of<NV>(average, n_vectors, y, v.residual());
     }
 
@@ -370,20 +369,21 @@ class StreamRule {
 
     static double clipped(double nats) { return nats > most_nats ? most_nats : nats < -most_nats ? -most_nats : nats; }
 
-    // Adds evidence to log odds, which stay within +-bound. Returns the log odds before
-    // the upper bound was applied.
-    static double add_evidence(double& odds, double evidence, double bound) {
-        const double sum = odds + evidence, at_least = sum > -bound ? sum : -bound;
-        odds = at_least < bound ? at_least : bound;
-        return at_least;
+    // Adds evidence to log odds, which stay within +-log(1 + memory). Returns by how much
+    // they would be above, in units of this bound, at most 1.
+    static double add_evidence(double& odds, double evidence, double memory) {
+        odds += evidence;
+        if (fabs(odds) <= least_log(1 + memory)) return 0;
+        const double bound = log_of_one_and(memory), above = odds - bound;
+        if (odds < -bound) odds = -bound;
+        if (above <= 0) return 0;
+        odds = bound;
+        return above < bound ? above / bound : bound > 0;
     }
 
-    // What log odds exceed their bound by, in bounds, at most 1.
-    static double excess(double odds, double bound) { return odds - bound < bound ? (odds - bound) / bound : 1; }
-
     // 1 / (1 + exp(-x))
-    static double logistic(double x) {
-        const double e = exp_of_nonpositive(One<double>{-fabs(x)}).v;
+    static T logistic(T x) {
+        const T e = exp_of_nonpositive(One<T>{x < 0 ? x : -x}).v;
         return (x < 0 ? e : 1) / (1 + e);
     }
 
