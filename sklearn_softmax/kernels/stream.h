@@ -44,6 +44,7 @@
 //
 //     growth *= 2^excess,    growth_of_steps *= 4^excess,    excess = (R - bound) / bound <= 1
 //
+// The average forgets only if it remembers more than 64 rows.
 // A row counts growth * weight in the sums of the average, and growth_of_steps * weight
 // in H. A larger weight of all rows to come is a smaller weight of all rows before, so
 // that no feature has to be touched. The sums over the growth are the memories. Then
@@ -72,7 +73,7 @@ constexpr double share_of_norm = 0.1;  // the factor of D in A
 constexpr double most_norms = 4;
 
 constexpr double most_nats = 2;  // of evidence from a row of weight 1
-constexpr double least_memory = 64;  // rows that the average always remembers
+constexpr double least_memory = 64;  // an average of no more rows does not forget
 constexpr double most_growth = 0x1p100;
 
 // The length of a block: 1/16 of the number of rows before the block, at least 1 and at
