@@ -188,9 +188,11 @@ def stagger(rng, n):
     size, colour, shape = rng.integers(3, size=(3, n))
     concepts = [(size == 0) & (colour == 0), (colour == 1) | (shape == 1), (size == 1) | (size == 2)]
     changes = cut(n, 3)
-    return np.hstack([np.eye(3)[size], np.eye(3)[colour], np.eye(3)[shape]]), np.array(concepts)[
-        part_of(n, changes), np.arange(n)
-    ].astype(int), changes
+    return (
+        np.hstack([np.eye(3)[size], np.eye(3)[colour], np.eye(3)[shape]]),
+        np.array(concepts)[part_of(n, changes), np.arange(n)].astype(int),
+        changes,
+    )
 
 
 def reversed_rule(rule, n_columns):
@@ -292,7 +294,10 @@ class Scaled:
 
 
 class ConstantRates:
-    """Softmax SGD, row by row, at all the rates at once: an array (rate, feature, class). Probabilities are (rate, row, class)."""
+    """Softmax SGD, row by row, at all the rates at once, in an array (rate, feature, class).
+
+    Probabilities have the shape (rate, row, class).
+    """
 
     def partial_fit(self, X, y, classes):
         if not hasattr(self, "W"):
@@ -409,7 +414,7 @@ def main():
     table, curves, started = [], {}, time.perf_counter()
     warnings.simplefilter("ignore")  # rivals overflow, and a short stream makes MLPClassifier warn of its batches
     with threadpool_limits(1):
-        streams = [*made(n_rows, seeds, names)] + [*(of_files(options.data, n_rows) if options.data else ())]
+        streams = [*made(n_rows, seeds, names), *(of_files(options.data, n_rows) if options.data else ())]
         for number, (kind, name, seed, X, y, changes) in enumerate(streams):
             found = of_all_models(X, y, adapters)
             table += [[kind, name, seed, model, *values.mean(axis=1)] for model, values in found.items()]

@@ -312,7 +312,7 @@ class Stream:
         self.step_log_odds = min(E, bound_of_steps)
         if R > bound and memory > 64:
             self.growth *= 2 ** min((R - bound) / bound, 1)
-        if E > bound_of_steps > 0:
+        if bound_of_steps > 0 and E > bound_of_steps:
             self.growth_of_steps *= 4 ** min((E - bound_of_steps) / bound_of_steps, 1)
 
     def share_of_iterate(self):

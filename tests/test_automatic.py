@@ -546,8 +546,8 @@ def residual_by_stream(scores, y, eta0):
     kernels.stream(
         *kernel_rows(np.ones((1, 1))), y=np.array([y], dtype=np.int32), sample_weight=np.ones(1), order=np.zeros(1, int),
         eta0=eta0, penalty=Penalty(0.0, 0.0, n_classes), fit_intercept=True, with_mean=False, standardize=False, average_from=0.0,
-        averages=True, forgets=False, flush=True, adaptive=False, table=table, norms=None, progressive_loss=None, scalars=state.scalars.numbers,
-        state=state,
+        averages=True, forgets=False, flush=True, adaptive=False, table=table, norms=None, progressive_loss=None,
+        scalars=state.scalars.numbers, state=state,
     )  # fmt: skip
     p = reference.softmax(scores)
     return by_class(table[0], n_classes), 2 * eta0 / (0.1 * 2 + np.sqrt(np.mean(p * (1 - p))))

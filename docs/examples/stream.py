@@ -66,7 +66,11 @@ for forgetting, stream in streams.items():
 # remembers one more row with each row. The new class is a change, too. The default notices the
 # same, and keeps an average of classes that are no longer where they were.
 rows = BATCH * np.arange(1, N_ROWS // BATCH + 1)
-titles = "recent_progressive_loss_ (nats)", "effective_n_samples_ (rows)", "drift_log_odds_"
+titles = (
+    "recent_progressive_loss_ (nats)",
+    "effective_n_samples_ (rows)",
+    "drift_log_odds_",
+)
 colours = {"auto": "#d62728", "never": "#f0a3a3"}
 figure, axes = plt.subplots(3, 1, figsize=(8, 8), layout="constrained", sharex=True)
 for forgetting, curves in watched.items():

@@ -284,11 +284,11 @@ class StreamRule {
         if (s.norms) s.norms[i] = 1 + norm;
         scalars.weight += weight;
         scalars.norm += weight * (1 + norm);
-        const double weight_in_steps = scalars.growth_of_steps * weight;
-        scalars.curvature += weight_in_steps * curvature<NV>(v.exponentials(), sums, n_vectors, y) / double(visits.n_classes);
-        scalars.steps_total += weight_in_steps;
-        const double step = s.eta0 * weight / (share_of_norm * (scalars.norm / scalars.weight) +
-                                               sqrt(scalars.curvature / scalars.growth_of_steps));
+        const double grown = scalars.growth_of_steps * weight;
+        scalars.curvature += grown * curvature<NV>(v.exponentials(), sums, n_vectors, y) / double(visits.n_classes);
+        scalars.steps_total += grown;
+        const double mean_norm = scalars.norm / scalars.weight, remembered = scalars.curvature / scalars.growth_of_steps;
+        const double step = s.eta0 * weight / (share_of_norm * mean_norm + sqrt(remembered));
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + stepped_norm)));
         const double length = step * share_of_residual(of_class(g, y), sums);
         if (visits.table)
