@@ -30,16 +30,31 @@ class Progress(NamedTuple):
         Seconds since this epoch began.
     progressive_loss : float or None
         `progressive_loss_` of the estimator, or None if the estimator has none.
+    effective_n_samples : float or None
+        `effective_n_samples_` of the estimator, or None if the estimator has none.
+    drift_log_odds : float or None
+        `drift_log_odds_` of the estimator, or None if the estimator has none.
     """
 
     epoch: int
     n_rows: int
     seconds: float
     progressive_loss: float | None
+    effective_n_samples: float | None = None
+    drift_log_odds: float | None = None
+
+    @classmethod
+    def of(cls, estimator, epoch, n_rows, seconds):
+        """The progress, with what the estimator says of itself."""
+        return cls(epoch, n_rows, seconds, *(getattr(estimator, f"{name}_", None) for name in cls._fields[3:]))
 
     def __str__(self):
         line = f"epoch {self.epoch}: {self.n_rows:,} rows, {self.n_rows / max(self.seconds, 1e-9):,.0f} rows/s"
-        return line if self.progressive_loss is None else f"{line}, progressive log loss {self.progressive_loss:.4f}"
+        if self.progressive_loss is not None:
+            line += f", progressive log loss {self.progressive_loss:.4f}"
+        if self.drift_log_odds is not None:
+            line += f", remembers {self.effective_n_samples:,.0f} rows, drift log odds {self.drift_log_odds:+.1f}"
+        return line
 
 
 def fit_batches(
@@ -93,9 +108,11 @@ def fit_batches(
 
     progress : bool or callable, default=False
         Whether to report progress. True prints a line about once per second with the
-        number of rows, rows per second and, if the estimator has it, the progressive
-        log loss. A callable is called after each call of `partial_fit` with a named
-        tuple of `epoch`, `n_rows`, `seconds` and `progressive_loss`.
+        number of rows, rows per second and, if the estimator has them, the progressive
+        log loss, the number of rows that the average remembers, and the log odds of a
+        drift. A callable is called after each call of `partial_fit` with a named tuple
+        of `epoch`, `n_rows`, `seconds`, `progressive_loss`, `effective_n_samples` and
+        `drift_log_odds`.
 
     Returns
     -------
@@ -150,14 +167,14 @@ def fit_batches(
             _check_classes(estimator, classes)
             estimator.partial_fit(X, y, classes=classes, **({} if sample_weight is None else {"sample_weight": sample_weight}))
             n_rows += _n_rows(X)
-            report(Progress(epoch, n_rows, time.perf_counter() - began, getattr(estimator, "progressive_loss_", None)))
+            report(Progress.of(estimator, epoch, n_rows, time.perf_counter() - began))
         if n_rows == 0:
             raise ValueError(
                 f"batches gave no rows in epoch {epoch}. Most likely batches is, or returns, an exhausted generator. Pass a "
                 "callable that creates a new generator in every call."
             )
         if progress is True:
-            print(Progress(epoch, n_rows, time.perf_counter() - began, getattr(estimator, "progressive_loss_", None)), flush=True)
+            print(Progress.of(estimator, epoch, n_rows, time.perf_counter() - began), flush=True)
     return estimator
 
 

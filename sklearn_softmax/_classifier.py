@@ -177,13 +177,23 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
 
     average : bool, int or "auto", default="auto"
         Whether `coef_` and `intercept_` are the average of the iterates, which is less
-        noisy than the last iterate but slower to follow a change. True: the average.
+        noisy than the last iterate. For a stream that changes, use
+        ``forgetting="auto"`` rather than ``average=False``. True: the average.
         False: the last iterate. An int n: the average of the iterates from the n-th row
         on (by total weight). "auto": True for ``learning_rate="auto"``, and False for
         the classic schedules. With ``learning_rate="auto"``, later iterates weigh more
         (in proportion to ``t^3``). `fit` with `variance_reduction` then does not use
         `average`, because it goes to the optimum itself. With a classic schedule all
         iterates weigh the same (Polyak-Ruppert averaging).
+
+    forgetting : {"never", "auto"}, default="never"
+        Whether `partial_fit` forgets old rows if the stream changes. "never": the model
+        is that of all rows, whatever their order. "auto": the average of the iterates
+        and the step size forget old rows, but only if this makes predictions of the
+        next rows better. "auto" learns what comes next. So use "auto" for rows in the
+        order of time. If the rows are grouped by class, user or site, use "never" and
+        shuffle the rows, because such a file looks like a stream that changes. `fit`
+        never forgets. Used with ``learning_rate="auto"`` and an average only.
 
     variance_reduction : bool, default=True
         Whether `fit` reduces the noise of the gradient, for which it remembers the last
@@ -291,6 +301,18 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         last 1000 rows: the weight of a row falls to 1/e after further rows of total
         weight 1000. Watch this number in production. Only after `partial_fit`.
 
+    drift_log_odds_ : float
+        Log odds that the last iterate predicts the next row better than the average of
+        the iterates. Positive and near ``log(1 + effective_n_samples_)``, which is the
+        largest possible value: the stream changes, or its rows are sorted. Clearly
+        negative: the rows stay alike. 0 before the first `partial_fit`. Not available
+        with a classic schedule or ``average=False``.
+
+    effective_n_samples_ : float
+        Total weight of the rows that the average of the iterates remembers. With
+        ``forgetting="auto"`` it falls when the stream changes. Available as
+        `drift_log_odds_` is.
+
     validation_scores_ : ndarray of shape (`n_iter_`,) or None
         Minus the validation log loss of each epoch. None without `early_stopping`.
 
@@ -362,6 +384,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         "eta0": [Interval(Real, 0, None, closed="neither"), None],
         "power_t": [Interval(Real, 0, None, closed="left")],
         "average": ["boolean", Interval(Integral, 0, None, closed="left"), StrOptions({"auto"})],
+        "forgetting": [StrOptions({"never", "auto"})],
         "variance_reduction": ["boolean"],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -387,6 +410,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         eta0=None,
         power_t=0.5,
         average="auto",
+        forgetting="never",
         variance_reduction=True,
         early_stopping=False,
         validation_fraction=0.1,
@@ -408,6 +432,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         self.eta0 = eta0
         self.power_t = power_t
         self.average = average
+        self.forgetting = forgetting
         self.variance_reduction = variance_reduction
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
@@ -656,6 +681,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             eta0=self.eta0,
             power_t=self.power_t,
             average=self._average_from(),
+            forgets=self.forgetting == "auto",
             variance_reduction=bool(self.variance_reduction),
             max_iter=self.max_iter,
             tol=self.tol,
@@ -820,6 +846,25 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         if not weight:
             raise AttributeError(f"this {type(self).__name__} has no {name} before partial_fit")
         return loss / weight
+
+    @property
+    def drift_log_odds_(self):
+        return self._watched("drift_log_odds_").drift_log_odds
+
+    @property
+    def effective_n_samples_(self):
+        scalars = self._watched("effective_n_samples_")
+        return max(scalars.average_total - (self._average_from() or 0.0), 0.0) / scalars.growth
+
+    def _watched(self, name):
+        """The scalars of a stream whose average is compared with its iterate."""
+        stream = self._attribute(name)
+        if not stream.is_watched:
+            raise AttributeError(
+                f"this {type(self).__name__} has no {name}, because it does not average the iterates of "
+                "learning_rate='auto'. Use average=True."
+            )
+        return stream.scalars
 
     def _scores(self, X):
         """Scores of shape (n_samples, n_classes), whose softmax is `predict_proba`.

@@ -40,6 +40,7 @@ COMMON_PARAMETERS = (
     "eta0",
     "power_t",
     "average",
+    "forgetting",
     "class_weight",
 )
 # P / v_j^2, from the steps and from alpha="1/n_samples", which is a strong penalty at
@@ -57,7 +58,8 @@ def merge(models, weights=None, base=None):
     one stream of all rows. Each coefficient is weighted by the curvature of the loss of
     its model. The curvature is the number of rows of the class, times the variation of
     the feature. A model that never saw a feature or a class has no influence on its
-    coefficients. The average of the iterates begins anew with the merged model.
+    coefficients. The average of the iterates begins anew with the merged model, and so
+    does `drift_log_odds_`. Rows that the models have forgotten stay forgotten.
 
     Rows should be distributed over the models at random. If each model has seen other
     classes, no model has learnt the borders between them.

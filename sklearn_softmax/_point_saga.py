@@ -495,6 +495,8 @@ class Epochs:
             norm=weight * (1 + self.prepared.share_of_nonzeros[self.prepared.scale > 0].sum()),  # in the stream's coordinates
             curvature=weight * self.curvature / self.penalty.n_classes,
             average_weight=weight**4 / 4,
+            average_total=weight,
+            steps_total=weight,
             n_rows=n_samples,
         )
         return Stream(

@@ -45,6 +45,7 @@ class Settings(NamedTuple):
     eta0: float | None
     power_t: float
     average: float | None  # None is no averaging; a number is the weight of the rows before it begins
+    forgets: bool
     variance_reduction: bool
     max_iter: int
     tol: float | None
@@ -166,7 +167,7 @@ def _advance_and_grow(stream, problem, settings, is_known):
     begin, is_known = 0, is_known.copy()
     labels, first_rows = np.unique(problem.y, return_index=True)
     entries = sorted((row, number) for row, number in zip(first_rows, labels) if not is_known[number])
-    stream, undo = stream.tentative(problem.X, len(entries))  # an earlier pass may have ended when one fails
+    stream, undo = stream.tentative(problem.X, len(entries), settings.forgets)  # an earlier pass may have ended when one fails
     try:
         for n_entered, (row, number) in enumerate(entries):
             if row > begin:

@@ -13,6 +13,7 @@ import warnings
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+from scipy.special import expit
 
 from . import kernels
 from ._coordinates import Coordinates, Moments, stream_coordinates, weighted_sum
@@ -34,6 +35,8 @@ LARGEST_VALUE = {np.dtype(np.float32): 1e7, np.dtype(np.float64): 1e50}
 LARGEST_COEFFICIENT, LARGEST_STEP, LARGEST_ALPHA = 1e10, 1e6, 1e20
 # The factor of the mean squared norm in the step of a stream; see kernels/stream.h.
 SHARE_OF_NORM = 0.1
+# log2 of the growth that is rescaled; see kernels/stream.h.
+LOG_OF_MOST_GROWTH = 100
 # Fewer rows than this give poor scales of features: a warning says so.
 FEW_ROWS = 20
 
@@ -50,13 +53,19 @@ def _scalar(index):
     return property(get, put)
 
 
+def _initial_numbers():
+    numbers = np.zeros(23)
+    numbers[[14, 16, 22]] = 1  # growth, growth_of_steps, step_divisor
+    return numbers
+
+
 @dataclass(eq=False)
 class StreamScalars:
     """The scalars of a stream, in one array; see StreamScalars in kernels/kernels.h.
 
     Attributes
     ----------
-    numbers : ndarray of shape (17,), float64
+    numbers : ndarray of shape (23,), float64
         The properties below, in this order. Only explicit steps use the last three.
         `squared_norm` is the weighted sum of ||x||^2 (+ 1 with an intercept) over the
         rows for which `eta0` was None, and `norm_weight` is the weight of these rows.
@@ -64,7 +73,7 @@ class StreamScalars:
         overflow.
     """
 
-    numbers: np.ndarray = field(default_factory=lambda: np.append(np.zeros(16), 1.0))
+    numbers: np.ndarray = field(default_factory=_initial_numbers)
 
     weight = _scalar(0)
     norm = _scalar(1)
@@ -80,9 +89,15 @@ class StreamScalars:
     block_limit = _scalar(11)
     block_penalty_step = _scalar(12)
     block_average_weight = _scalar(13)
-    squared_norm = _scalar(14)
-    norm_weight = _scalar(15)
-    step_divisor = _scalar(16)
+    growth = _scalar(14)
+    average_total = _scalar(15)
+    growth_of_steps = _scalar(16)
+    steps_total = _scalar(17)
+    drift_log_odds = _scalar(18)
+    step_log_odds = _scalar(19)
+    squared_norm = _scalar(20)
+    norm_weight = _scalar(21)
+    step_divisor = _scalar(22)
 
     @classmethod
     def of(cls, **values):
@@ -97,10 +112,15 @@ class StreamScalars:
         """The scalars of one stream of all rows.
 
         The rows of each stream are weighted by its factor. The average of the iterates
-        begins anew.
+        begins anew, and so does the evidence that it has to forget.
         """
-        names = "weight", "norm", "curvature", "loss", "n_rows", "squared_norm", "norm_weight"
+        names = "weight", "norm", "loss", "n_rows", "squared_norm", "norm_weight"
         sums = {name: float(weighted_sum([getattr(one, name) for one in all_scalars], factors)) for name in names}
+        for name, unit in (("curvature", "growth_of_steps"), ("steps_total", "growth_of_steps"), ("average_total", "growth")):
+            remembered = [getattr(one, name) / getattr(one, unit) for one in all_scalars]
+            # streams may have forgotten rows of the start, which has a negative factor
+            least = min(remembered) if np.min(factors) < 0 else 0.0
+            sums[name] = max(float(weighted_sum(remembered, factors)), least)
         divisor = max(one.step_divisor for one in all_scalars)
         return cls.of(**sums | {"n_rows": round(sums["n_rows"]), "step_divisor": divisor})
 
@@ -151,6 +171,9 @@ class Iterates:
         The strength of the last penalty. None is 1 / (weight seen).
     l1_ratio : float
         The L1 ratio of the last penalty.
+    forgets : bool
+        Whether the model to predict with is between the average and the iterate, as the
+        log odds of a drift say.
     """
 
     model: Model
@@ -166,6 +189,7 @@ class Iterates:
     is_moderate: bool = True
     alpha: float | None = None
     l1_ratio: float = 0.0
+    forgets: bool = False
 
     def __getstate__(self):
         return vars(self) | {"is_own": False}  # what is loaded may be a read-only memory map
@@ -177,12 +201,15 @@ class Iterates:
     ):  # fmt: skip
         """Iterates that are `weights` after the L1 threshold, with nothing pending.
 
-        The average is the iterate. Before the threshold both are
-        ``weights + share * threshold``. A `share` of None is the sign of `weights`.
+        The average is the iterate, so that nothing is known of which predicts better.
+        Before the threshold both are ``weights + share * threshold``, where the share
+        of a weight that is not 0 is its sign. A `share` of None is 0 for the others.
         """
         scalars.average_length = scalars.length
+        scalars.drift_log_odds = scalars.step_log_odds = 0.0
         bound = _bound(scalars.length, alpha, l1_ratio, scalars, coordinates)
-        weights += ((np.sign(weights) if share is None else share) * bound[:, None]).astype(weights.dtype)
+        share = np.sign(weights) if share is None else np.where(weights == 0, share, np.sign(weights))
+        weights += (share * bound[:, None]).astype(weights.dtype)
         model = Model(n_classes, weights, intercept, aligned_zeros(*weights.shape, weights.dtype), intercept.copy())
         model.average[:] = weights
         features.stamp(scalars.penalty_step, scalars.average_weight)
@@ -264,21 +291,23 @@ class Iterates:
             n_reserved=self.n_reserved - 1,
         )
 
-    def tentative(self, X, n_more):
-        """(iterates, undo), where the iterates may learn from X.
+    def tentative(self, X, n_more, forgets):
+        """(iterates, undo), where the iterates may learn from X, and forget.
 
         They may meet `n_more` new classes. They share memory with these iterates.
         ``undo()`` restores what they have changed in the shared memory.
         """
         reserved = self.reserved(n_more)
-        shared = [self.features.numbers]
+        shared = [(self.features.numbers, occurring_columns(X))]
         if reserved.model.weights is self.model.weights:
-            shared += [self.model.weights, self.model.average]
-        touched = occurring_columns(X)
-        before = [array[touched] for array in shared]
+            shared += [(weights, shared[0][1]) for weights in (self.model.weights, self.model.average)]
+        # a row at most doubles the growth; a large growth changes the stamps of all features
+        if np.log2(self.scalars.growth) + forgets * X.shape[0] > LOG_OF_MOST_GROWTH:
+            shared.append((self.features.average_updated_at, slice(None)))
+        before = [array[touched].copy() for array, touched in shared]
 
         def undo():
-            for array, rows in zip(shared, before):
+            for (array, touched), rows in zip(shared, before):
                 array[touched] = rows
 
         model = reserved.model
@@ -333,6 +362,7 @@ class Iterates:
             standardize=settings.standardize,
             average_from=settings.average or 0.0,
             averages=settings.average is not None,
+            forgets=self.forgets,
             flush=flush,
             adaptive=adaptive,
             table=table,
@@ -360,9 +390,18 @@ class Iterates:
         return stream_coordinates(moments, max(self.scalars.weight, TINY), False, standardizes, weights)
 
     def here(self, averaged, coordinates, features=slice(None)):
-        """(weights, intercept) of the iterate or the average, in `coordinates`."""
+        """(weights, intercept) of the iterate or the average, in `coordinates`.
+
+        If they forget, what is averaged has a share of the iterate in it.
+        """
         weights, intercept, bound = self._up_to_date(averaged, coordinates, features)
-        return (soft_threshold(weights, bound) if self.l1_ratio > 0 else weights), intercept
+        weights = soft_threshold(weights, bound) if self.l1_ratio > 0 else weights
+        if averaged and self.forgets and self.scalars.average_weight > 0:
+            share, classes = expit(self.scalars.drift_log_odds), slice(self.model.n_classes)
+            iterate, intercept_of_iterate = self.here(False, coordinates, features)
+            weights = weights + weights.dtype.type(share) * (iterate - weights)
+            intercept[classes] += share * (intercept_of_iterate[classes] - intercept[classes])
+        return weights, intercept
 
     def share_of_threshold(self, averaged, standardizes):
         """clip(weights / threshold, -1, 1) of the iterate or the average."""
@@ -433,7 +472,7 @@ class PlainIterates:
         """A copy that shares no memory."""
         return PlainIterates(self.model.copy())
 
-    def tentative(self, X, n_more):
+    def tentative(self, X, n_more, forgets):
         """A copy, and an undo that does nothing; see `Iterates.tentative`."""
         return self.copy(), lambda: None
 
@@ -497,7 +536,8 @@ class Stream:
         """
         n_features, dtype = len(model.weights), model.weights.dtype
         moments = Moments.zeros(n_features, dtype)
-        return cls(np.zeros(model.n_classes), moments, StreamScalars.of(weight=weight), original=model)
+        scalars = StreamScalars.of(weight=weight, average_total=weight, steps_total=weight)
+        return cls(np.zeros(model.n_classes), moments, scalars, original=model)
 
     @classmethod
     def combined(cls, streams, factors):
@@ -518,6 +558,11 @@ class Stream:
     def weight(self):
         """Total weight of the rows."""
         return self.scalars.weight
+
+    @property
+    def is_watched(self):
+        """Whether the average is compared with the iterate."""
+        return self.averages and not isinstance(self.iterates, PlainIterates)
 
     @property
     def knows_features(self):
@@ -680,16 +725,16 @@ class Stream:
             stream._go_on_with(self.iterates.copy())
         return stream
 
-    def tentative(self, X, n_more):
+    def tentative(self, X, n_more, forgets):
         """(stream, undo): a stream that may learn from X and meet `n_more` new classes.
 
         ``undo()`` restores what it has changed in the memory that it shares with this
-        one.
+        one. `forgets` is whether it learns with ``forgetting="auto"``.
         """
         stream = replace(self, scalars=self.scalars.copy(), progressive_loss=self.progressive_loss.copy())
         if self.iterates is None:
             return stream, lambda: None
-        iterates, undo = self.iterates.tentative(X, n_more)
+        iterates, undo = self.iterates.tentative(X, n_more, forgets)
         stream.original = None
         stream._go_on_with(iterates)
         return stream, undo
@@ -733,6 +778,7 @@ class Stream:
         if iterates is None or (iterates.is_sparse, iterates.is_centred) != kind or iterates.thresholds_otherwise(settings):
             iterates = self._entering(problem, *kind, settings)
         iterates.features.as_coarse_as(problem.rounding)
+        iterates.forgets = settings.forgets
         penalty = Penalty(np.nan if settings.alpha is None else settings.alpha, settings.l1_ratio, len(self.class_counts))
         iterates.run(problem, penalty, settings, eta0=settings.eta0 or 1.0, adaptive=True, progressive_loss=self.progressive_loss)
         self._go_on_with(iterates)

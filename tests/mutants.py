@@ -65,7 +65,16 @@ KERNELS = [
     Mutant("stream.h", "most_norms = 4;", "most_norms = 8;", AUTOMATIC_TESTS),
     Mutant("stream.h", "ptrdiff_t(n_rows_before) / 16;", "ptrdiff_t(n_rows_before) / 8;", AUTOMATIC_TESTS),
     Mutant("stream.h", "averaged * averaged * averaged;", "averaged * averaged;", AUTOMATIC_TESTS),
-    Mutant("stream.h", "sqrt(scalars.curvature));", "scalars.curvature);", AUTOMATIC_TESTS),
+    Mutant("stream.h", "sqrt(remembered));", "remembered);", AUTOMATIC_TESTS),
+    Mutant("stream.h", "most_nats = 2;", "most_nats = 3;", AUTOMATIC_TESTS),
+    Mutant("stream.h", "least_memory = 64;", "least_memory = 32;", AUTOMATIC_TESTS),
+    Mutant("stream.h", "exp2(2 * excess_of_steps)", "exp2(excess_of_steps)", AUTOMATIC_TESTS),
+    Mutant("stream.h", "weight * clipped(-slope)", "weight * clipped(slope)", AUTOMATIC_TESTS),
+    Mutant("stream.h", "logistic(T(odds_before))", "logistic(T(scalars.drift_log_odds))", "tests/test_progressive.py"),
+    Mutant("stream.h", "scalars.average_weight *= down_4;", "", "tests/test_forgetting.py"),
+    Mutant("stream.h", "s.features[j].average_updated_at *= down_4;", ";", "tests/test_forgetting.py"),
+    Mutant("stream.h", "scalars.average_total += scalars.growth * weight;", "scalars.average_total += weight;", AUTOMATIC_TESTS),
+    Mutant("margin.h", "return -2 * (sums.others", "return -(sums.others", AUTOMATIC_TESTS),
     Mutant(
         "stream.h", "scalars.penalty_step += times_alpha(length);", "scalars.penalty_step += times_alpha(step);", AUTOMATIC_TESTS
     ),
@@ -79,7 +88,7 @@ KERNELS = [
     ),
     Mutant(
         "stream.h",
-        "share_of_norm * (scalars.norm / scalars.weight)",
+        "share_of_norm * mean_norm",
         "share_of_norm * scalars.norm / scalars.weight",
         SMALL_WEIGHTS,
     ),
@@ -215,6 +224,18 @@ PYTHON = [
         "p = expit(scores[:, 1])\n            return np.column_stack([1 - p, p])",
         "tests/test_classifier.py",
     ),
+    # what a stream remembers
+    Mutant(
+        "_stream.py", "scalars.drift_log_odds = scalars.step_log_odds = 0.0", "pass", "tests/test_streaming.py -k container_may"
+    ),
+    Mutant(
+        "_stream.py",
+        "sums[name] = max(float(weighted_sum(remembered, factors)), least)",
+        "sums[name] = float(weighted_sum(remembered, factors))",
+        "tests/test_forgetting.py",
+    ),
+    Mutant("_stream.py", "getattr(one, name) / getattr(one, unit)", "getattr(one, name)", "tests/test_forgetting.py"),
+    Mutant("_stream.py", "shared.append((self.features.average_updated_at, slice(None)))", "pass", "tests/test_forgetting.py"),
     # coefficients that are no numbers, zeros or the same for all classes
     Mutant("_classifier.py", "raw_prediction(*self", "0 * raw_prediction(*self", "tests/test_classifier.py"),
     Mutant("_classifier.py", "raw_prediction(*self", "np.nan * raw_prediction(*self", "tests/test_classifier.py"),

@@ -177,6 +177,11 @@ class Stream:
     coordinates : list of offset, inverse_scale, gain, penalty_ratio, each of shape (n_features,)
     moments : (weight, mean, sum of squares about the mean) of the values that are not zero; None: coordinates stay as they are
     weight, norm, curvature, penalty_step, average_weight, loss, n_rows, block_end, ... : the clock
+    forgets : whether R and E change the growths, and R the model that predicts
+    growth, average_total : what a row of weight 1 counts in the average, and the sum of that over the rows
+    growth_of_steps, steps_total : the same of the curvature
+    drift_log_odds, step_log_odds : R and E
+    progressive_loss : the sum of weight * log loss of predictions
     """
 
     def __init__(self, theta, beta, coordinates, moments, *, eta0, alpha, l2_ratio, l1_ratio, fit_intercept, **how):
@@ -188,13 +193,18 @@ class Stream:
         self.eps = how.get("eps", EPS)
         self.weight = self.norm = self.curvature = self.penalty_step = self.average_weight = self.loss = 0.0
         self.length = self.average_length = 0.0
+        self.forgets, self.averages = how.get("forgets", False), how.get("averages", True)
+        self.growth = self.growth_of_steps = 1.0
+        self.average_total = self.steps_total = self.drift_log_odds = self.step_log_odds = self.progressive_loss = 0.0
         self.n_rows = self.block_end = self.refresh_at = 0
         self.block_limit = self.block_penalty_step = self.block_average_weight = 0.0
         self.penalty_stamps, self.average_stamps = np.zeros(len(theta)), np.zeros(len(theta))
         self.table, self.norms = {}, {}  # by row
 
     @classmethod
-    def empty(cls, n_features, n_classes, *, alpha, l1_ratio=0.0, fit_intercept=True, standardize=True, average_from=0.0):
+    def empty(
+        cls, n_features, n_classes, *, alpha, l1_ratio=0.0, fit_intercept=True, standardize=True, average_from=0.0, **how
+    ):  # fmt: skip
         """The stream before its first row, the coordinates of which follow from its rows."""
         zeros = np.zeros(n_features)
         return cls(
@@ -210,6 +220,7 @@ class Stream:
             centre=fit_intercept,
             standardize=standardize,
             average_from=average_from,
+            **how,
         )
 
     def dense(self, X, y, sample_weight, order, settle):
@@ -230,6 +241,7 @@ class Stream:
             refreshes = begins and (self.n_rows >= self.refresh_at or is_far or self.is_far(X[i]))
             if refreshes:
                 self.refresh_at = self.n_rows + max(1, self.n_rows // 16)
+            self.predict(X[i], y[i], sample_weight[i], is_sparse=False)
             self.see(X[i], sample_weight[i], everything, refreshes)
             self.visit(i, X[i], y[i], sample_weight[i])
             if self.n_rows == self.block_end:
@@ -255,9 +267,10 @@ class Stream:
         """Visit rows of X of which `stored` says what CSR has: the other features wait until they are touched, or settled."""
         for i in order:
             if self.moments is not None and self.weight > 0:
-                fresh = stream_coordinates(self.moments, self.weight, self.centre, self.standardize)
+                fresh = stream_coordinates(self.moments, self.weight, self.centre, self.standardize, self.eps)
                 self.coordinates = [np.where(stored[i], new, old) for new, old in zip(fresh, self.coordinates)]
             self.bring_up_to_date(stored[i])
+            self.predict(X[i], y[i], sample_weight[i], is_sparse=True)
             self.see(X[i], sample_weight[i], stored[i], refreshes=True)
             average_weight = self.average_weight
             self.visit(i, X[i], y[i], sample_weight[i])
@@ -275,6 +288,41 @@ class Stream:
                 fresh = stream_coordinates(self.moments, self.weight + w, self.centre, self.standardize, self.eps)
                 self.coordinates = [np.where(touched, new, old) for new, old in zip(fresh, self.coordinates)]
 
+    def predict(self, x, y, w, is_sparse):
+        """Predict a row before it is seen, and let what the average and the iterate predicted decide how much is forgotten."""
+        seen, theta, beta = self.seen(x), self.theta_average, self.beta_average
+        if not is_sparse:  # as if the open block ended here
+            share = self.share_since(self.block_average_weight)
+            theta, beta = theta + share * (self.theta - theta), beta + share * (self.beta - beta)
+        z = seen @ self.thresholded(self.theta, self.length) + self.beta
+        if not self.averages or self.average_weight == 0:
+            self.progressive_loss += w * log_loss(z, y)
+            return
+        z_average = seen @ self.thresholded(theta, self.average_length) + beta
+        predicted = z_average + self.share_of_iterate() * (z - z_average)
+        self.progressive_loss += w * log_loss(predicted, y)
+
+        memory, memory_of_steps = self.averaged() / self.growth, self.steps_total / self.growth_of_steps
+        bound, bound_of_steps = np.log1p(memory), np.log1p(memory_of_steps)
+        R = max(self.drift_log_odds + w * np.clip(log_loss(z_average, y) - log_loss(z, y), -2, 2), -bound)
+        E = max(self.step_log_odds + w * np.clip(-residual(z, y) @ (z - z_average), -2, 2), -bound_of_steps)
+        self.drift_log_odds = min(R, bound)
+        if not self.forgets:
+            return
+        self.step_log_odds = min(E, bound_of_steps)
+        if R > bound and memory > 64:
+            self.growth *= 2 ** min((R - bound) / bound, 1)
+        if bound_of_steps > 0 and E > bound_of_steps:
+            self.growth_of_steps *= 4 ** min((E - bound_of_steps) / bound_of_steps, 1)
+
+    def share_of_iterate(self):
+        """The share of the iterate in the model that predicts, if that is averaged."""
+        return 1 / (1 + np.exp(-self.drift_log_odds)) if self.forgets else 0.0
+
+    def averaged(self):
+        """What rows count that are in the average."""
+        return max(self.average_total - self.average_from, 0)
+
     def visit(self, i, x, y, w):
         """One implicit step."""
         seen = self.seen(x)
@@ -284,8 +332,9 @@ class Stream:
         self.loss += w * log_loss(z, y)
         self.weight += w
         self.norm += w * (1 + seen @ seen)
-        self.curvature += w * np.mean(p * (1 - p))
-        step = self.eta0 * w / (0.1 * self.norm / self.weight + np.sqrt(self.curvature))
+        self.curvature += self.growth_of_steps * w * np.mean(p * (1 - p))
+        self.steps_total += self.growth_of_steps * w
+        step = self.eta0 * w / (0.1 * self.norm / self.weight + np.sqrt(self.curvature / self.growth_of_steps))
         g = implicit_residual(z, np.zeros_like(z), y, step * (self.fit_intercept + seen @ stepped))
         self.table[i], self.norms[i] = g, 1 + seen @ seen
         self.theta = self.theta - step * np.outer(stepped, g)
@@ -295,7 +344,8 @@ class Stream:
         self.length += length
         self.penalty_step += length * self.strength()
         average_weight = self.average_weight
-        self.average_weight += w * max(self.weight - self.average_from, 0) ** 3
+        self.average_total += self.growth * w
+        self.average_weight += self.growth * w * self.averaged() ** 3
         self.average_length += self.share_since(average_weight) * (self.length - self.average_length)
         self.n_rows += 1
 
@@ -321,11 +371,12 @@ class Stream:
 
     def model(self, averaged):
         """coef and intercept in the units of X, if rows came one by one or a block has just ended."""
-        theta, beta, length = self.theta, self.beta, self.length
+        theta, beta = self.thresholded(self.theta, self.length), self.beta
         if averaged and self.average_weight > 0:
-            theta, beta, length = self.theta_average, self.beta_average, self.average_length
+            average, share = self.thresholded(self.theta_average, self.average_length), self.share_of_iterate()
+            theta, beta = average + share * (theta - average), self.beta_average + share * (beta - self.beta_average)
         offset, inverse_scale, _, _ = self.coordinates
-        coef = (self.thresholded(theta, length) * inverse_scale[:, None]).T
+        coef = (theta * inverse_scale[:, None]).T
         return coef, beta - coef @ offset
 
     def share_since(self, average_weight):
@@ -373,6 +424,8 @@ class Stream:
         theta, length = (then.theta_average, then.average_length) if averages else (then.theta, then.length)
         bound = then.bound(length)
         share = np.clip(np.divide(theta, bound, out=np.zeros_like(theta), where=bound > 0), -1, 1)
+        share = np.where(coef.T == 0, share, np.sign(coef.T))
+        self.drift_log_odds = self.step_log_odds = 0.0
         self.coordinates = list(stream_coordinates(self.moments, self.weight, self.centre, self.standardize, self.eps))
         offset, inverse_scale, _, _ = self.coordinates
         scale = np.divide(1, inverse_scale, out=np.zeros_like(inverse_scale), where=inverse_scale > 0)

@@ -79,6 +79,8 @@ class Task:
     size: float = 1.0  # of the features
     has_empty_rows: bool = True
     wakes_up: bool = False  # feature 3, which varies by roundings before
+    changes: bool = False  # labels say something of the rows, and another thing in the second half
+    forgets: bool = False
     n_samples: int = 30
     n_visits: int = 60
     n_features: int = 7
@@ -103,7 +105,12 @@ class Task:
 
     @cached_property
     def y(self):
-        return self.rng("y").integers(self.n_classes, size=self.n_samples).astype(np.int32)
+        rng = self.rng("y")
+        if not self.changes:
+            return rng.integers(self.n_classes, size=self.n_samples).astype(np.int32)
+        y = np.argmax(self.X @ rng.normal(size=(self.n_features, self.n_classes)), axis=1)
+        y[self.n_samples // 2 :] = (y[self.n_samples // 2 :] + 1) % self.n_classes
+        return y.astype(np.int32)
 
     @cached_property
     def sample_weight(self):
@@ -112,7 +119,7 @@ class Task:
 
     @cached_property
     def order(self):
-        if self.wakes_up:
+        if self.wakes_up or self.changes:
             return np.arange(self.n_visits)
         return self.rng("order").integers(self.n_samples, size=self.n_visits)  # with repeats
 
@@ -152,6 +159,7 @@ class Task:
         coordinates, centre = self.coordinates(is_sparse, dtype), self.centre and not is_sparse
         moments = Moments.zeros(self.n_features, np.float32)  # of which the numbers are, in each dtype
         state = Iterates.starting(weights, intercept, self.n_classes, coordinates, is_sparse, centre, moments, StreamScalars())
+        progressive_loss = np.zeros(4) if self.moves else None
         table, norms = aligned_zeros(self.n_samples, weights.shape[1], dtype), np.zeros(self.n_samples)
         calls = self.n_visits if calls is None else calls
         for start in range(0, self.n_visits, calls):
@@ -167,15 +175,16 @@ class Task:
                 standardize=self.standardize,
                 average_from=self.average_from,
                 averages=True,
+                forgets=self.forgets,
                 flush=settle and start + calls >= self.n_visits,
                 adaptive=self.moves,
                 table=table if writes else None,
                 norms=norms if writes else None,
-                progressive_loss=None,
+                progressive_loss=progressive_loss,
                 scalars=state.scalars.numbers,
                 state=state,
             )
-        return state, moments if self.moves else None, table, norms
+        return state, moments if self.moves else None, table, norms, progressive_loss
 
     def stream_twin(self, is_sparse, settle=True):
         return stream_twin(self, is_sparse, settle)
@@ -261,7 +270,7 @@ def stream_twin(task, is_sparse, settle):
     twin = reference.Stream(
         task.theta, task.beta, coordinates, nothing if task.moves else None, eta0=task.eta0, fit_intercept=task.intercept,
         centre=centre, standardize=task.standardize, average_from=task.average_from, eps=np.finfo(np.float32).eps,
-        **task.penalty_numbers(),
+        forgets=task.forgets, **task.penalty_numbers(),
     )  # fmt: skip
     if is_sparse:
         twin.sparse(task.X, stored_in(task.X, np.int32), task.y, task.sample_weight, task.order, settle)
@@ -296,12 +305,18 @@ def check_arrays(twin, actual, names, tolerance):
         assert np.isneginf(padding).all() if name.startswith("beta") else not padding.any(), name
 
 
-def check_stream(twin, state, moments, table, norms, tolerance):
+def check_stream(twin, state, moments, table, norms, progressive_loss, tolerance):
     model, clock, coordinates = state.model, state.scalars, state.coordinates
     model_arrays = model.weights, model.average, model.intercept, model.intercept_average
     check_arrays(twin, model_arrays, ("theta", "theta_average", "beta", "beta_average"), tolerance)
     for name in ("loss", "weight", "norm", "curvature", "penalty_step", "length", "average_length", "average_weight"):
         assert getattr(clock, name) == pytest.approx(getattr(twin, name), rel=tolerance), name
+    if progressive_loss is not None:
+        for name in ("growth", "average_total", "growth_of_steps", "steps_total"):
+            assert getattr(clock, name) == pytest.approx(getattr(twin, name), rel=tolerance), name
+        assert clock.drift_log_odds == pytest.approx(twin.drift_log_odds, rel=tolerance, abs=10 * tolerance)
+        assert clock.step_log_odds == pytest.approx(twin.step_log_odds, rel=tolerance, abs=10 * tolerance)
+        assert progressive_loss[0] == pytest.approx(twin.progressive_loss, rel=tolerance)
     assert clock.n_rows == twin.n_rows
     # the coordinates that sparse rows have when they are visited are not kept
     are_kept = moments is None or not state.is_sparse or (twin.penalty_stamps == twin.penalty_step).all()
@@ -442,15 +457,34 @@ def test_stream_equals_its_twin_in_long_blocks(moves, average_from, dtype):
 
 
 @every_instruction_set
+@every_dtype
+@pytest.mark.parametrize("penalty", ["L2", "elastic net", "1/weight"])
+@pytest.mark.parametrize("average_from", [0.0, 50.0])
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+def test_stream_equals_its_twin_where_the_rows_change(n_classes, average_from, penalty, dtype):
+    task = Task(n_classes, penalty, weights="uniform", average_from=average_from, changes=True, n_samples=600, n_visits=600)
+    forgetful = replace(task, forgets=True)
+    for is_sparse in both:
+        remembering, twin = task.stream_twin(is_sparse, settle=False), forgetful.stream_twin(is_sparse, settle=False)
+        assert remembering.growth == 1 and twin.growth > 2
+        assert remembering.growth_of_steps == 1 and twin.growth_of_steps > 1.05
+        assert twin.progressive_loss < 0.95 * remembering.progressive_loss
+    for each in (task, forgetful):
+        each.check_stream(dtype, tolerance=10, settle=False)
+
+
+@every_instruction_set
 @every_container
 @pytest.mark.parametrize("moves", both)
 @pytest.mark.parametrize("size", [1, 23])
 @pytest.mark.parametrize("penalty", ["L2", "1/weight"])
 def test_calls_may_cut_a_stream_anywhere(penalty, size, moves, container):
-    task = Task(3, penalty, moves=moves, average_from=20.0, n_samples=200, n_visits=650)
-    whole, whole_moments, whole_table, whole_norms = task.stream(np.float64, container)
-    cut, moments, table, norms = task.stream(np.float64, container, calls=size)
-    check_stream(task.stream_twin(container != "dense"), cut, moments, table, norms, 1e-10)
+    task = Task(3, penalty, moves=moves, forgets=moves, average_from=20.0, n_samples=200, n_visits=650)
+    whole, whole_moments, whole_table, whole_norms, whole_loss = task.stream(np.float64, container)
+    cut, moments, table, norms, loss = task.stream(np.float64, container, calls=size)
+    check_stream(task.stream_twin(container != "dense"), cut, moments, table, norms, loss, 1e-10)
+    if moves:
+        np.testing.assert_allclose(loss, whole_loss, rtol=1e-10)
     np.testing.assert_allclose(cut.scalars.numbers, whole.scalars.numbers, rtol=1e-10)
     np.testing.assert_allclose(cut.model.weights, whole.model.weights, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(cut.model.average, whole.model.average, rtol=1e-10, atol=1e-12)
@@ -480,7 +514,7 @@ def test_features_wait_until_they_are_settled(moves, container):
 @every_dtype
 def test_without_a_step_the_table_has_the_residuals(dtype, container):
     task = Task(10, "none", moves=False, eta0=0.0)
-    state, _, table, _ = task.stream(dtype, container)
+    state, _, table, *_ = task.stream(dtype, container)
     coordinates = task.coordinates(container != "dense")
     for i in np.unique(task.order):
         seen = (task.X[i] - coordinates.offset) * coordinates.inverse_scale
@@ -512,8 +546,8 @@ def residual_by_stream(scores, y, eta0):
     kernels.stream(
         *kernel_rows(np.ones((1, 1))), y=np.array([y], dtype=np.int32), sample_weight=np.ones(1), order=np.zeros(1, int),
         eta0=eta0, penalty=Penalty(0.0, 0.0, n_classes), fit_intercept=True, with_mean=False, standardize=False, average_from=0.0,
-        averages=True, flush=True, adaptive=False, table=table, norms=None, progressive_loss=None, scalars=state.scalars.numbers,
-        state=state,
+        averages=True, forgets=False, flush=True, adaptive=False, table=table, norms=None, progressive_loss=None,
+        scalars=state.scalars.numbers, state=state,
     )  # fmt: skip
     p = reference.softmax(scores)
     return by_class(table[0], n_classes), 2 * eta0 / (0.1 * 2 + np.sqrt(np.mean(p * (1 - p))))

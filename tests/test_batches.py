@@ -302,7 +302,12 @@ def test_progress_may_be_a_function(make_data):
     for epoch in (1, 2):  # the time since it began
         seconds = [state.seconds for state in states if state.epoch == epoch]
         assert 0 < seconds[0] < seconds[1] < seconds[2] < elapsed
-    assert states[-1].progressive_loss == getattr(model, "progressive_loss_", None)
+    last = states[-1]
+    assert last.progressive_loss == model.progressive_loss_
+    assert (last.effective_n_samples, last.drift_log_odds) == (model.effective_n_samples_, model.drift_log_odds_)
+    assert str(last).endswith(f"remembers 240 rows, drift log odds {model.drift_log_odds_:+.1f}")
+    fit_batches(SGDClassifier(), cut(X, y, [50]), classes=[0, 1, 2], progress=states.append)
+    assert states[-1][3:] == (None, None, None)
 
 
 # ------------------------------------------------------------------------------------------------------------------ errors

@@ -329,6 +329,7 @@ def containers(X):
         {},
         {"l1_ratio": 0.5, "alpha": 0.01},
         {"average": False},
+        {"forgetting": "auto"},
         {"early_stopping": True},
         {"variance_reduction": False},
         {"learning_rate": "invscaling"},

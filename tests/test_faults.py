@@ -22,6 +22,7 @@ VARIANTS = {
     "default": {},
     "adding": {"new_classes": "add"},
     "last iterate": {"average": False},
+    "forgets, adding": {"forgetting": "auto", "new_classes": "add"},
     "balanced": {"class_weight": "balanced"},
     "invscaling": {"learning_rate": "invscaling"},
     "invscaling, averaged, adding": {"learning_rate": "invscaling", "average": True, "new_classes": "add"},

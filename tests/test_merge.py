@@ -21,6 +21,7 @@ VARIANTS = {
     "numeric alpha": {"alpha": 1e-3},
     "L1": {"alpha": 1e-3, "l1_ratio": 1.0},
     "no intercept": {"fit_intercept": False},
+    "forgets": {"forgetting": "auto"},
     "not standardised": {"standardize": False},
     "balanced": {"class_weight": "balanced"},
     "invscaling": {"learning_rate": "invscaling"},

@@ -17,6 +17,7 @@ VARIANTS = {
     "L1": {"l1_ratio": 1.0, "alpha": 1e-2},
     "balanced": {"class_weight": "balanced"},
     "no intercept": {"fit_intercept": False},
+    "forgets": {"forgetting": "auto"},
     "not standardised": {"standardize": False},
     "invscaling": {"learning_rate": "invscaling"},
     "invscaling, averaged, L1": {"learning_rate": "invscaling", "average": True, "l1_ratio": 0.5},

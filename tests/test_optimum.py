@@ -292,7 +292,9 @@ def trained(X, y, method, **params):
 @ignore_max_iter
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.parametrize("method", ["fit", "partial_fit"])
-@pytest.mark.parametrize("params", [{}, {"alpha": 0.1}, {"alpha": 0.0, "max_iter": 5}, {"alpha": 0.02, "l1_ratio": 0.5}])
+@pytest.mark.parametrize(
+    "params", [{}, {"alpha": 0.1}, {"alpha": 0.0, "max_iter": 5}, {"alpha": 0.02, "l1_ratio": 0.5}, {"forgetting": "auto"}]
+)
 @pytest.mark.parametrize("name", ["iris", "wine", "digits"])
 def test_units_of_columns_change_rounding_only(name, params, method, container):
     X, y = LOADERS[name](return_X_y=True)

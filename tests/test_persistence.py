@@ -22,6 +22,7 @@ VARIANTS = {
     "averaged from 50": {"average": 50, "l1_ratio": 0.5},
     "L1": {"l1_ratio": 1.0, "alpha": 1e-2},
     "balanced": {"class_weight": "balanced"},
+    "forgets": {"forgetting": "auto"},
     "not standardised": {"standardize": False},
     "no intercept": {"fit_intercept": False},
     "adding": {"new_classes": "add"},

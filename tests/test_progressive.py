@@ -17,6 +17,8 @@ SETTINGS = {
     "auto, not standardised": {"standardize": False, "alpha": 0.01},
     "auto, L1": {"l1_ratio": 1.0, "alpha": 0.01},
     "auto, no intercept": {"fit_intercept": False},
+    "auto, forgets": {"forgetting": "auto"},
+    "auto, forgets, averaged later": {"forgetting": "auto", "average": 40, "l1_ratio": 0.3, "alpha": 0.01},
     "constant": {"learning_rate": "constant", "eta0": 0.1},
     "constant, averaged": {"learning_rate": "constant", "eta0": 0.1, "average": True},
     "constant, averaged later": {"learning_rate": "constant", "eta0": 0.1, "average": 40},
@@ -45,9 +47,10 @@ def predict_then_learn(X, y, n_classes, weight, model):
 def test_it_is_that_of_predicting_and_then_learning(make_data, settings, n_classes, container):
     n_samples = 120 if settings else 300  # of 256 rows on, blocks are as long as they get
     X, y = make_data(n_classes=n_classes, n_samples=n_samples)
-    if settings.get("average", True):
+    y[200:] = (y[200:] + 1) % n_classes  # they change
+    if settings.get("average", True) and "forgetting" not in settings:
         X[n_samples - 20] *= 100  # far out: it begins a block of its own
-    else:  # such a row is predicted when the penalty of the block before it has been applied
+    else:  # the iterate predicts such a row when the penalty of the block before it has been applied
         X = np.clip(X, -1, 1)
     X, weight = container(X), np.random.default_rng(0).uniform(0.5, 2, size=n_samples)
     expected = predict_then_learn(X, y, n_classes, weight, SoftmaxSGDClassifier(**settings))
@@ -61,19 +64,19 @@ def test_it_is_that_of_predicting_and_then_learning(make_data, settings, n_class
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
-@pytest.mark.parametrize("average", [True, False])
+@pytest.mark.parametrize("memory", [{}, {"average": False}, {"forgetting": "auto"}], ids=str)
 @pytest.mark.parametrize("alpha", ["1/n_samples", 0.05])
-def test_rows_are_predicted_with_the_penalty_that_waits(alpha, average, l1_ratio):
+def test_rows_are_predicted_with_the_penalty_that_waits(alpha, memory, l1_ratio):
     X = sp.csr_array(sp.random(300, 40, density=0.08, random_state=1))
     y = np.random.default_rng(2).integers(3, size=300)
-    settings = dict(alpha=alpha, average=average, l1_ratio=l1_ratio)
+    settings = dict(alpha=alpha, l1_ratio=l1_ratio, **memory)
     model = SoftmaxSGDClassifier(**settings).partial_fit(X, y, classes=range(3))
     expected = predict_then_learn(X, y, 3, np.ones(300), SoftmaxSGDClassifier(**settings))
     np.testing.assert_allclose((model.progressive_loss_, model.recent_progressive_loss_), expected, rtol=1e-11)
 
 
 @every_instruction_set
-@pytest.mark.parametrize("settings", [SETTINGS["auto"], SETTINGS["constant, averaged"]], ids=["auto", "constant"])
+@pytest.mark.parametrize("settings", [SETTINGS[name] for name in ("auto", "auto, forgets", "constant, averaged")], ids=str)
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array], ids=["dense", "CSR"])
 @pytest.mark.parametrize("shape", [(60, 20, 5), (60, 1200, 20), (60, 4, 70)])
 def test_whatever_the_number_of_vectors_and_the_type(make_data, container, settings, shape):

@@ -26,6 +26,7 @@ PARAMS = st.sampled_from(
         {"learning_rate": "optimal", "alpha": 0.1},
         {"l1_ratio": 0.5, "alpha": 0.05},
         {"average": True},
+        {"forgetting": "auto"},
         {"fit_intercept": False},
         {"alpha": 0.0},
     ]

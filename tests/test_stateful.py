@@ -21,6 +21,7 @@ START = [
     {"alpha": 0.1, "l1_ratio": 0.7},
     {"average": False, "fit_intercept": False},
     {"standardize": False},
+    {"forgetting": "auto"},
     {"learning_rate": "invscaling"},
     {"learning_rate": "constant", "average": True, "l1_ratio": 0.5, "alpha": 0.01},
 ]
@@ -33,6 +34,8 @@ CHANGES = [
     {"eta0": None},
     {"average": True},
     {"average": "auto"},
+    {"forgetting": "auto"},
+    {"forgetting": "never"},
     {"class_weight": "balanced"},
     {"class_weight": {0: 2.0, 1: 0.5}},
     {"class_weight": None},
@@ -165,10 +168,13 @@ class Twin(RuleBasedStateMachine):
         fit_intercept=st.booleans(),
         standardize=st.booleans(),
         average=st.booleans(),
+        forgets=st.booleans(),
     )
-    def begin(self, alpha, l1_ratio, fit_intercept, standardize, average):
+    def begin(self, alpha, l1_ratio, fit_intercept, standardize, average, forgets):
         params = dict(l1_ratio=l1_ratio, fit_intercept=fit_intercept, standardize=standardize)
-        self.model = SoftmaxSGDClassifier(alpha=alpha, average=average, **params)
+        forgetting = "auto" if forgets else "never"
+        self.model = SoftmaxSGDClassifier(alpha=alpha, average=average, forgetting=forgetting, **params)
+        params |= dict(averages=average, forgets=forgets)
         self.averages, self.is_sparse = average, False
         self.twin = reference.Stream.empty(N_FEATURES, N_CLASSES, alpha=np.nan if alpha == "1/n_samples" else alpha, **params)
 
@@ -197,6 +203,10 @@ class Twin(RuleBasedStateMachine):
         np.testing.assert_allclose(self.model.coef_, coef, **tolerance)
         np.testing.assert_allclose(self.model.intercept_, intercept, **tolerance)
         assert self.model.t_ == pytest.approx(1 + self.twin.weight)
+        assert self.model.progressive_loss_ == pytest.approx(self.twin.progressive_loss / self.twin.weight, rel=1e-6)
+        if self.averages:
+            assert self.model.drift_log_odds_ == pytest.approx(self.twin.drift_log_odds, rel=1e-6, abs=1e-6)
+            assert self.model.effective_n_samples_ == pytest.approx(self.twin.average_total / self.twin.growth, rel=1e-6)
 
 
 # A sequence is as much work as many examples of a property.

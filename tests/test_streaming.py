@@ -28,6 +28,9 @@ VARIANTS = {
     "balanced": {"class_weight": "balanced"},
     "numeric alpha": {"alpha": 0.1},
     "no intercept": {"fit_intercept": False},
+    "forgets": {"forgetting": "auto"},
+    "forgets, L1": {"forgetting": "auto", "l1_ratio": 0.5, "alpha": 1e-3},
+    "forgets, averaged from 20": {"forgetting": "auto", "average": 20, "standardize": False},
 }
 CUTTINGS = {"row by row": range(1, 120), "halves": [60], "uneven": [1, 2, 5, 50, 119], "with an empty rest": [7, 70]}
 
@@ -48,6 +51,15 @@ def assert_close(one, other):
     np.testing.assert_allclose(one.coef_, other.coef_, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose(one.intercept_, other.intercept_, rtol=1e-9, atol=1e-12)
     np.testing.assert_allclose([one.t_, one.alpha_], [other.t_, other.alpha_], rtol=1e-12)
+    assert hasattr(one, "drift_log_odds_") == hasattr(other, "drift_log_odds_")
+    if hasattr(one, "drift_log_odds_"):
+        np.testing.assert_allclose(one.drift_log_odds_, other.drift_log_odds_, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(one.effective_n_samples_, other.effective_n_samples_, rtol=1e-9)
+
+
+def changing(y):
+    """Labels that say another thing after 70 rows."""
+    return np.where(np.arange(len(y)) < 70, y, (y + 1) % (y.max() + 1))
 
 
 @each_variant
@@ -55,7 +67,7 @@ def assert_close(one, other):
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_any_cutting_of_a_stream_gives_the_same_model(variant, container, n_classes, make_data):
     X, y = make_data(n_classes)
-    weight = np.random.default_rng(0).uniform(0, 2, size=len(y))
+    y, weight = changing(y), np.random.default_rng(0).uniform(0, 2, size=len(y))
     whole = stream(X, y, [], container=container, weight=weight, **VARIANTS[variant])
     for cuts in CUTTINGS.values():
         assert_close(stream(X, y, cuts, container=container, weight=weight, **VARIANTS[variant]), whole)
@@ -64,6 +76,7 @@ def test_any_cutting_of_a_stream_gives_the_same_model(variant, container, n_clas
 @each_variant
 def test_the_container_may_change_in_mid_stream(variant, make_data):
     X, y = make_data()
+    y = changing(y)
     kinds, cuts = [np.asarray, sp.csr_array, sp.coo_matrix, np.asfortranarray, sp.csc_array], [20, 40, 60, 80]
     containers, params = iter(kinds), VARIANTS[variant]
     mixed = stream(X, y, cuts, container=lambda rows: next(containers)(rows), **params)
@@ -73,7 +86,8 @@ def test_the_container_may_change_in_mid_stream(variant, make_data):
     # the automatic step sees dense rows centred and sparse ones not, and goes on from the model at the change
     alpha, average = params.get("alpha", np.nan), params.get("average", True)
     of_the_objective = {name: params[name] for name in ("l1_ratio", "fit_intercept", "standardize") if name in params}
-    twin = reference.Stream.empty(5, 3, alpha=alpha, average_from=float(average) - 1, **of_the_objective)
+    of_the_memory = dict(average_from=float(average) - 1, averages=bool(average), forgets="forgetting" in params)
+    twin = reference.Stream.empty(5, 3, alpha=alpha, **of_the_objective, **of_the_memory)
     weight = balanced_weight(y) if "class_weight" in params else np.ones(len(y))
     was_sparse = False
     for kind, begin, end in zip(kinds, [0, *cuts], [*cuts, len(y)]):

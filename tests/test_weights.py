@@ -13,6 +13,7 @@ VARIANTS = {
     "with a tol": {"tol": 1e-3, "max_iter": 60},
     "not standardised": {"standardize": False},
     "no table": {"variance_reduction": False},
+    "forgets": {"forgetting": "auto"},
     "invscaling": {"learning_rate": "invscaling"},
     "invscaling, averaged from 50": {"learning_rate": "invscaling", "average": 50, "l1_ratio": 1.0, "alpha": 1e-2},
     "constant": {"learning_rate": "constant"},

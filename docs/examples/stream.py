@@ -26,7 +26,7 @@ def batches():
     for start in range(0, N_ROWS, BATCH):
         turn = np.pi / 2 * np.clip((start - DRIFT[0]) / (DRIFT[1] - DRIFT[0]), 0, 1)
         angles = turn + 2 * np.pi * np.arange(3) / 3
-        circle = 4 * np.column_stack([np.cos(angles), np.sin(angles)])
+        circle = 2 * np.column_stack([np.cos(angles), np.sin(angles)])
         centres = np.vstack([circle, [0, 0]])
         y = rng.integers(4 if start >= NEW_CLASS else 3, size=BATCH)
         yield centres[y] + rng.normal(size=(BATCH, 2)), y
@@ -34,36 +34,62 @@ def batches():
 
 # %%
 # With ``new_classes="add"`` no class has to be named: a label that was never there before becomes
-# one. ``average=False`` follows what moves; for comparison the default, whose average looks back.
+# one. ``forgetting="auto"`` forgets old rows when the stream changes; for comparison the default,
+# which remembers all rows.
 streams = {
-    "average=False": SoftmaxSGDClassifier(average=False, new_classes="add"),
-    "default": SoftmaxSGDClassifier(new_classes="add"),
+    forgetting: SoftmaxSGDClassifier(forgetting=forgetting, new_classes="add")
+    for forgetting in ("auto", "never")
 }
-losses = {name: [] for name in streams}
+watched = {forgetting: [] for forgetting in streams}
 for X, y in batches():
-    for name, stream in streams.items():
+    for forgetting, stream in streams.items():
         stream.partial_fit(X, y)
-        losses[name].append(stream.recent_progressive_loss_)
+        watched[forgetting].append(
+            (
+                stream.recent_progressive_loss_,
+                stream.effective_n_samples_,
+                stream.drift_log_odds_,
+            )
+        )
 
-for name, stream in streams.items():
+for forgetting, stream in streams.items():
     print(
-        f"{name:<14} {len(stream.classes_)} classes, progressive log loss "
-        f"{stream.progressive_loss_:.2f} nats, recently {losses[name][-1]:.2f}"
+        f'forgetting="{forgetting}": {len(stream.classes_)} classes, progressive log loss '
+        f"{stream.progressive_loss_:.3f} nats, recently {stream.recent_progressive_loss_:.3f}, "
+        f"remembers {stream.effective_n_samples_:.0f} rows"
     )
 
 # %%
-# ``progressive_loss_`` is the mean over all rows, and ``recent_progressive_loss_`` forgets: about
-# the last thousand count. That is the curve:
-colours = {"average=False": "#d62728", "default": "#f0a3a3"}
+# What one sees: while nothing changes, the two streams are the same, and the log odds fall. While
+# the classes move, the log odds rise to their upper bound, which is the alarm. The stream with
+# ``"auto"`` then remembers some hundred rows only, and its loss stays low; once the classes rest, it
+# remembers one more row with each row. The new class is a change, too. The default notices the
+# same, and keeps an average of classes that are no longer where they were.
 rows = BATCH * np.arange(1, N_ROWS // BATCH + 1)
-figure, axis = plt.subplots(figsize=(8, 4), layout="constrained")
-for name, curve in losses.items():
-    axis.plot(rows, curve, color=colours[name], linewidth=2.2, label=name)
-axis.axvspan(*DRIFT, color="0.92", zorder=0)
-axis.axvline(NEW_CLASS, color="grey", linewidth=1)
-axis.set(xlabel="rows", ylabel="recent_progressive_loss_ (nats)", yscale="log")
-axis.set(xlim=(0, N_ROWS), ylim=(0.005, 4))
-axis.text(DRIFT[0] + 100, 2.5, "classes move", color="grey")
-axis.text(NEW_CLASS + 100, 2.5, "a new class", color="grey")
-axis.legend(frameon=False, loc="upper left")
+titles = (
+    "recent_progressive_loss_ (nats)",
+    "effective_n_samples_ (rows)",
+    "drift_log_odds_",
+)
+colours = {"auto": "#d62728", "never": "#f0a3a3"}
+figure, axes = plt.subplots(3, 1, figsize=(8, 8), layout="constrained", sharex=True)
+for forgetting, curves in watched.items():
+    for axis, curve in zip(axes, np.transpose(curves)):
+        axis.plot(
+            rows,
+            curve,
+            color=colours[forgetting],
+            linewidth=2.2,
+            label=f'forgetting="{forgetting}"',
+        )
+for axis, title in zip(axes, titles):
+    axis.axvspan(*DRIFT, color="0.92", zorder=0)
+    axis.axvline(NEW_CLASS, color="grey", linewidth=1)
+    axis.set_title(title, fontsize=10)
+axes[0].set(ylim=(0, 1.8))
+axes[1].set(yscale="log")
+axes[2].set(xlabel="rows", xlim=(0, N_ROWS))
+axes[0].text(DRIFT[0] + 100, 1.65, "classes move", color="grey")
+axes[0].text(NEW_CLASS + 100, 1.65, "a new class", color="grey")
+axes[0].legend(frameon=False, loc="upper left")
 plt.show()

@@ -46,6 +46,7 @@ class Block {
     T *const seen, *const stepped;  // (capacity, stride): rows; times step scales
     T *const scores, *const changes, *const predictions;  // (capacity, n_padded)
     T* const column;  // (stride): the weights, if they are one column; then 0
+    T* const first_scores;  // (n_padded)
     int n_predicted = 0;
 
    public:
@@ -60,7 +61,8 @@ class Block {
         return n_visits < rows ? n_visits : rows;
     }
     static size_t scratch_size(ptrdiff_t n_features, ptrdiff_t n_padded, ptrdiff_t n_visits) {
-        return rows_of(n_features, n_padded, n_visits) * (2 * padded(n_features) + 3 * n_padded) + padded(n_features);
+        return rows_of(n_features, n_padded, n_visits) * (2 * padded(n_features) + 3 * n_padded) + padded(n_features) +
+               n_padded;
     }
     static ptrdiff_t padded(ptrdiff_t n_features) { return (n_features + V::lanes - 1) / V::lanes * V::lanes; }
 
@@ -75,7 +77,8 @@ class Block {
           scores(seen + 2 * capacity * stride),
           changes(scores + capacity * n_padded),
           predictions(changes + capacity * n_padded),
-          column(predictions + capacity * n_padded) {}
+          column(predictions + capacity * n_padded),
+          first_scores(column + stride) {}
 
     // Adds a row, in coordinates. A value whose square would overflow is cut off.
     void load(const T* row, const softmax::Coordinates<T>& c) {
@@ -131,6 +134,12 @@ class Block {
     SOFTMAX_SHARED void predict(const T* weights) {
         score_all(n_predicted, weights, predictions);
         n_predicted = n_rows;
+    }
+
+    // The scores of the only row so far under a third model.
+    SOFTMAX_SHARED const T* score_first(const T* weights) {
+        score_all(0, weights, first_scores);
+        return first_scores;
     }
 
     // each(j, k, D): D = (X^T C)_j, for the vector of classes that starts at k. Every

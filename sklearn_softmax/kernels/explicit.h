@@ -64,6 +64,7 @@ class ExplicitRule {
     double scale = 1;
     T threshold() const { return T(threshold_in_u); }
     const T* predicting() const { return s.average; }
+    static constexpr const T* iterate() { return nullptr; }
     T predicting_threshold() const { return T(s.average_threshold); }
 
     explicit ExplicitRule(softmax::Explicit<T>& sweep)

@@ -42,6 +42,8 @@ struct RowVectors {
     // Results of a visit, in memory that it does not need at the same time.
     V* change() { return residual(); }
     V* prediction() { return step(); }
+    V* iterate() { return trial(); }
+    V* iterate_exponentials() { return trial_exponentials(); }
 };
 
 // One step of Newton's method from g, at scores with the exponentials e. Returns the

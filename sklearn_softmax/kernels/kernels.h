@@ -132,10 +132,10 @@ struct Explicit {
 struct StreamScalars {
     double weight;  // of the rows seen
     double norm;  // sum of weight * (1 + |row|^2)
-    double curvature;  // sum of weight * mean over the classes of p (1 - p)
+    double curvature;  // sum of growth_of_steps * weight * mean over the classes of p (1 - p)
     double penalty_step;  // sum of length * alpha
     double length, average_length;  // sum of the lengths; its average, weighted as the model's
-    double average_weight;  // sum of weight * (weight seen since averaging began)^3
+    double average_weight;  // sum of growth * weight * (average_total since averaging began)^3
     double loss;  // sum of weight * log loss, each row scored before its step
     double n_rows;
     // Dense rows: the number of the row that refreshes the coordinates next.
@@ -144,6 +144,10 @@ struct StreamScalars {
     // largest 1 + |row|^2 that may join the block, and penalty_step and average_weight
     // at its first row.
     double block_end, block_limit, block_penalty_step, block_average_weight;
+    // What a row of weight 1 counts in the average and in the curvature, and the sums of
+    // growth * weight. A sum over the growth is the weight of the rows remembered.
+    double growth, average_total, growth_of_steps, steps_total;
+    double drift_log_odds, step_log_odds;  // R and E of stream.h
 };
 
 // Implicit steps in coordinates that follow the rows; see stream.h.
@@ -158,6 +162,7 @@ struct Stream {
     bool standardize;  // whether the penalty is on coefficients of standardised features
     double average_from;  // the weight seen before averaging begins
     bool averages;  // whether predictions are those of the average
+    bool forgets;  // whether the average and the steps forget if the rows change
     bool flush;  // at the end, bring the penalty and the average of all features up to date
     // INOUT
     Feature* features;
@@ -167,8 +172,8 @@ struct Stream {
     ProgressiveLoss* progressive_loss;  // null: not wanted
     // TEMP
     double* moments;  // if adaptive; dense: (5, n_features padded); sparse: (13, longest_row)
-    // (2, n_features, n_padded): the weights, and those of predictions, after the L1
-    // threshold; null without L1.
+    // (3, n_features, n_padded), after the L1 threshold: the iterate, the average, and,
+    // of sparse rows, the iterate in the coordinates before the row; null without L1.
     T* thresholded;
     // OUT
     double* norms;  // (n_samples): 1 + |row|^2 of each row; null: not wanted

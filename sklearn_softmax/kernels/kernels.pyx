@@ -105,6 +105,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         bint standardize
         double average_from
         bint averages
+        bint forgets
         bint flush
         Feature* features
         T* average
@@ -512,6 +513,7 @@ def stream(
     bint standardize,
     double average_from,
     bint averages,
+    bint forgets,
     bint flush,
     bint adaptive,
     table,
@@ -542,6 +544,7 @@ def stream(
     task.standardize = standardize
     task.average_from = average_from
     task.averages = averages
+    task.forgets = forgets
     task.flush = flush
     task.norms = &norms[0] if norms is not None else NULL
     task.progressive_loss = <ProgressiveLoss*> &progressive_loss[0] if progressive_loss is not None else NULL
@@ -553,7 +556,7 @@ def stream(
     )
     task.moments = <double*> moments.start
     # memory of calloc costs nothing until it is written
-    thresholded = Scratch(2 * weights.shape[0] * weights.shape[1] * sizeof(floating) if penalty.l1_ratio > 0 else 0)
+    thresholded = Scratch(3 * weights.shape[0] * weights.shape[1] * sizeof(floating) if penalty.l1_ratio > 0 else 0)
     task.thresholded = <floating*> thresholded.start if penalty.l1_ratio > 0 else NULL
     if table is not None:
         residuals = table

@@ -36,6 +36,11 @@ SOFTMAX_INLINE double square(const One<T>* g, int) {
     return 2 * double(g->v) * g->v;
 }
 
+template <int, class T>
+SOFTMAX_INLINE double slope_along(const One<T>*, const RowSums& sums, const One<T>* from, const One<T>* to, int, int32_t y) {
+    return -2 * (sums.others / sums.sum) * (double(of_class(to, y)) - of_class(from, y));
+}
+
 template <int NV, class T>
 SOFTMAX_INLINE double residual(One<T>* scores, int vectors, int32_t y) {
     const RowSums sums = exponentials<NV>(scores, vectors, y, scores);

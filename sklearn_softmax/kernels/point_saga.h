@@ -59,6 +59,7 @@ class PointSagaRule {
     static constexpr T predicting_threshold() { return 0; }
     static constexpr Predictor predictor() { return Predictor::none; }
     static constexpr const T* predicting() { return nullptr; }
+    static constexpr const T* iterate() { return nullptr; }
     static constexpr const T* before() { return nullptr; }
     static constexpr double scale = 1;
 

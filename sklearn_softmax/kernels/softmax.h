@@ -84,6 +84,13 @@ SOFTMAX_INLINE double log_of_one_and(double x) {
     return double(n) * 6.93147180559945309417e-01 + 2 * (r + r * s * (low + s4 * (high + s4 * (c(19) + c(21) * s))));
 }
 
+// A bound of log(x) from below, for x >= 1: that of the power of two below x.
+SOFTMAX_INLINE double least_log(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return double(int64_t(bits >> 52) - 1023) * 6.931471805599453e-01;
+}
+
 // Sums of e = exp(scores - the largest score), for a row of class y.
 struct RowSums {
     double sum, others;  // of all classes; of all classes but y
@@ -130,6 +137,18 @@ SOFTMAX_INLINE RowSums exponentials(const Vec<T>* scores, int vectors, int32_t y
     sum_of_others += total(others);
     const double own = of_class(e, y);
     return {sum_of_others + own, sum_of_others, log_of_one_and(sum_of_others + (own - 1)) - own_relative};
+}
+
+// The slope of the log loss at the scores `to` with the exponentials e, along to - from.
+template <int NV, class T>
+SOFTMAX_INLINE double slope_along(const Vec<T>* e, const RowSums& sums, const Vec<T>* from, const Vec<T>* to, int vectors,
+                                  int32_t y) {
+    using V = Vec<T>;
+    const V zero = V::broadcast(0);
+    V mean = zero;
+    for (int k = 0; k < (NV ? NV : vectors); ++k)  // lanes of no class have e = 0
+        mean = mean + where_less(zero, e[k], e[k] * (to[k] - from[k]), zero);
+    return total(mean) / sums.sum - (double(of_class(to, y)) - of_class(from, y));
 }
 
 // In: scores, as above. Out: the residual p - e_y in the place of the scores, with 0 in

@@ -31,6 +31,32 @@
 // a block of dense rows has one row, because a threshold of the weights cannot be a
 // part of the block's matrix products.
 //
+// Forgetting. Before a row is learnt from, its losses under the average and under the
+// iterate, each clipped to 2 nats, update two log odds: R, that the iterate predicts
+// better than the average, and E, that a point beyond the iterate does:
+//
+//     R <- clip(R + weight clip(loss(average) - loss(iterate)), log(1 + memory))
+//     E <- clip(E - weight clip(slope of the loss at the iterate, along iterate - average),
+//               log(1 + memory of the steps))
+//
+// What R and E would have above their bounds is paid with memory, continuously, so that
+// rounding cannot flip a decision:
+//
+//     growth *= 2^excess,    growth_of_steps *= 4^excess,    excess = (R - bound) / bound <= 1
+//
+// The average forgets only if it remembers more than 64 rows.
+// A row counts growth * weight in the sums of the average, and growth_of_steps * weight
+// in H. A larger weight of all rows to come is a smaller weight of all rows before, so
+// that no feature has to be touched. The sums over the growth are the memories. Then
+//
+//     A = eta0 weight / (D/10 + sqrt(H / growth_of_steps))
+//     weight of an iterate in the average: growth * weight * (sum of growth * weight)^3
+//     prediction: average + (iterate - average) / (1 + exp(-R))
+//
+// If rows stay alike, exp(R) is nearly a martingale. Evidence c then comes by chance once
+// in about 2 exp(c) rows, and with c = log(memory) false alarms do not accumulate.
+// Without `forgets`, R is computed only, and the growths stay as they are.
+//
 // Dense rows: the first row of a block refreshes the coordinates, if the number of rows
 // has grown by 1/16 since the last refresh. Blocks and refreshes depend on the number
 // of rows seen, not on how the stream is cut into calls.
@@ -45,6 +71,10 @@ constexpr double share_of_norm = 0.1;  // the factor of D in A
 // A row with 1 + |row|^2 > most_norms * D begins a block. So the coordinates are
 // refreshed with that row before its step, which makes the row less of an outlier.
 constexpr double most_norms = 4;
+
+constexpr double most_nats = 2;  // of evidence from a row of weight 1
+constexpr double least_memory = 64;  // an average of no more rows does not forget
+constexpr double most_growth = 0x1p100;
 
 // The length of a block: 1/16 of the number of rows before the block, at least 1 and at
 // most 16.
@@ -77,13 +107,13 @@ class StreamRule {
     static constexpr bool has_step_scales = true, has_coordinates = true, averages_all_visits = false;
     static constexpr T threshold() { return 0; }
     static constexpr T predicting_threshold() { return 0; }
-    const T* predicting() const {
-        if (s.thresholded) return s.thresholded + visits.rows.n_features * visits.n_padded;
-        return predictor() == Predictor::average ? s.average : theta;
+    const T* predicting() const { return s.thresholded ? s.thresholded + n_weights() : s.average; }
+    const T* iterate() const {
+        if (!s.progressive_loss) return nullptr;
+        return s.thresholded ? s.thresholded + 2 * n_weights() : theta;
     }
     Predictor predictor() const {
-        if (!s.progressive_loss) return Predictor::none;
-        return s.averages && scalars.average_weight > 0 ? Predictor::average : Predictor::iterate;
+        return s.progressive_loss && s.averages && scalars.average_weight > 0 ? Predictor::average : Predictor::none;
     }
     static constexpr double scale = 1;
 
@@ -120,9 +150,9 @@ class StreamRule {
             if (s.adaptive && n_rows >= scalars.refresh_at) {
                 if (s.progressive_loss) {  // predict the row in the coordinates before the refresh
                     block.load(row, coordinates);
-                    block.predict(predicting());
+                    if (predictor() != Predictor::none) block.predict(predicting());
+                    scores_before = block.score_first(visits.weights);
                     block.drop_last();
-                    was_predicted = true;
                 }
                 refresh(row, weight);
                 if (s.thresholded) threshold_all();
@@ -213,10 +243,13 @@ class StreamRule {
             catch_up(j, step_scale, penalty_scale);
             if (!s.thresholded) continue;
             const double now = s.adaptive ? step_scales()[n] * penalty_scales()[n] : step_scale * penalty_scale;
-            const V here = V::broadcast(T(bound * now)),
+            const V here = V::broadcast(T(bound * now)), before_here = V::broadcast(T(bound * step_scale * penalty_scale)),
                     predicting_here = V::broadcast(T(bound_predicting * step_scale * penalty_scale));
-            for (ptrdiff_t k = 0; k < visits.n_padded; k += V::lanes)
-                threshold(j * visits.n_padded + k, here, predicting_here);
+            for (ptrdiff_t k = 0; k < visits.n_padded; k += V::lanes) {
+                const ptrdiff_t at = j * visits.n_padded + k;
+                threshold(at, here, predicting_here);
+                soft_threshold(V::load(theta + at), before_here).store(visits.weights + 2 * n_weights() + at);
+            }
         }
     }
 
@@ -242,19 +275,20 @@ class StreamRule {
         const double weight = weight_of(i);
         const int32_t y = visits.y[i];
         V *const g = v.residual(), *const change = v.change();
-        for (int k = 0; k < n_vectors; ++k) g[k] = V::broadcast(0);
         const RowSums sums = exponentials<NV>(v.scores(), n_vectors, y, v.exponentials());
-        if (s.progressive_loss) {
-            finish_prediction<NV>(v);
-            add_loss(*s.progressive_loss, weight, residual<NV>(v.prediction(), n_vectors, y));
-        }
+        if (scalars.growth > most_growth || scalars.growth_of_steps > most_growth) rescale();
+        if (s.progressive_loss) add_loss(*s.progressive_loss, weight, predict<NV>(v, weight, y, sums));
+        for (int k = 0; k < n_vectors; ++k) g[k] = V::broadcast(0);
         scalars.n_rows += 1;
         scalars.loss += weight * sums.loss;
         if (s.norms) s.norms[i] = 1 + norm;
         scalars.weight += weight;
         scalars.norm += weight * (1 + norm);
-        scalars.curvature += weight * curvature<NV>(v.exponentials(), sums, n_vectors, y) / double(visits.n_classes);
-        const double step = s.eta0 * weight / (share_of_norm * (scalars.norm / scalars.weight) + sqrt(scalars.curvature));
+        const double grown = scalars.growth_of_steps * weight;
+        scalars.curvature += grown * curvature<NV>(v.exponentials(), sums, n_vectors, y) / double(visits.n_classes);
+        scalars.steps_total += grown;
+        const double mean_norm = scalars.norm / scalars.weight, remembered = scalars.curvature / scalars.growth_of_steps;
+        const double step = s.eta0 * weight / (share_of_norm * mean_norm + sqrt(remembered));
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + stepped_norm)));
         const double length = step * share_of_residual(of_class(g, y), sums);
         if (visits.table)
@@ -265,8 +299,8 @@ class StreamRule {
         }
         scalars.penalty_step += times_alpha(length);
         scalars.length += length;
-        const double averaged = scalars.weight > s.average_from ? scalars.weight - s.average_from : 0;
-        const double average_weight = weight * averaged * averaged * averaged;
+        scalars.average_total += scalars.growth * weight;
+        const double averaged = averaged_total(), average_weight = scalars.growth * weight * averaged * averaged * averaged;
         scalars.average_weight += average_weight;
         const double share = ratio_or_zero(average_weight, scalars.average_weight);
         scalars.average_length += share * (scalars.length - scalars.average_length);
@@ -275,29 +309,107 @@ class StreamRule {
     }
 
    private:
-    bool was_predicted = false;  // dense: whether the next row was predicted before a refresh
+    // Dense: the products of the next row with the iterate before a refresh, if there
+    // was one.
+    const T* scores_before = nullptr;
 
-    // In: v.prediction(), the products of the row with the weights of the predictor.
-    // Out: the scores of the predictor. If the predictor is the average of dense rows,
-    // iterates of the open block are missing from it. With `share` of the average's
-    // weight in the open block,
-    //
-    //     scores = (1 - share) (scores of the average) + share (scores of the iterate)
+    ptrdiff_t n_weights() const { return visits.rows.n_features * visits.n_padded; }
+
+    // In: v.prediction() and v.iterate(), the products of the row with the average and,
+    // of sparse rows, with the iterate, in the coordinates before the row. Returns the
+    // log loss of the row under the model that predicts, and updates R, E and the
+    // growths.
     template <int NV>
-    void finish_prediction(RowVectors<NV, V>& v) {
-        const bool is_average = predictor() == Predictor::average;
-        const double* const intercept = is_average ? s.intercept_average : visits.intercept;
-        const double waiting = visits.rows.is_sparse() ? 0 : scalars.average_weight - scalars.block_average_weight;
-        const T share =
-            T(is_average ? ratio_or_zero(waiting, scalars.average_weight) : !(visits.rows.is_sparse() || was_predicted));
-        // a lane of no class has a score below
-        const V lowest = V::broadcast(sizeof(T) == 8 ? T(-1e300) : T(-1e37));
-        for (int k = 0; k < v.n_vectors(); ++k) {
-            const V then = plus_intercept(v.prediction()[k], intercept + k * V::lanes), now = v.scores()[k];
-            const V mixed = share == 1 ? now : then + V::broadcast(share) * (now - then);
-            v.prediction()[k] = where_less(now, lowest, now, share == 0 ? then : mixed);
+    double predict(RowVectors<NV, V>& v, double weight, int32_t y, RowSums sums) {
+        const int n_vectors = v.n_vectors();
+        const V *iterate = v.scores(), *e = v.exponentials();
+        if (visits.rows.is_sparse() || scores_before) {
+            for (int k = 0; k < n_vectors; ++k) {
+                const V products = scores_before ? V::load(scores_before + k * V::lanes) : v.iterate()[k];
+                v.iterate()[k] = plus_intercept(products, visits.intercept + k * V::lanes);
+            }
+            iterate = v.iterate(), e = v.iterate_exponentials();
+            sums = exponentials<NV>(iterate, n_vectors, y, v.iterate_exponentials());
         }
-        was_predicted = false;
+        scores_before = nullptr;
+        if (predictor() == Predictor::none) return sums.loss;
+
+        // Iterates of the open block are missing from the average of dense rows.
+        const double waiting = visits.rows.is_sparse() ? 0 : scalars.average_weight - scalars.block_average_weight;
+        const T share = T(ratio_or_zero(waiting, scalars.average_weight));
+        V* const average = v.prediction();
+        for (int k = 0; k < n_vectors; ++k) {
+            const V then = plus_intercept(average[k], s.intercept_average + k * V::lanes);
+            average[k] = share == 1 ? iterate[k] : share == 0 ? then : between(then, iterate[k], share);
+        }
+        const double loss_of_average = loss_of<NV>(average, n_vectors, y, v.residual());
+        const double odds_before = scalars.drift_log_odds, memory = averaged_total() / scalars.growth,
+                     excess = add_evidence(scalars.drift_log_odds, weight * clipped(loss_of_average - sums.loss), memory);
+        if (!s.forgets) return loss_of_average;
+
+        if (excess > 0 && memory > least_memory) scalars.growth *= exp2(excess);
+        const double slope = slope_along<NV>(e, sums, average, iterate, n_vectors, y);
+        const double excess_of_steps =
+            add_evidence(scalars.step_log_odds, weight * clipped(-slope), scalars.steps_total / scalars.growth_of_steps);
+        if (excess_of_steps > 0) scalars.growth_of_steps *= exp2(2 * excess_of_steps);
+        const T share_of_iterate = logistic(T(odds_before));
+        for (int k = 0; k < n_vectors; ++k) average[k] = between(average[k], iterate[k], share_of_iterate);
+        return loss_of<NV>(average, n_vectors, y, v.residual());
+    }
+
+    template <int NV>
+    static SOFTMAX_SHARED double loss_of(const V* scores, int vectors, int32_t y, V* e) {
+        return exponentials<NV>(scores, vectors, y, e).loss;
+    }
+
+    // (1 - share) a + share b. A lane of no class stays at -inf.
+    static SOFTMAX_INLINE V between(V a, V b, T share) {
+        const V lowest = V::broadcast(sizeof(T) == 8 ? T(-1e300) : T(-1e37));
+        return where_less(b, lowest, b, a + V::broadcast(share) * (b - a));
+    }
+
+    static double clipped(double nats) { return nats > most_nats ? most_nats : nats < -most_nats ? -most_nats : nats; }
+
+    // Adds evidence to log odds, which stay within +-log(1 + memory). Returns by how much
+    // they would be above, in units of this bound, at most 1.
+    static double add_evidence(double& odds, double evidence, double memory) {
+        odds += evidence;
+        if (fabs(odds) <= least_log(1 + memory)) return 0;
+        const double bound = log_of_one_and(memory), above = odds - bound;
+        if (odds < -bound) odds = -bound;
+        if (above <= 0) return 0;
+        odds = bound;
+        return above < bound ? above / bound : bound > 0;
+    }
+
+    // 1 / (1 + exp(-x))
+    static T logistic(T x) {
+        const T e = exp_of_nonpositive(One<T>{x < 0 ? x : -x}).v;
+        return (x < 0 ? e : 1) / (1 + e);
+    }
+
+    // The part of average_total of the rows in the average.
+    double averaged_total() const {
+        return scalars.average_total > s.average_from ? scalars.average_total - s.average_from : 0;
+    }
+
+    // Divides growths, and the sums in their units, by a power of two, so that nothing
+    // is rounded.
+    void rescale() {
+        constexpr double down = 1 / most_growth, down_4 = down * down * down * down;
+        if (scalars.growth > most_growth) {
+            scalars.growth *= down;
+            scalars.average_total = s.average_from + (scalars.average_total - s.average_from) * down;
+            scalars.average_weight *= down_4;
+            scalars.block_average_weight *= down_4;
+            if (visits.rows.is_sparse())
+                for (ptrdiff_t j = 0; j < visits.rows.n_features; ++j) s.features[j].average_updated_at *= down_4;
+        }
+        if (scalars.growth_of_steps > most_growth) {
+            scalars.growth_of_steps *= down;
+            scalars.curvature *= down;
+            scalars.steps_total *= down;
+        }
     }
 
     double n_refreshed = 0;  // dense: rows in the moments at the last refresh of this call
@@ -375,27 +487,24 @@ class StreamRule {
         return share > 1 ? 1 : share < 0 ? 0 : share;
     }
 
-    // L1 thresholds of the iterate and of the predictor, for step_scale = penalty_scale
+    // L1 thresholds of the iterate and of the average, for step_scale = penalty_scale
     // = 1.
     double bound = 0, bound_predicting = 0;
 
     void set_bounds() {
         bound = times_alpha(scalars.length) * visits.l1_ratio;
-        bound_predicting = predicts_average() ? times_alpha(scalars.average_length) * visits.l1_ratio : bound;
+        bound_predicting = times_alpha(scalars.average_length) * visits.l1_ratio;
     }
     template <class W>
     SOFTMAX_INLINE W at_feature(double bound_here, ptrdiff_t j) const {
         const W step_scale = of_features<V, W>(coordinates.step_scale, j);
         return W::broadcast(T(bound_here)) * step_scale * of_features<V, W>(coordinates.penalty_scale, j);
     }
-    bool predicts_average() const { return s.averages && scalars.average_weight > 0; }
 
     template <class W>
     SOFTMAX_INLINE void threshold(ptrdiff_t at, W bound_here, W bound_predicting_here) const {
-        const T* const predictor = predicts_average() ? s.average : theta;
         soft_threshold(W::load(theta + at), bound_here).store(visits.weights + at);
-        soft_threshold(W::load(predictor + at), bound_predicting_here)
-            .store(visits.weights + visits.rows.n_features * visits.n_padded + at);
+        soft_threshold(W::load(s.average + at), bound_predicting_here).store(visits.weights + n_weights() + at);
     }
 
     void threshold_all() {

@@ -22,9 +22,11 @@
 // Sparse only (visit_sparse):
 //     rule.threshold()            the L1 threshold of the weights when a row is scored, or 0
 //     rule.predicting_threshold()   the same for the weights of the predictor
+//     rule.iterate()              the weights that v.iterate() is for, or null
 //     rule.has_coordinates        whether the rule has `see` and `before`
 //     rule.see(row, seen, stepped)  the row in coordinates, and the same times the step scales
-//     rule.before()               the values for the predictor, in the coordinates before the row
+//     rule.before()               the values for the predictor and v.iterate(), in the coordinates
+//                                 before the row
 //     rule.fetch(row)             prefetches the features of the next visit
 //     rule.begin_visit(i)
 //     rule.bring_up_to_date(row)  applies the lazy penalty and average to the features of the row
@@ -38,7 +40,7 @@
 
 namespace {
 
-enum class Predictor { none, iterate, average };
+enum class Predictor { none, average };
 
 // The weight of a row in the recent loss falls to about 1/e when rows of this total
 // weight have followed.
@@ -147,7 +149,7 @@ void visit_dense(Rule& rule, const softmax::Visits<typename V::Number>& s) {
         while (block.n_rows < most && rule.load(block, s.order[t + block.n_rows])) {
         }
         block.multiply(s.weights);
-        if (rule.predictor() == Predictor::average) block.predict(rule.predicting());
+        if (rule.predictor() != Predictor::none) block.predict(rule.predicting());
         for (int r = 0; r < block.n_rows; ++r) {
             const ptrdiff_t ahead = t + r + usual_rows;
             if (ahead < s.n_visits) {
@@ -205,6 +207,7 @@ void visit_sparse(Rule& rule, const softmax::Visits<typename V::Number>& s) {
         rule.template bring_up_to_date<NV>(row, v.n_vectors());
         if (rule.predictor() != Predictor::none)
             multiply(before, rule.predicting(), rule.predicting_threshold(), v.prediction());
+        if (const T* const iterate = rule.iterate()) multiply(before, iterate, T(0), v.iterate());
         double norm = 0, stepped_norm = 0;
         if constexpr (Rule::has_coordinates)
             for (ptrdiff_t n = 0; n < row.size; ++n) {
