@@ -201,7 +201,12 @@ PYTHON = [
     Mutant("_quasi_newton.py", "direction += (share - dot(", "direction += (dot(", "tests/test_starts.py"),
     Mutant("_starts.py", "ROWS_PER_CLASS / rarest", "0", "tests/test_starts.py"),
     Mutant("_starts.py", "np.square(factors)[:, None]", "factors[:, None]", "tests/test_starts.py"),
-    Mutant("_starts.py", "gram[np.diag_indices_from(gram)] += JITTER", "gram[np.diag_indices_from(gram)] += 0.1", "tests/test_starts.py"),
+    Mutant(
+        "_starts.py",
+        "gram[np.diag_indices_from(gram)] += JITTER",
+        "gram[np.diag_indices_from(gram)] += 0.1",
+        "tests/test_starts.py",
+    ),
     Mutant("_minimise.py", "(0.5 if is_margin else 1.0)", "1.0", "tests/test_starts.py"),
     Mutant("_validation.py", "if len(X.indptr) != X.shape[0] + 1:", "if False:", "tests/test_border.py -k something_else"),
     Mutant("_validation.py", "if not np.isfinite(X.data).all():", "if False:", "tests/test_border.py -k overflow"),
