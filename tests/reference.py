@@ -304,16 +304,16 @@ class Stream:
 
         memory, memory_of_steps = self.averaged() / self.growth, self.steps_total / self.growth_of_steps
         bound, bound_of_steps = np.log1p(memory), np.log1p(memory_of_steps)
-        R = max(self.drift_log_odds + w * np.clip(log_loss(z_average, y) - log_loss(z, y), -2, 2), -bound)
-        E = max(self.step_log_odds + w * np.clip(-residual(z, y) @ (z - z_average), -2, 2), -bound_of_steps)
-        self.drift_log_odds = min(R, bound)
+        odds = max(self.drift_log_odds + w * np.clip(log_loss(z_average, y) - log_loss(z, y), -2, 2), -bound)
+        step_odds = max(self.step_log_odds + w * np.clip(-residual(z, y) @ (z - z_average), -2, 2), -bound_of_steps)
+        self.drift_log_odds = min(odds, bound)
         if not self.forgets:
             return
-        self.step_log_odds = min(E, bound_of_steps)
-        if R > bound and memory > 64:
-            self.growth *= 2 ** min((R - bound) / bound, 1)
-        if bound_of_steps > 0 and E > bound_of_steps:
-            self.growth_of_steps *= 4 ** min((E - bound_of_steps) / bound_of_steps, 1)
+        self.step_log_odds = min(step_odds, bound_of_steps)
+        if odds > bound and memory > 64:
+            self.growth *= 2 ** min((odds - bound) / bound, 1)
+        if bound_of_steps > 0 and step_odds > bound_of_steps:
+            self.growth_of_steps *= 4 ** min((step_odds - bound_of_steps) / bound_of_steps, 1)
 
     def share_of_iterate(self):
         """The share of the iterate in the model that predicts, if that is averaged."""
