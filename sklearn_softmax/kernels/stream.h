@@ -324,14 +324,9 @@ class StreamRule {
         const int n_vectors = v.n_vectors();
         const V *iterate = v.scores(), *e = v.exponentials();
         if (visits.rows.is_sparse() || scores_before) {
-            for (int k = 0; k < n_vectors; ++k) {
-                const V products = scores_before ? V::load(scores_before + k * V::lanes) : v.iterate()[k];
-                v.iterate()[k] = plus_intercept(products, visits.intercept + k * V::lanes);
-            }
+            sums = score_iterate_before<NV>(v, y);
             iterate = v.iterate(), e = v.iterate_exponentials();
-            sums = exponentials<NV>(iterate, n_vectors, y, v.iterate_exponentials());
         }
-        scores_before = nullptr;
         if (predictor() == Predictor::none) return sums.loss;
 
         // Iterates of the open block are missing from the average of dense rows.
@@ -355,6 +350,19 @@ class StreamRule {
         const T share_of_iterate = logistic(T(odds_before));
         for (int k = 0; k < n_vectors; ++k) average[k] = between(average[k], iterate[k], share_of_iterate);
         return loss_of<NV>(average, n_vectors, y, v.residual());
+    }
+
+    // The iterate in the coordinates before the row, where they differ from those of the
+    // step.
+    template <int NV>
+    SOFTMAX_SHARED RowSums score_iterate_before(RowVectors<NV, V>& v, int32_t y) {
+        V* const iterate = v.iterate();
+        for (int k = 0; k < v.n_vectors(); ++k) {
+            const V products = scores_before ? V::load(scores_before + k * V::lanes) : iterate[k];
+            iterate[k] = plus_intercept(products, visits.intercept + k * V::lanes);
+        }
+        scores_before = nullptr;
+        return exponentials<NV>(iterate, v.n_vectors(), y, v.iterate_exponentials());
     }
 
     template <int NV>
