@@ -165,12 +165,17 @@ class Preconditioner:
             self.inverse = lambda residual: residual / diagonal
         elif self.is_shared:
             hessian, shares = curvature.mean_block(self.stride)
-            factor, roots = self._factor(hessian), np.sqrt(np.maximum(shares, SMALLEST_SHARE))
-            self.inverse = lambda residual: self._solve([factor], residual / roots) / roots
+            roots = np.sqrt(np.maximum(shares, SMALLEST_SHARE))
+            self._use([hessian], lambda factors, residual: self._solve(factors, residual / roots) / roots)
         else:
-            factors = [self._factor(hessian) for hessian in curvature.blocks(self.stride)]
-            self.inverse = lambda residual: self._solve(factors, residual)
+            self._use(curvature.blocks(self.stride), self._solve)
         return self.price
+
+    def _use(self, blocks, solve):
+        """Invert by these blocks, or not at all if numbers at the end of their range have no factors."""
+        factors = [self._factor(block) for block in blocks]
+        has_failed = any(factor is None for factor in factors)
+        self.inverse = None if has_failed else lambda residual: solve(factors, residual)
 
     @staticmethod
     def _factor(hessian):
@@ -178,9 +183,7 @@ class Preconditioner:
         diagonal *= 1 + JITTER  # rounding must not make it indefinite
         diagonal += SMALLEST
         factor, failed = lapack.dpotrf(hessian, lower=True, overwrite_a=True)
-        if failed:
-            raise np.linalg.LinAlgError(f"a block of the Hessian is not positive definite in its column {failed}")
-        return factor
+        return None if failed or not np.isfinite(diagonal).all() else factor
 
     @staticmethod
     def _solve(factors, residual):

@@ -10,7 +10,7 @@ Imports objectives and the methods that minimise them.
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
+from scipy.linalg import lapack, solve_triangular
 
 from ._matrix import inverse_or_zero
 from ._minimise import minimise
@@ -29,8 +29,8 @@ ROWS_PER_FEATURE, ROWS_PER_CLASS, LEAST_ROWS, MOST_TIMES = 60, 20, 2000, 32
 SHARE_OF_NOISE = 0.1
 # With a smaller max_iter, epochs come nearer.
 LEAST_PASSES = 10
-# If X has fewer numbers than this for each class, what passes take is less than what Python
-# takes between two.
+# With fewer numbers of X times classes than this, passes take less than what Python takes
+# between two.
 FEW_NUMBERS = 1 << 16
 # The inner products of the rows of wide data: the largest number of rows, and how many times
 # as many features there are at least.
@@ -107,11 +107,11 @@ def optimum_in_space_of_rows(objective, tol):
     factors = inverse_or_zero(np.broadcast_to(np.asarray(penalty.scale, dtype=np.float64), objective.design.shape[1] - 1))
     with np.errstate(over="ignore", invalid="ignore"):
         gram = objective.design.gram_of_rows(factors)
-    trace = np.trace(gram)
-    if not (0 < trace < np.inf):  # columns without values, or at the end of their range
+        gram[np.diag_indices_from(gram)] += JITTER * np.trace(gram) / n_samples
+        factor, failed = lapack.dpotrf(gram, lower=True, clean=True, overwrite_a=True)
+    if failed or not np.isfinite(factor).all():  # columns without values, or with values at the end of their range
         return np.zeros((len(factors) + 1, penalty.n_classes))
-    gram[np.diag_indices_from(gram)] += JITTER * trace / n_samples
-    factor = np.ascontiguousarray(cholesky(gram, lower=True, overwrite_a=True, check_finite=False))
+    factor = np.ascontiguousarray(factor)
     of_rows = Objective(factor, objective.y, objective.shares, replace(penalty, scale=1.0), objective.fit_intercept)
     zeros = np.zeros((n_samples + 1, penalty.n_classes))
     point = minimise(of_rows, zeros, Tolerance(tol, np.ones_like(zeros)), max_passes=MOST_PASSES).point
