@@ -41,7 +41,6 @@ EXPECTED_FAILURES = {
     for name in INSTANCES
 }
 EXPECTED_FAILURES["tight"] = {}
-del EXPECTED_FAILURES["no intercept"]["check_sample_weight_equivalence_on_sparse_data"]  # near enough to the optimum
 EXPECTED_FAILURES["early stopping"] = {
     "check_sample_weight_equivalence_on_dense_data": "has 1 row of a class, of which nothing can be held out",
     "check_sample_weight_equivalence_on_sparse_data": "has 1 row of a class, of which nothing can be held out",
