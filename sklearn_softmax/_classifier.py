@@ -153,6 +153,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         takes implicit SGD steps [1]_ on internally standardised features and adapts the
         step size to the data. `fit` also reduces the noise of the gradient (Point-SAGA
         [2]_) and finishes with Newton's method, so that `fit` converges to the optimum.
+        For few rows, two classes, tall or wide data, `fit` takes a faster way to the
+        same optimum without epochs, unless a parameter asks for epochs.
 
         The classic schedules take the explicit steps of `SGDClassifier`, in the units
         of X. Their step size depends on t, which is 1 + the total weight of the rows
@@ -540,8 +542,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
 
         Callbacks that were set with ``set_callbacks`` (scikit-learn >= 1.9,
         experimental there) are called after each epoch with the model at its end. If a
-        callback returns True, `fit` stops, as it does by its own rules. A step of
-        Newton's method takes several epochs, and only the last of these epochs has a
+        callback returns True, `fit` stops, as it does by its own rules. Where a step of
+        `fit` takes several passes over the rows, only the last of these passes has a
         new model. `partial_fit` does not call callbacks. Callbacks are stored with the
         estimator. Call ``set_callbacks()`` to remove them before you store a model for
         another version of scikit-learn.
