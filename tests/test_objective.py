@@ -127,7 +127,7 @@ def test_passes_are_those_of_their_definition(n_features, dtype):
         assert at.loss == pytest.approx(-shares @ log_proba[np.arange(n_samples), y], rel=1e-12)
         gradient = columns.T @ (shares[:, None] * (proba - np.eye(n_classes)[y]))
         np.testing.assert_allclose(at.gradient, gradient, rtol=0, atol=1e-13)
-        step = rng.normal(size=point.shape)
+        step = rng.normal(size=point.shape) / n_features
         change = proba * (columns @ step)
         curved = shares[:, None] * (change - proba * change.sum(axis=1, keepdims=True))
         np.testing.assert_allclose(objective.curvature(at.scores).product(step), columns.T @ curved, rtol=0, atol=2e-13)
