@@ -6,7 +6,6 @@ Both stand on the estimator. What is computed along a path is in `_path.py`.
 import warnings
 from collections.abc import Iterable
 from functools import partial
-from inspect import signature
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -16,7 +15,6 @@ from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
 from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.parallel import Parallel, delayed
 
 from . import _absent, _solver, _validation
@@ -31,6 +29,8 @@ from ._stream import Stream
 __all__ = ["SoftmaxPath", "SoftmaxSGDClassifierCV", "chosen", "softmax_path"]
 
 FOLD = "fold"  # the subtasks of `fit`, for callbacks
+# parameters that are those of the estimator
+SHARED = ("standardize", "fit_intercept", "max_iter", "tol", "class_weight", "random_state", "verbose")
 
 
 class SoftmaxPath(NamedTuple):
@@ -271,10 +271,6 @@ def chosen(scores, selection):
     return int(row), int(column)
 
 
-def _is_fitted(estimator):
-    return hasattr(estimator, "_stream")
-
-
 def _n_folds(cv):
     """How many folds there will be, or None if only the rows tell."""
     if cv is None:
@@ -432,8 +428,9 @@ n_features)
     `LogisticRegressionCV` it is C, so that alpha is ``1 / (C * n)``, and n differs.
 
     All other attributes and methods of a fitted `SoftmaxSGDClassifier` exist, too.
-    `partial_fit` goes on from the chosen model with `alpha_` and `l1_ratio_`. `score` is
-    the accuracy, whatever `scoring` is.
+    `partial_fit` goes on from the chosen model with `alpha_` and `l1_ratio_`, and sets
+    `n_iter_` to 1. Before `fit` it learns with the default penalty. `score` is the
+    accuracy, whatever `scoring` is.
 
     Callbacks that were set with ``set_callbacks`` (scikit-learn >= 1.9) are called for
     `fit` and after each fold.
@@ -460,10 +457,7 @@ n_features)
         "selection": [StrOptions({"min", "1se"})],
         "refit": ["boolean"],
         "n_jobs": [Integral, None],
-        **{
-            name: SoftmaxSGDClassifier._parameter_constraints[name]
-            for name in ("standardize", "fit_intercept", "max_iter", "class_weight", "random_state", "verbose")
-        },
+        **{name: SoftmaxSGDClassifier._parameter_constraints[name] for name in SHARED},
         "tol": [Interval(Real, 0, None, closed="left")],
     }
 
@@ -502,7 +496,9 @@ n_features)
         self.random_state = random_state
         self.verbose = verbose
 
-    # what the methods of the estimator ask for in place of parameters
+    # Methods of the estimator ask for these parameters, which are none here.
+
+    learning_rate, average, new_classes, early_stopping, validation_fraction = "auto", "auto", "error", False, 0.1
 
     @property
     def alpha(self):
@@ -511,6 +507,11 @@ n_features)
     @property
     def l1_ratio(self):
         return vars(self).get("l1_ratio_", 0.0)
+
+    def _settings(self):
+        """Those of an estimator with the chosen penalty; parameters that are none here have their defaults."""
+        own = {name: value for name, value in self.get_params(deep=False).items() if name in SHARED}
+        return SoftmaxSGDClassifier(alpha=self.alpha, l1_ratio=self.l1_ratio, **own)._settings()
 
     @fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, **params):
@@ -666,7 +667,8 @@ n_features)
     def _routed(self, sample_weight, params):
         """Which metadata go to the splitter and to the scorer."""
         if is_routing_enabled():
-            routed = process_routing(self, "fit", sample_weight=sample_weight, **params)
+            weight = {} if sample_weight is None else {"sample_weight": sample_weight}
+            routed = process_routing(self, "fit", **weight, **params)
             return routed if self.scoring is not None else Bunch(splitter=routed.splitter, scorer=Bunch(score={}))
         unknown = sorted(set(params) - {"groups"})
         if unknown:
@@ -696,42 +698,6 @@ n_features)
     def _scorer(self):
         return None if self.scoring is None else check_scoring(SoftmaxSGDClassifier(), scoring=self.scoring)
 
-    @available_if(_is_fitted)
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
-        """Learn from each row once, in order, from the chosen model on.
-
-        Only after `fit`. The penalty is that of `alpha_` and `l1_ratio_`, and what
-        describes the cross-validation stays as it is.
-
-        Parameters
-        ----------
-        X : {array-like, sparse} of shape (n_samples, n_features)
-            Training rows.
-
-        y : array-like of shape (n_samples,)
-            Labels.
-
-        classes : array-like or set of shape (n_classes,) or None, default=None
-            None, or the labels that `fit` has seen.
-
-        sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the rows, from 0 to 1e30. None gives each row the weight 1.
-
-        Returns
-        -------
-        self : SoftmaxSGDClassifierCV
-            The estimator.
-
-        Raises
-        ------
-        ValueError
-            See `SoftmaxSGDClassifier.partial_fit`.
-        """
-        n_iter = self.n_iter_
-        super().partial_fit(X, y, classes, sample_weight)
-        self.n_iter_ = n_iter
-        return self
-
     @classmethod
     def from_logistic_regression(cls, lr, X=None, *, n_samples=None, **params):
         """Not supported, because a converted model has no paths.
@@ -748,10 +714,5 @@ n_features)
         """
         raise TypeError("A converted model has no paths. Use SoftmaxSGDClassifier.from_logistic_regression.")
 
-
-# Parameters of the estimator that are none here have their defaults.
-for _name, _parameter in signature(SoftmaxSGDClassifier).parameters.items():
-    if _name not in {*signature(SoftmaxSGDClassifierCV).parameters, "alpha", "l1_ratio"}:
-        setattr(SoftmaxSGDClassifierCV, _name, _parameter.default)
 
 SoftmaxSGDClassifierCV.__module__ = "sklearn_softmax"
