@@ -230,10 +230,10 @@ class RegularizationPathDisplay:
     >>> display = RegularizationPathDisplay.from_estimator(clf)
     >>> for line in display.lines_:
     ...     print(f"norm {line.get_ydata()[-1]:.1f} at the smallest alpha")
-    norm 1.2 at the smallest alpha
-    norm 2.3 at the smallest alpha
-    norm 13.3 at the smallest alpha
-    norm 11.1 at the smallest alpha
+    norm 1.9 at the smallest alpha
+    norm 4.7 at the smallest alpha
+    norm 19.7 at the smallest alpha
+    norm 19.2 at the smallest alpha
     """
 
     def __init__(self, alphas, coefs, *, alpha=None, ylabel="Coefficient"):
@@ -377,7 +377,7 @@ class PathScoreDisplay:
     >>> clf = clf.fit(*load_iris(return_X_y=True))
     >>> display = PathScoreDisplay.from_estimator(clf)
     >>> print(f"smallest mean log loss {display.line_.get_ydata().min():.3f}")
-    smallest mean log loss 0.061
+    smallest mean log loss 0.056
     """
 
     def __init__(self, alphas, scores, *, negate_score=False, ylabel="Score"):
