@@ -195,10 +195,10 @@ def softmax_path(
     >>> path = softmax_path(X, y, alphas=4, l1_ratio=1.0)
     >>> for alpha, coef in zip(path.alphas, path.coefs):
     ...     print(f"alpha={alpha:.5f}: {(coef != 0).sum()} coefficients")
-    alpha=0.44293: 0 coefficients
-    alpha=0.02056: 4 coefficients
-    alpha=0.00095: 5 coefficients
-    alpha=0.00004: 6 coefficients
+    alpha=0.43500: 0 coefficients
+    alpha=0.02019: 4 coefficients
+    alpha=0.00094: 7 coefficients
+    alpha=0.00004: 8 coefficients
     """
     estimator = SoftmaxSGDClassifierCV(
         alphas=alphas,
@@ -704,8 +704,17 @@ n_features)
 
         Parameters
         ----------
-        lr, X, n_samples, **params
-            See `SoftmaxSGDClassifier.from_logistic_regression`.
+        lr : LogisticRegression or LogisticRegressionCV
+            A fitted model.
+
+        X : {array-like, sparse} of shape (n_rows, n_features) or None, default=None
+            Not used.
+
+        n_samples : float or None, default=None
+            Not used.
+
+        **params : dict
+            Not used.
 
         Raises
         ------
