@@ -28,12 +28,25 @@ SETS = {"digits": 6000, "letter": 20_000, "satellite": 6435, "mnist_5k": 5000, "
 SOLVERS = ("lbfgs", "newton-cholesky")
 MOST_WEIGHTS = 1000  # that a solver with a whole Hessian is asked for
 COLD_FITS = 6  # alphas of the path that are fitted on their own, evenly spaced
-HEADER = ("data", "rows", "features", "classes", "seconds", *SOLVERS, "best/ours", "path", "cold_fit", "path/cold_fit", "log_loss", "of_best")
+HEADER = (
+    "data",
+    "rows",
+    "features",
+    "classes",
+    "seconds",
+    *SOLVERS,
+    "best/ours",
+    "path",
+    "cold_fit",
+    "path/cold_fit",
+    "log_loss",
+    "of_best",
+)
 
 
-def cpu_seconds(call):
+def cpu_seconds(call, *args, **params):
     started = time.process_time()
-    result = call()
+    result = call(*args, **params)
     return time.process_time() - started, result
 
 
@@ -59,7 +72,7 @@ def columns_of_objective(X, scale):
 def compare(X, y, n_alphas, n_folds, solvers):
     folds = list(StratifiedKFold(n_folds).split(X, y))
     settings = {"alphas": n_alphas, "cv": folds, "refit": False, "random_state": 0}
-    seconds, ours = cpu_seconds(lambda: SoftmaxSGDClassifierCV(**settings).fit(X, y))
+    seconds, ours = cpu_seconds(SoftmaxSGDClassifierCV(**settings).fit, X, y)
     alphas, n_train = ours.alphas_[0], len(folds[0][0])
     Z = columns_of_objective(X, ours.scale_)
     times, best = {}, -np.inf
@@ -67,14 +80,14 @@ def compare(X, y, n_alphas, n_folds, solvers):
         if solver != "lbfgs" and X.shape[1] * len(np.unique(y)) > MOST_WEIGHTS:
             continue
         search = LogisticRegressionCV(
-            Cs=1 / (alphas * n_train), l1_ratios=(0.0,), cv=folds, solver=solver, scoring="neg_log_loss", refit=False, max_iter=1000,
-            use_legacy_attributes=False,
+            Cs=1 / (alphas * n_train), l1_ratios=(0.0,), cv=folds, solver=solver, scoring="neg_log_loss", refit=False,
+            max_iter=1000, use_legacy_attributes=False,
         )  # fmt: skip
-        times[solver], search = cpu_seconds(lambda: search.fit(Z, y))
+        times[solver], search = cpu_seconds(search.fit, Z, y)
         best = max(best, search.scores_.mean(axis=0).max())
-    path_seconds, _ = cpu_seconds(lambda: softmax_path(X, y, alphas=alphas))
+    path_seconds, _ = cpu_seconds(softmax_path, X, y, alphas=alphas)
     some = alphas[np.linspace(0, len(alphas) - 1, COLD_FITS).round().astype(int)]
-    cold = np.mean([cpu_seconds(lambda: rivals.ours(alpha).fit(X, y))[0] for alpha in some])
+    cold = np.mean([cpu_seconds(rivals.ours(alpha).fit, X, y)[0] for alpha in some])
     return {
         "seconds": seconds, **times, "best/ours": min(times.values()) / seconds, "path": path_seconds, "cold_fit": cold,
         "path/cold_fit": path_seconds / cold, "log_loss": -ours.scores_.mean(axis=0).max(), "of_best": -best,
@@ -98,7 +111,12 @@ def main():
     for name in options.sets if options.data else ["digits"]:
         X, y = data(options.data, name, 300 if options.quick else SETS[name])
         figures = compare(X, y, n_alphas, n_folds, options.solvers)
-        row = [name, *X.shape, len(np.unique(y)), *(f"{figures[column]:.3g}" if column in figures else "-" for column in HEADER[4:])]
+        row = [
+            name,
+            *X.shape,
+            len(np.unique(y)),
+            *(f"{figures[column]:.3g}" if column in figures else "-" for column in HEADER[4:]),
+        ]
         table.append(row)
         print(("{:<14} {:>6} {:>8} {:>7}" + " {:>13}" * (len(HEADER) - 4)).format(*row), flush=True)
     if options.csv:

@@ -574,7 +574,9 @@ n_features)
                 results.append(result)
                 if callbacks:
                     callbacks.end_fold()
-            paths = FoldResult(*(np.array([[one[part] for one in fold] for fold in results]) for part in range(len(FoldResult._fields))))
+            paths = FoldResult(
+                *(np.array([[one[part] for one in fold] for fold in results]) for part in range(len(FoldResult._fields)))
+            )
             if not np.isfinite(paths.scores).all():
                 fold, row, column = np.argwhere(~np.isfinite(paths.scores))[0]
                 raise ValueError(
@@ -584,7 +586,9 @@ n_features)
             _warn_of_unconverged(paths.is_converged, paths.optimality_gaps, self.max_iter)
             row, column = chosen(paths.scores, self.selection)
             settings = settings._replace(alpha=float(grids[row][column]), l1_ratio=float(l1_ratios[row]))
-            attributes = self._of_all_rows(given, settings, random_state, paths.coefs[:, row, column], paths.intercepts[:, row, column])
+            attributes = self._of_all_rows(
+                given, settings, random_state, paths.coefs[:, row, column], paths.intercepts[:, row, column]
+            )
             attributes |= dict(
                 l1_ratio_=settings.l1_ratio,
                 alphas_=np.array(grids),

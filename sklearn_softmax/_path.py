@@ -9,7 +9,6 @@ their inner products.
 Imports the parts of `fit`, and knows nothing of the estimator.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -225,5 +224,7 @@ class OfRows:
     def point(self, alpha):
         """The point of the optimum for an alpha."""
         objective = self.space.objective_here(alpha)
-        here = self.follower.solve(objective, Tolerance(self.settings.tol, np.ones_like(self.follower.point)), self.settings.max_iter)
+        here = self.follower.solve(
+            objective, Tolerance(self.settings.tol, np.ones_like(self.follower.point)), self.settings.max_iter
+        )
         return self.space.point(here.point)

@@ -17,7 +17,17 @@ from ._minimise import minimise
 from ._newton import Tolerance
 from ._objective import Objective
 
-__all__ = ["EPOCHS", "ROWS", "SAMPLE", "SpaceOfRows", "is_wide", "optimum_in_space_of_rows", "optimum_of_sample", "sample_of", "way_of"]
+__all__ = [
+    "EPOCHS",
+    "ROWS",
+    "SAMPLE",
+    "SpaceOfRows",
+    "is_wide",
+    "optimum_in_space_of_rows",
+    "optimum_of_sample",
+    "sample_of",
+    "way_of",
+]
 
 EPOCHS, SAMPLE, ROWS = "epochs", "sample", "rows"
 # The rows of a sample: ROWS_PER_FEATURE for each feature, so that its Hessian is near that of
@@ -62,7 +72,7 @@ def way_of(problem, class_weight, penalty, settings):
     is_open = settings.standardize and settings.tol is not None and settings.variance_reduction and settings.eta0 is None
     if not is_open or settings.max_iter < LEAST_PASSES or penalty.has_l1:
         return EPOCHS
-    (n_samples, n_features), n_classes = problem.X.shape, len(class_weight)
+    n_samples, n_classes = problem.n_samples, len(class_weight)
     if not problem.is_sparse:
         if is_wide(problem) and penalty.alpha > 0:
             return ROWS

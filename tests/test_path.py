@@ -26,10 +26,9 @@ KINDS = {
 
 def objective(X, y, coef, intercept, alpha, l1_ratio, scale):
     """F, from its definition."""
+    scores = X @ coef.T + intercept
     if len(coef) == 1:
-        scores = np.column_stack([np.zeros(len(X)), X @ coef[0] + intercept])
-    else:
-        scores = X @ coef.T + intercept
+        scores = np.hstack([np.zeros_like(scores), scores])
     losses = np.logaddexp.reduce(scores, axis=1) - scores[np.arange(len(y)), y]
     scaled = coef * scale
     return losses.mean() + alpha * ((1 - l1_ratio) / 2 * np.sum(scaled**2) + l1_ratio * np.abs(scaled).sum())
@@ -49,7 +48,8 @@ def test_each_model_of_a_path_is_the_optimum_for_its_alpha(make_data, kind, n_cl
     for alpha, coef, intercept, gap in zip(path.alphas, path.coefs, path.intercepts, path.optimality_gaps):
         alone = SoftmaxSGDClassifier(alpha=alpha, l1_ratio=l1_ratio, **TIGHT).fit(X, y)
         here, best = (
-            objective(X, y, *model, alpha, l1_ratio, alone.scale_) for model in ((coef, intercept), (alone.coef_, alone.intercept_))
+            objective(X, y, *model, alpha, l1_ratio, alone.scale_)
+            for model in ((coef, intercept), (alone.coef_, alone.intercept_))
         )
         assert here <= best + (1e-6 if kind == "float32" else 1e-11)
         assert here - best <= gap + 1e-11
@@ -86,7 +86,9 @@ def test_the_grid_begins_at_the_smallest_alpha_without_coefficients(make_data, n
     np.testing.assert_allclose(path.alphas[1:] / path.alphas[:-1], (1e-4) ** (1 / 6))
 
 
-@pytest.mark.parametrize("shape, l1_ratio, ratio", [((50, 5), 0, 1e-7), ((30, 40), 0, 1e-5), ((50, 5), 1, 1e-4), ((30, 40), 1, 1e-2)])
+@pytest.mark.parametrize(
+    "shape, l1_ratio, ratio", [((50, 5), 0, 1e-7), ((30, 40), 0, 1e-5), ((50, 5), 1, 1e-4), ((30, 40), 1, 1e-2)]
+)
 def test_the_default_grid_is_longer_with_more_rows_than_features(make_data, shape, l1_ratio, ratio):
     X, y = make_data(2, *shape)
     alphas = softmax_path(X, y, alphas=3, l1_ratio=l1_ratio, max_iter=1000).alphas
