@@ -11,7 +11,7 @@ import numpy as np
 
 from ._model import PRIOR, Model
 
-__all__ = ["cost_of_absent", "model_of_present", "settings_of_present", "stream_of_all"]
+__all__ = ["cost_of_absent", "model_of_all", "model_of_present", "settings_of_present", "stream_of_all"]
 
 # Small enough not to matter in the certificate, or in the mean of several models. Large
 # enough for a stream to learn the class quickly when it meets the class later.
@@ -40,6 +40,13 @@ def model_of_present(model, is_present):
     if some.n_classes > 1:
         some.set_softmax_coef(rows[is_present], intercept[is_present])
     return some
+
+
+def model_of_all(model, is_present):
+    """A model of the present classes, with the absent ones added."""
+    for at in np.flatnonzero(~is_present):
+        model = model.with_class(at, PRIOR / ODDS)
+    return model
 
 
 def stream_of_all(stream, is_present):

@@ -1,4 +1,4 @@
-"""Call scikit-learn's callbacks (>= 1.9) in `fit` and in its passes over the rows.
+"""Call scikit-learn's callbacks (>= 1.9) in `fit` and in its passes or folds.
 
 This file changes only the contexts that scikit-learn keeps with the estimator.
 """
@@ -12,18 +12,21 @@ class FitCallbacks:
     """Calls scikit-learn's callbacks.
 
     `fit` is a task, and its passes over the rows are subtasks with the name "epoch".
+    In a cross-validation, subtasks are folds.
 
     Parameters
     ----------
     estimator : CallbackSupportMixin
         If this estimator has no callbacks, or scikit-learn does not support callbacks,
         this object is false and must not be used.
-    max_passes : int
-        Largest number of passes over the rows.
+    max_passes : int or None
+        Largest number of subtasks, if it is known.
+    name : str
+        Name of a subtask.
     """
 
-    def __init__(self, estimator, max_passes):
-        self.estimator, self.fit_task, self.epoch = estimator, None, None
+    def __init__(self, estimator, max_passes, name="epoch"):
+        self.estimator, self.name, self.fit_task, self.epoch = estimator, name, None, None
         if getattr(estimator, "_skl_callbacks", None):
             self.fit_task = estimator._init_callback_context(max_subtasks=max_passes)
 
@@ -43,7 +46,7 @@ class FitCallbacks:
         self.fit_task.call_on_fit_task_begin(**self.what)
 
     def begin_pass(self):
-        self.epoch = self.fit_task.subcontext(task_name="epoch").call_on_fit_task_begin(**self.what)
+        self.epoch = self.fit_task.subcontext(task_name=self.name).call_on_fit_task_begin(**self.what)
 
     def end_passes(self, n_passes, so_far):
         stops = False
@@ -54,6 +57,12 @@ class FitCallbacks:
             stops |= self.epoch.call_on_fit_task_end(**self.what, **model)
             self.epoch = None
         return stops
+
+    def end_fold(self):
+        """A fold ends, which has no model of all rows. Whether to stop is not asked."""
+        self.begin_pass()
+        self.epoch.call_on_fit_task_end(**self.what)
+        self.epoch = None
 
     def end(self, solution):
         """`fit` ends with this solution."""

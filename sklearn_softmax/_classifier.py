@@ -554,7 +554,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
                 self._check_nothing_is_given_by_half()
             goes_on = self.warm_start and hasattr(self, "_stream")
             settings, random_state = self._settings(), check_random_state(self.random_state)
-            problem, validation, classes, is_present = _validation.fit_input(
+            problem, validation, classes, is_present, _ = _validation.fit_input(
                 X,
                 y,
                 sample_weight,
@@ -577,16 +577,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             settings_of_present = _absent.settings_of_present(settings, alpha, is_present)
 
             def attributes(solution):
-                return self._attributes(
-                    _absent.stream_of_all(solution.stream, is_present),
-                    alpha,
-                    classes,
-                    n_iter_=solution.n_iter,
-                    loss_curve_=np.array(solution.loss_curve),
-                    optimality_gap_=solution.optimality_gap + _absent.cost_of_absent(is_present),
-                    validation_scores_=np.array(solution.validation_scores) if self.early_stopping else None,
-                    best_validation_score_=solution.best_validation_score,
-                )
+                return self._attributes_of_fit(solution, alpha, classes, is_present)
 
             if callbacks:
                 callbacks.begin(X, y, sample_weight, attributes)
@@ -704,6 +695,19 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     def _attributes(stream, alpha, classes, **more):
         """The attributes of a fitted estimator."""
         return dict(_stream=stream, _shown=None, _given={}, classes_=classes, t_=1.0 + stream.weight, alpha_=alpha, **more)
+
+    def _attributes_of_fit(self, solution, alpha, classes, is_present):
+        """The attributes of an estimator after `fit`."""
+        return self._attributes(
+            _absent.stream_of_all(solution.stream, is_present),
+            alpha,
+            classes,
+            n_iter_=solution.n_iter,
+            loss_curve_=np.array(solution.loss_curve),
+            optimality_gap_=solution.optimality_gap + _absent.cost_of_absent(is_present),
+            validation_scores_=np.array(solution.validation_scores) if self.early_stopping else None,
+            best_validation_score_=solution.best_validation_score,
+        )
 
     def _known(self):
         """What training that continues from this model must know about its input."""
@@ -1009,7 +1013,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             self.intercept_,
             strength=1.0 if self.alpha == "1/n_samples" or weight == 0 else self.alpha_ * weight,
             l1_ratio=self.l1_ratio,
-            n_iter=self.n_iter_,
+            n_iter=int(np.max(self.n_iter_)),
             attributes={name: value for name, value in vars(self).items() if name in OF_INPUT},
             fit_intercept=self.fit_intercept,
             class_weight=self.class_weight,

@@ -32,6 +32,7 @@ __all__ = [
     "getsignal",
     "in_namespace_of",
     "is_one_vs_rest",
+    "is_routing_enabled",
     "new_logistic_regression",
     "penalty_of",
     "signal",
@@ -54,6 +55,11 @@ def in_namespace_of(X, array):
 def uses_sparse_arrays():
     """Whether scikit-learn (>= 1.9) shall return sparse arrays, not sparse matrices."""
     return get_config().get("sparse_interface") == "sparray"
+
+
+def is_routing_enabled():
+    """Whether scikit-learn is configured to route metadata."""
+    return get_config().get("enable_metadata_routing", False)
 
 
 def new_logistic_regression(*, C, l1_ratio, **params):

@@ -1,12 +1,13 @@
-"""A plot of the loss curve of `fit`, like the displays of scikit-learn."""
+"""Plots of the loss curve of `fit` and of paths, like the displays of scikit-learn."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import SoftmaxSGDClassifier
+from ._cv import SoftmaxSGDClassifierCV, chosen
 
-__all__ = ["LossCurveDisplay"]
+__all__ = ["LossCurveDisplay", "PathScoreDisplay", "RegularizationPathDisplay"]
 
 
 class LossCurveDisplay:
@@ -98,14 +99,7 @@ class LossCurveDisplay:
         ImportError
             If matplotlib is not installed.
         """
-        model = estimator
-        while isinstance(model, Pipeline):
-            model = model.steps[-1][1]
-        if not isinstance(model, SoftmaxSGDClassifier):
-            raise TypeError(
-                f"estimator is, or ends with, a {type(model).__name__}. Pass a SoftmaxSGDClassifier, alone or in a pipeline."
-            )
-        check_is_fitted(model)
+        model = _fitted(estimator, SoftmaxSGDClassifier)
         if not hasattr(model, "loss_curve_"):
             raise ValueError(
                 "estimator has no loss_curve_, because only partial_fit has fitted it, which has no epochs. Use fit."
@@ -143,7 +137,7 @@ class LossCurveDisplay:
             If matplotlib is not installed.
         """
         if ax is None:
-            ax = _pyplot().subplots()[1]
+            ax = _pyplot(self).subplots()[1]
         name = self.name if name is None else name
         self.validation_line_ = None
         if self.validation_loss is None:
@@ -165,12 +159,320 @@ def _line(ax, loss, label, kwargs):
     return line
 
 
-def _pyplot():
+def _fitted(estimator, kind):
+    """The fitted model of this class, which may be the last step of a pipeline."""
+    model = estimator
+    while isinstance(model, Pipeline):
+        model = model.steps[-1][1]
+    if not isinstance(model, kind):
+        raise TypeError(f"estimator is, or ends with, a {type(model).__name__}. Pass a {kind.__name__}, alone or in a pipeline.")
+    check_is_fitted(model)
+    return model
+
+
+def _pyplot(display):
     try:
         import matplotlib.pyplot as plt
     except ImportError as error:
-        raise ImportError("LossCurveDisplay needs matplotlib, which is not installed. Try 'pip install matplotlib'.") from error
+        raise ImportError(
+            f"{type(display).__name__} needs matplotlib, which is not installed. Try 'pip install matplotlib'."
+        ) from error
     return plt
 
 
-LossCurveDisplay.__module__ = "sklearn_softmax"
+class RegularizationPathDisplay:
+    """Coefficients along the path of a `SoftmaxSGDClassifierCV`, against alpha.
+
+    Use `from_estimator` to make a display. A line per feature shows the coefficient of
+    one class, or the norm over the classes. A dashed line marks the chosen alpha.
+    Requires matplotlib.
+
+    Parameters
+    ----------
+    alphas : array-like of shape (n_alphas,)
+        Strengths of the penalty, all > 0.
+
+    coefs : array-like of shape (n_alphas, n_features)
+        What to draw for each feature.
+
+    alpha : float or None, default=None
+        The chosen strength. None marks none.
+
+    ylabel : str, default="Coefficient"
+        What `coefs` are.
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib Line2D
+        A line for each feature.
+
+    alpha_line_ : matplotlib Line2D or None
+        The mark of the chosen alpha.
+
+    ax_ : matplotlib Axes
+        The axes with the lines.
+
+    figure_ : matplotlib Figure
+        The figure with the axes.
+
+    See Also
+    --------
+    PathScoreDisplay : The mean score against alpha.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_softmax import RegularizationPathDisplay, SoftmaxSGDClassifierCV
+    >>> clf = SoftmaxSGDClassifierCV(alphas=20, l1_ratios=(1.0,), random_state=0)
+    >>> clf = clf.fit(*load_iris(return_X_y=True))
+    >>> display = RegularizationPathDisplay.from_estimator(clf)
+    >>> for line in display.lines_:
+    ...     print(f"norm {line.get_ydata()[-1]:.1f} at the smallest alpha")
+    norm 1.9 at the smallest alpha
+    norm 4.7 at the smallest alpha
+    norm 19.7 at the smallest alpha
+    norm 19.2 at the smallest alpha
+    """
+
+    def __init__(self, alphas, coefs, *, alpha=None, ylabel="Coefficient"):
+        self.alphas = alphas
+        self.coefs = coefs
+        self.alpha = alpha
+        self.ylabel = ylabel
+
+    @classmethod
+    def from_estimator(cls, estimator, *, label=None, ax=None, **kwargs):
+        """Plot the coefficients for the chosen l1_ratio.
+
+        They are the means over the folds, in units of the penalty (times `scale_`), so
+        that the unit of a column does not matter.
+
+        Parameters
+        ----------
+        estimator : SoftmaxSGDClassifierCV or Pipeline
+            A fitted model, or a pipeline that ends with one.
+
+        label : label of a class or None, default=None
+            Draw the coefficients of this class. None draws the Euclidean norm over the
+            classes. Two classes have one coefficient, that of ``classes_[1]``.
+
+        ax : matplotlib Axes or None, default=None
+            Axes to plot into. None makes a new figure.
+
+        **kwargs : dict
+            Arguments of `matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : RegularizationPathDisplay
+            A display with the lines, the axes and the figure.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If the model is not a `SoftmaxSGDClassifierCV`.
+        ValueError
+            If `label` is no class with coefficients.
+        ImportError
+            If matplotlib is not installed.
+        """
+        model = _fitted(estimator, SoftmaxSGDClassifierCV)
+        row = _row_of_choice(model)
+        coefs = model.coefs_paths_[:, row].mean(axis=0) * model.scale_
+        if label is None:
+            coefs, ylabel = np.linalg.norm(coefs, axis=1), "Norm of the coefficients"
+        else:
+            with_coefs = model.classes_[-coefs.shape[1] :].tolist()
+            if label not in with_coefs:
+                raise ValueError(f"label={label!r} is no class with coefficients. Pass one of {with_coefs}, or None.")
+            coefs, ylabel = coefs[:, with_coefs.index(label)], f"Coefficient of class {label}"
+        return cls(model.alphas_[row], coefs, alpha=model.alpha_, ylabel=ylabel).plot(ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Plot the coefficients.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Axes to plot into. None makes a new figure.
+
+        **kwargs : dict
+            Arguments of `matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : RegularizationPathDisplay
+            The display itself, with the lines, the axes and the figure.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        if ax is None:
+            ax = _pyplot(self).subplots()[1]
+        self.lines_ = ax.plot(self.alphas, self.coefs, **{"linewidth": 1} | kwargs)
+        self.alpha_line_ = None if self.alpha is None else _mark(ax, self.alpha, "chosen", "--")
+        ax.set(xscale="log", xlabel="alpha", ylabel=self.ylabel)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+class PathScoreDisplay:
+    """Mean score of a `SoftmaxSGDClassifierCV` over the folds, against alpha.
+
+    Use `from_estimator` to make a display. A band of one standard error is drawn around
+    the line. Vertical lines mark both choices, that of ``selection="min"`` (dashed) and
+    that of ``selection="1se"`` (dotted). Requires matplotlib.
+
+    Parameters
+    ----------
+    alphas : array-like of shape (n_alphas,)
+        Strengths of the penalty, from the largest to the smallest.
+
+    scores : array-like of shape (n_folds, n_alphas)
+        The score of each model on held-out rows. Larger is better.
+
+    negate_score : bool, default=False
+        Whether to draw minus the score, for instance a loss.
+
+    ylabel : str, default="Score"
+        What is drawn.
+
+    Attributes
+    ----------
+    line_ : matplotlib Line2D
+        The mean over the folds.
+
+    band_ : matplotlib PolyCollection
+        The mean plus and minus one standard error.
+
+    min_line_ : matplotlib Line2D
+        The mark of the alpha with the best mean.
+
+    one_se_line_ : matplotlib Line2D
+        The mark of the largest alpha within one standard error of the best mean.
+
+    ax_ : matplotlib Axes
+        The axes with the lines.
+
+    figure_ : matplotlib Figure
+        The figure with the axes.
+
+    See Also
+    --------
+    RegularizationPathDisplay : The coefficients against alpha.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_softmax import PathScoreDisplay, SoftmaxSGDClassifierCV
+    >>> clf = SoftmaxSGDClassifierCV(alphas=20, random_state=0)
+    >>> clf = clf.fit(*load_iris(return_X_y=True))
+    >>> display = PathScoreDisplay.from_estimator(clf)
+    >>> print(f"smallest mean log loss {display.line_.get_ydata().min():.3f}")
+    smallest mean log loss 0.056
+    """
+
+    def __init__(self, alphas, scores, *, negate_score=False, ylabel="Score"):
+        self.alphas = alphas
+        self.scores = scores
+        self.negate_score = negate_score
+        self.ylabel = ylabel
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+        """Plot the mean score for the chosen l1_ratio.
+
+        Log losses and other scores whose name begins with "neg_" are drawn as losses.
+
+        Parameters
+        ----------
+        estimator : SoftmaxSGDClassifierCV or Pipeline
+            A fitted model, or a pipeline that ends with one.
+
+        ax : matplotlib Axes or None, default=None
+            Axes to plot into. None makes a new figure.
+
+        **kwargs : dict
+            Arguments of `matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : PathScoreDisplay
+            A display with the lines, the axes and the figure.
+
+        Raises
+        ------
+        NotFittedError
+            If the model is not fitted.
+        TypeError
+            If the model is not a `SoftmaxSGDClassifierCV`.
+        ImportError
+            If matplotlib is not installed.
+        """
+        model = _fitted(estimator, SoftmaxSGDClassifierCV)
+        row, scoring = _row_of_choice(model), model.scoring or "neg_log_loss"
+        name = scoring.removeprefix("neg_").replace("_", " ") if isinstance(scoring, str) else "score"
+        display = cls(
+            model.alphas_[row],
+            model.scores_[:, row],
+            negate_score=isinstance(scoring, str) and scoring.startswith("neg_"),
+            ylabel=f"Mean {name}" + (" (nats per row)" if name == "log loss" else ""),
+        )
+        return display.plot(ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Plot the mean score.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Axes to plot into. None makes a new figure.
+
+        **kwargs : dict
+            Arguments of `matplotlib.axes.Axes.plot`.
+
+        Returns
+        -------
+        display : PathScoreDisplay
+            The display itself, with the lines, the axes and the figure.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        if ax is None:
+            ax = _pyplot(self).subplots()[1]
+        alphas, scores = np.asarray(self.alphas), np.asarray(self.scores)
+        mean, n_folds = scores.mean(axis=0) * (-1 if self.negate_score else 1), len(scores)
+        standard_error = scores.std(axis=0, ddof=1) / np.sqrt(n_folds) if n_folds > 1 else np.zeros_like(mean)
+        (self.line_,) = ax.plot(alphas, mean, **kwargs)
+        band = {"color": self.line_.get_color(), "alpha": 0.2, "linewidth": 0}
+        self.band_ = ax.fill_between(alphas, mean - standard_error, mean + standard_error, **band)
+        best, one_se = (alphas[chosen(scores[:, None], selection)[1]] for selection in ("min", "1se"))
+        self.min_line_, self.one_se_line_ = _mark(ax, best, "min", "--"), _mark(ax, one_se, "1se", ":")
+        ax.set(xscale="log", xlabel="alpha", ylabel=self.ylabel)
+        ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
+
+
+def _row_of_choice(model):
+    """The number of the chosen l1_ratio."""
+    return model.l1_ratios_.tolist().index(model.l1_ratio_)
+
+
+def _mark(ax, alpha, label, linestyle):
+    return ax.axvline(alpha, color="grey", linestyle=linestyle, linewidth=1, label=f"{label}: alpha={alpha:.2g}")
+
+
+for _display in (LossCurveDisplay, PathScoreDisplay, RegularizationPathDisplay):
+    _display.__module__ = "sklearn_softmax"

@@ -79,13 +79,13 @@ def _small_newton(objective, point, tolerance, *, max_passes, at=None, on_step=N
         n_before -= 1  # the next call begins with a pass that the last one has made
 
 
-def minimise(objective, point, tolerance, *, sample=None, tells_steps=False, **how):
+def minimise(objective, point, tolerance, *, sample=None, memory=None, tells_steps=False, **how):
     """Minimise an objective by the method for its rows and its penalty; see `newton`.
 
-    A `sample` is for `quasi_newton`, and `tells_steps` for the method for small problems.
+    A `sample` and a `memory` are for `quasi_newton`, and `tells_steps` for the method for small problems.
     """
     if objective.design.is_sparse or objective.penalty.has_l1:
         return newton(objective, point, tolerance, **how)
     if sample is None and is_small(objective):
         return _small_newton(objective, point, tolerance, tells_steps=tells_steps, **how)
-    return quasi_newton(objective, point, tolerance, sample=sample, **how)
+    return quasi_newton(objective, point, tolerance, sample=sample, memory=memory, **how)

@@ -142,9 +142,13 @@ class Preconditioner:
 
     With L1 no preconditioner is used. It was measured to need more passes, because it
     pins the wrong entries.
+
+    One that `keeps` its blocks can `follow` the objective to another strength of the L2
+    penalty.
     """
 
-    def __init__(self, objective):
+    def __init__(self, objective, keeps=False):
+        self.keeps, self.blocks, self.solve = keeps, None, None
         n_samples, size = objective.design.shape
         n_scores = objective.design.n_scores
         self.is_diagonal, self.is_margin = objective.design.is_sparse, objective.is_margin
@@ -181,8 +185,18 @@ class Preconditioner:
             self._use(curvature.blocks(self.stride), self._solve)
         return self.price
 
+    def follow(self, change_of_l2):
+        """Invert the kept blocks of an L2 penalty that differs by so much for each feature."""
+        self.passes_since = min(self.passes_since, 0)
+        if self.blocks is not None:
+            for block in self.blocks:
+                np.einsum("jj->j", block)[:-1] += change_of_l2
+            self._use(self.blocks, self.solve)
+
     def _use(self, blocks, solve):
         """Invert by these blocks, or not at all if numbers at the end of their range have no factors."""
+        if self.keeps:
+            self.blocks, self.solve, blocks = blocks, solve, [block.copy(order="F") for block in blocks]
         factors = [self._factor(block) for block in blocks]
         has_failed = any(factor is None for factor in factors)
         self.inverse = None if has_failed else lambda residual: solve(factors, residual)

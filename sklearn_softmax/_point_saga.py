@@ -29,7 +29,7 @@ from ._objective import BLOCK, Objective, Penalty
 from ._starts import EPOCHS, SAMPLE, optimum_in_space_of_rows, optimum_of_sample, sample_of, way_of
 from ._stream import Iterates, Stream, StreamScalars
 
-__all__ = ["Epochs", "PreparedProblem", "prepare"]
+__all__ = ["Epochs", "PreparedProblem", "model_of_point", "objective_of", "prepare", "tolerance_of"]
 
 # The step of an epoch is STEP / (mean of (1 + |x|^2) / 2 * sqrt(mean curvature of the
 # losses)). By experiment: half of it is better for noisy data, double of it for
@@ -111,6 +111,36 @@ def prepare(problem, n_classes):
     return PreparedProblem(problem, total_weight, n_classes, moments, spreads, class_weight)
 
 
+def objective_of(problem, penalty, coordinates, fit_intercept):
+    """The `Objective` of the rows of a problem, with a penalty of points in these coordinates."""
+    return Objective(
+        problem.X,
+        problem.y,
+        problem.sample_weight,
+        penalty,
+        fit_intercept,
+        offset=coordinates.offset.astype(np.float64),
+        inverse_scale=coordinates.inverse_scale.astype(np.float64),
+    )
+
+
+def tolerance_of(prepared, coordinates, feature_scale, tol):
+    """The `Tolerance` of gradients in these coordinates, for features in these units."""
+    per_unit = np.append(coordinates.scale() * inverse_or_zero(feature_scale), 1.0)
+    return Tolerance(tol, np.outer(per_unit, inverse_or_zero(prepared.class_scale)))
+
+
+def model_of_point(point, coordinates, fit_intercept, dtype):
+    """The `Model`, in the units of X, of a point in these coordinates."""
+    coef, intercept = coordinates.coef(point)
+    if fit_intercept:
+        intercept = intercept - intercept.mean()
+    model = Model.zeros(*coef.shape[::-1], dtype)
+    largest = np.finfo(dtype).max / 4  # as in Coordinates.to_original
+    model.set_softmax_coef(np.clip(coef, -largest, largest), intercept)
+    return model
+
+
 class Epochs:
     """Epochs over a problem: the stream's rule, Point-SAGA, then Newton's method.
 
@@ -153,15 +183,7 @@ class Epochs:
 
     def _objective(self, problem):
         """The objective of rows, in the solver's coordinates."""
-        return Objective(
-            problem.X,
-            problem.y,
-            problem.sample_weight,
-            self.penalty_here,
-            self.settings.fit_intercept,
-            offset=self.coordinates.offset.astype(np.float64),
-            inverse_scale=self.coordinates.inverse_scale.astype(np.float64),
-        )
+        return objective_of(problem, self.penalty_here, self.coordinates, self.settings.fit_intercept)
 
     def _begin_epochs(self):
         """The iterates of epochs, from the model so far."""
@@ -446,26 +468,16 @@ class Epochs:
         return solution
 
     def _tolerance(self):
-        per_unit = np.append(self.coordinates.scale() * inverse_or_zero(self.feature_scale), 1.0)
-        return Tolerance(self.settings.tol, np.outer(per_unit, inverse_or_zero(self.prepared.class_scale)))
+        return tolerance_of(self.prepared, self.coordinates, self.feature_scale, self.settings.tol)
 
     def _set_point(self, point, evaluation):
         """Make a point the model to predict with."""
         self.point, self.evaluation, self.original = point, evaluation, None
 
-    def _model_of_point(self):
-        coef, intercept = self.coordinates.coef(self.point)
-        if self.settings.fit_intercept:
-            intercept = intercept - intercept.mean()
-        model = Model.zeros(*coef.shape[::-1], self.problem.X.dtype)
-        largest = np.finfo(self.problem.X.dtype).max / 4  # as in Coordinates.to_original
-        model.set_softmax_coef(np.clip(coef, -largest, largest), intercept)
-        return model
-
     def model(self):
         """The model to predict with, in the units of X."""
         if self.original is None and self.evaluation is not None:
-            self.original = self._model_of_point()
+            self.original = model_of_point(self.point, self.coordinates, self.settings.fit_intercept, self.problem.X.dtype)
         if self.original is None:
             here = self._model_here()
             self.original = self.coordinates.to_original(here.weights, here.intercept, here.n_classes)

@@ -22,12 +22,44 @@ import numpy as np
 
 from ._newton import NewtonSolution, Preconditioner, centred, descend, dot
 
-__all__ = ["quasi_newton"]
+__all__ = ["Memory", "quasi_newton"]
 
 # Pairs of steps and changes of the gradient that are remembered.
 MOST_PAIRS = 10
 # A pair is left out if its curvature is less than this, relative to its lengths.
 SMALLEST_CURVATURE = 1e-12
+
+
+class Memory:
+    """What is known of the Hessian: a preconditioner, and the last steps with the changes of the gradient.
+
+    Attributes
+    ----------
+    hessians : Objective
+        The one, of all rows or of a sample, that has the Hessian of the preconditioner.
+    precondition : Preconditioner
+    pairs : deque of (step, change, curvature)
+    """
+
+    def __init__(self, hessians, keeps=False):
+        self.hessians, self.precondition, self.pairs = hessians, Preconditioner(hessians, keeps), deque(maxlen=MOST_PAIRS)
+
+    def follow(self, objective):
+        """Go on with an objective that differs in the strength of the L2 penalty only.
+
+        The Hessian changes by a diagonal, so that what is known of the old one tells
+        about the new one exactly. The preconditioner has to keep its blocks.
+        """
+        change_of_l2 = objective.l2[:, 0] - self.hessians.l2[:, 0]
+        self.hessians = objective
+        self.precondition.follow(change_of_l2)
+        pairs, self.pairs = self.pairs, deque(maxlen=MOST_PAIRS)
+        for step, change, curvature in pairs:
+            of_penalty = change_of_l2[:, None] * step[:-1]
+            curvature = curvature + dot(of_penalty, step[:-1])
+            if curvature > 0:
+                change[:-1] += of_penalty
+                self.pairs.append((step, change, curvature))
 
 
 def _direction(gradient, pairs, precondition):
@@ -51,17 +83,17 @@ def _passes_left(n_passes, size_before, size, tol):
     return n_passes * np.log(size / tol) / np.log(size_before / size) if n_passes and size < size_before else np.inf
 
 
-def quasi_newton(objective, point, tolerance, *, max_passes, at=None, sample=None, on_step=None):
+def quasi_newton(objective, point, tolerance, *, max_passes, at=None, sample=None, memory=None, on_step=None):
     """Minimise an objective without an L1 norm.
 
     Parameters and the result are those of `newton`. If `sample` is given, which is the
     same objective on a random part of the rows, the preconditioner is that of the
-    sample.
+    sample. A `memory` of this objective is used, and learns more.
     """
     point = centred(objective, point)
-    hessians = sample or objective
-    price, precondition = hessians.n_samples / objective.n_samples, Preconditioner(hessians)
-    pairs = deque(maxlen=MOST_PAIRS)
+    memory = memory or Memory(sample or objective)
+    hessians, precondition, pairs = memory.hessians, memory.precondition, memory.pairs
+    price = hessians.n_samples / objective.n_samples
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # too long steps overflow, and are halved
         n_passes = 0.0 if at else 1.0
         at = at or objective.evaluate(point)

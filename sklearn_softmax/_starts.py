@@ -17,7 +17,17 @@ from ._minimise import minimise
 from ._newton import Tolerance
 from ._objective import Objective
 
-__all__ = ["EPOCHS", "ROWS", "SAMPLE", "optimum_in_space_of_rows", "optimum_of_sample", "sample_of", "way_of"]
+__all__ = [
+    "EPOCHS",
+    "ROWS",
+    "SAMPLE",
+    "SpaceOfRows",
+    "is_wide",
+    "optimum_in_space_of_rows",
+    "optimum_of_sample",
+    "sample_of",
+    "way_of",
+]
 
 EPOCHS, SAMPLE, ROWS = "epochs", "sample", "rows"
 # The rows of a sample: ROWS_PER_FEATURE for each feature, so that its Hessian is near that of
@@ -70,14 +80,19 @@ def way_of(problem, class_weight, penalty, settings):
         return EPOCHS
     (n_samples, n_features), n_classes = problem.X.shape, len(class_weight)
     if not problem.is_sparse:
-        is_wide = n_samples <= MOST_IN_SPACE_OF_ROWS and TIMES_AS_WIDE * n_samples <= n_features
-        if is_wide and penalty.alpha > 0:
+        if is_wide(problem) and penalty.alpha > 0:
             return ROWS
         rows_per_feature = ROWS_OF_FEW if n_classes <= FEW_CLASSES else ROWS_OF_SOME if n_classes <= SOME_CLASSES else 0
         is_short = n_samples <= rows_per_feature * n_features
         if n_classes == 2 or is_short or problem.X.size * n_classes <= FEW_NUMBERS:
             return SAMPLE
     return SAMPLE if n_classes * sample_size(problem, class_weight) <= n_samples else EPOCHS
+
+
+def is_wide(problem):
+    """Whether dense rows are so few that their space is worth making."""
+    n_samples, n_features = problem.X.shape
+    return not problem.is_sparse and n_samples <= MOST_IN_SPACE_OF_ROWS and TIMES_AS_WIDE * n_samples <= n_features
 
 
 def sample_size(problem, class_weight):
@@ -103,26 +118,49 @@ def optimum_of_sample(objective, tolerance):
     return minimise(objective, zeros, Tolerance(tol, tolerance.per_unit), max_passes=MOST_PASSES).point
 
 
-def optimum_in_space_of_rows(objective, tol):
-    """The optimum of an objective with an L2 penalty and fewer rows than features: a point.
+class SpaceOfRows:
+    """The space of the rows of an objective with an L2 penalty and fewer rows than features.
 
     The coefficients of an optimum are W = Z^T A, where the rows of Z are those of X in columns
     whose penalty is the same for all (the representer theorem). With Z Z^T = L L^T, and
     B = L^T A, the scores of all rows are L B, and ||W||^2 = ||B||^2. So L are n_samples rows of
-    n_samples features with the same optimum.
+    n_samples features with the same optimum, whatever the strength of the penalty.
+
+    Attributes
+    ----------
+    factor : ndarray of shape (n_samples, n_samples) or None
+        L. None if there is none, because columns have no values, or values at the end of their
+        range.
     """
-    penalty, n_samples = objective.penalty, objective.n_samples
-    factors = inverse_or_zero(np.broadcast_to(np.asarray(penalty.scale, dtype=np.float64), objective.design.shape[1] - 1))
-    with np.errstate(over="ignore", invalid="ignore"):
-        gram = objective.design.gram_of_rows(factors)
-        gram[np.diag_indices_from(gram)] += JITTER * np.trace(gram) / n_samples
-        factor, failed = lapack.dpotrf(gram, lower=True, clean=True, overwrite_a=True)
-    if failed or not np.isfinite(factor).all():  # columns without values, or with values at the end of their range
-        return np.zeros((len(factors) + 1, penalty.n_classes))
-    factor = np.ascontiguousarray(factor)
-    of_rows = Objective(factor, objective.y, objective.shares, replace(penalty, scale=1.0), objective.fit_intercept)
-    zeros = np.zeros((n_samples + 1, penalty.n_classes))
-    point = minimise(of_rows, zeros, Tolerance(tol, np.ones_like(zeros)), max_passes=MOST_PASSES).point
-    weights = solve_triangular(factor, point[:-1], lower=True, trans="T", check_finite=False)
-    weights = objective.design.transposed_product(lambda block: weights[block])[:-1]
-    return np.vstack([weights * np.square(factors)[:, None], point[-1:]])
+
+    def __init__(self, objective):
+        self.objective = objective
+        scale = np.asarray(objective.penalty.scale, dtype=np.float64)
+        self.factors = inverse_or_zero(np.broadcast_to(scale, objective.design.shape[1] - 1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            gram = objective.design.gram_of_rows(self.factors)
+            gram[np.diag_indices_from(gram)] += JITTER * np.trace(gram) / objective.n_samples
+            factor, failed = lapack.dpotrf(gram, lower=True, clean=True, overwrite_a=True)
+        self.factor = None if failed or not np.isfinite(factor).all() else np.ascontiguousarray(factor)
+
+    def objective_here(self, alpha):
+        """The `Objective` in this space, for a strength of the penalty."""
+        objective = self.objective
+        penalty = replace(objective.penalty, alpha=alpha, scale=1.0)
+        return Objective(self.factor, objective.y, objective.shares, penalty, objective.fit_intercept)
+
+    def point(self, point_here):
+        """The point of the objective, of one of this space."""
+        weights = solve_triangular(self.factor, point_here[:-1], lower=True, trans="T", check_finite=False)
+        weights = self.objective.design.transposed_product(lambda block: weights[block])[:-1]
+        return np.vstack([weights * np.square(self.factors)[:, None], point_here[-1:]])
+
+
+def optimum_in_space_of_rows(objective, tol):
+    """The optimum of an objective with an L2 penalty and fewer rows than features: a point."""
+    space, n_classes = SpaceOfRows(objective), objective.penalty.n_classes
+    if space.factor is None:
+        return np.zeros((objective.design.shape[1], n_classes))
+    zeros = np.zeros((objective.n_samples + 1, n_classes))
+    of_rows = space.objective_here(objective.penalty.alpha)
+    return space.point(minimise(of_rows, zeros, Tolerance(tol, np.ones_like(zeros)), max_passes=MOST_PASSES).point)

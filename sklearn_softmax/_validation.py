@@ -350,12 +350,16 @@ class FitInput(NamedTuple):
         of the model that is trained further.
     is_present : ndarray of shape (n_classes,), bool
         With an intercept, the classes that have a row of positive weight; else all.
+    counts : ndarray of shape (n_rows,), bool
+        Which rows of X have a positive weight. They are those of the problem and, if a
+        part of X is held out, of `validation`.
     """
 
     problem: Problem
     validation: Problem | None
     classes: np.ndarray
     is_present: np.ndarray
+    counts: np.ndarray
 
 
 def fit_input(
@@ -410,6 +414,7 @@ def fit_input(
 
     class_weights = weights_of_classes(class_weight, classes, problem.class_counts(len(classes)))
     problem = problem.weighted(class_weights[problem.y])
+    counts = base_weight * class_weights[numbers] > 0
     if problem.n_samples == 0:
         raise ValueError(f"class_weight={class_weight!r} gives every class in y the weight zero. Leave one positive.")
     is_present = np.ones(len(classes), dtype=bool)
@@ -431,7 +436,7 @@ def fit_input(
     elif early_stopping:
         train, held_out = _split(problem, classes[is_present], validation_fraction, random_state)
         problem, validation = problem.take(train), problem.take(held_out)
-    return FitInput(problem, validation, classes, is_present)
+    return FitInput(problem, validation, classes, is_present, counts)
 
 
 def _classes_to_go_on_with(known, counting, may_grow):

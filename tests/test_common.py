@@ -5,7 +5,7 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax import SoftmaxSGDClassifier, SoftmaxSGDClassifierCV
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -25,6 +25,8 @@ INSTANCES = {
     "balanced": SoftmaxSGDClassifier(class_weight="balanced"),
     "warm start": SoftmaxSGDClassifier(warm_start=True),
     "no intercept": SoftmaxSGDClassifier(fit_intercept=False),
+    "path": SoftmaxSGDClassifierCV(alphas=4, cv=3),  # some checks have three rows of a class
+    "tight path": SoftmaxSGDClassifierCV(alphas=[1e-2, 1e-3], cv=3, tol=1e-12, max_iter=10_000),
 }
 
 WEIGHT_IS_A_STEP = (
@@ -40,7 +42,7 @@ EXPECTED_FAILURES = {
     }
     for name in INSTANCES
 }
-EXPECTED_FAILURES["tight"] = {}
+EXPECTED_FAILURES["tight"] = EXPECTED_FAILURES["tight path"] = {}
 EXPECTED_FAILURES["early stopping"] = {
     "check_sample_weight_equivalence_on_dense_data": "has 1 row of a class, of which nothing can be held out",
     "check_sample_weight_equivalence_on_sparse_data": "has 1 row of a class, of which nothing can be held out",
@@ -52,7 +54,7 @@ EXPECTED_FAILURES["no intercept"]["check_class_weight_classifiers"] = (
 
 
 # those that differ in the way of a step; the others are slow
-QUICK = ("default", "no table", "constant", "L1", "averaged", "early stopping")
+QUICK = ("default", "no table", "constant", "L1", "averaged", "early stopping", "path")
 
 
 def name_of(estimator):
@@ -92,7 +94,8 @@ def test_a_check_that_is_expected_to_fail_does_fail(instance, check):
 def test_scikit_learn_accepts_the_estimator_in_checks_that_it_does_not_yield(instance, check):
     if check == "check_dataframe_column_names_consistency":
         pytest.importorskip("pandas")
-    getattr(estimator_checks, check)("SoftmaxSGDClassifier", clone(INSTANCES[instance]))
+    estimator = clone(INSTANCES[instance])
+    getattr(estimator_checks, check)(type(estimator).__name__, estimator)
 
 
 @pytest.mark.parametrize("readonly", [False, True])

@@ -12,7 +12,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sklearn_softmax import LossCurveDisplay, SoftmaxSGDClassifier
+from sklearn_softmax import (
+    LossCurveDisplay,
+    PathScoreDisplay,
+    RegularizationPathDisplay,
+    SoftmaxSGDClassifier,
+    SoftmaxSGDClassifierCV,
+)
 
 matplotlib.use("Agg")
 
@@ -105,3 +111,82 @@ def test_matplotlib_is_asked_for_in_words_and_only_when_it_is_needed(model, monk
     monkeypatch.setattr(builtins, "__import__", without_matplotlib)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         LossCurveDisplay.from_estimator(model)
+
+
+# paths ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chooser(make_data):
+    clf = SoftmaxSGDClassifierCV(alphas=6, l1_ratios=(0.0, 0.7), cv=3, random_state=0)
+    return clf.fit(*make_data(3))
+
+
+def of_choice(clf):
+    row = [0.0, 0.7].index(clf.l1_ratio_)
+    return clf.alphas_[row], clf.coefs_paths_[:, row].mean(axis=0) * clf.scale_, clf.scores_[:, row]
+
+
+def test_lines_of_a_path_are_norms_of_mean_coefficients(chooser):
+    display = RegularizationPathDisplay.from_estimator(chooser)
+    alphas, coefs, _ = of_choice(chooser)
+    assert len(display.lines_) == 5
+    for feature, line in enumerate(display.lines_):
+        np.testing.assert_array_equal(line.get_xdata(), alphas)
+        np.testing.assert_allclose(line.get_ydata(), np.sqrt((coefs[:, :, feature] ** 2).sum(axis=1)))
+    assert display.alpha_line_.get_xdata() == [chooser.alpha_, chooser.alpha_]
+    assert display.ax_.get_xscale() == "log"
+    assert display.figure_ is display.ax_.figure
+
+
+def test_lines_of_a_path_are_coefficients_of_a_class(chooser):
+    ax = plt.subplots()[1]
+    display = RegularizationPathDisplay.from_estimator(make_pipeline(StandardScaler(), chooser), label=2, ax=ax, linewidth=3)
+    assert display.ax_ is ax
+    assert display.lines_[0].get_linewidth() == 3
+    np.testing.assert_allclose(display.lines_[4].get_ydata(), of_choice(chooser)[1][:, 2, 4])
+    assert ax.get_ylabel() == "Coefficient of class 2"
+    with pytest.raises(ValueError, match="label=7 is no class"):
+        RegularizationPathDisplay.from_estimator(chooser, label=7)
+
+
+def test_two_classes_have_one_coefficient(make_data):
+    X, y = make_data(2)
+    clf = SoftmaxSGDClassifierCV(alphas=3, cv=3).fit(X, np.array(["no", "yes"])[y])
+    display = RegularizationPathDisplay.from_estimator(clf, label="yes")
+    np.testing.assert_allclose(display.lines_[1].get_ydata(), (clf.coefs_paths_[:, 0].mean(axis=0) * clf.scale_)[:, 0, 1])
+    with pytest.raises(ValueError, match="yes"):
+        RegularizationPathDisplay.from_estimator(clf, label="no")
+
+
+def test_the_curve_is_the_mean_score_and_both_choices_are_marked(chooser):
+    display = PathScoreDisplay.from_estimator(chooser)
+    alphas, _, scores = of_choice(chooser)
+    np.testing.assert_allclose(display.line_.get_ydata(), -scores.mean(axis=0))
+    error = scores.std(axis=0, ddof=1) / np.sqrt(3)
+    edges = display.band_.get_paths()[0].vertices[:, 1]
+    assert edges.min() == pytest.approx((-scores.mean(axis=0) - error).min())
+    assert edges.max() == pytest.approx((-scores.mean(axis=0) + error).max())
+    assert display.min_line_.get_xdata()[0] == chooser.alpha_
+    best = scores.mean(axis=0).argmax()
+    within = scores.mean(axis=0) >= scores.mean(axis=0)[best] - error[best]
+    assert display.one_se_line_.get_xdata()[0] == alphas[within].max()
+    assert display.ax_.get_ylabel() == "Mean log loss (nats per row)"
+
+
+def test_a_score_that_is_no_loss_is_drawn_as_it_is(make_data):
+    clf = SoftmaxSGDClassifierCV(alphas=4, cv=3, scoring="accuracy").fit(*make_data(3))
+    display = PathScoreDisplay.from_estimator(clf)
+    np.testing.assert_allclose(display.line_.get_ydata(), clf.scores_[:, 0].mean(axis=0))
+    assert display.ax_.get_ylabel() == "Mean accuracy"
+
+
+@pytest.mark.parametrize("display", [RegularizationPathDisplay, PathScoreDisplay])
+def test_paths_are_those_of_a_fitted_chooser(display, model, monkeypatch, chooser):
+    with pytest.raises(TypeError, match="Pass a SoftmaxSGDClassifierCV"):
+        display.from_estimator(model)
+    with pytest.raises(NotFittedError):
+        display.from_estimator(SoftmaxSGDClassifierCV())
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match=f"{display.__name__} needs matplotlib"):
+        display.from_estimator(chooser)

@@ -17,7 +17,7 @@ from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
 
 import sklearn_softmax
-from sklearn_softmax import SoftmaxSGDClassifier
+from sklearn_softmax import SoftmaxSGDClassifier, SoftmaxSGDClassifierCV
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
@@ -30,14 +30,18 @@ OWN_METHODS = sorted(
     for name, member in vars(SoftmaxSGDClassifier).items()
     if isinstance(member, (FunctionType, classmethod)) and not name.startswith("_")
 )
+DISPLAYS_OF_PATHS = ("PathScoreDisplay", "RegularizationPathDisplay")
 PUBLIC = [
     "LossCurveDisplay",
     "LossCurveDisplay.from_estimator",
     "LossCurveDisplay.plot",
     "SoftmaxSGDClassifier",
     *(f"SoftmaxSGDClassifier.{name}" for name in OWN_METHODS),
+    *(f"{name}{method}" for name in DISPLAYS_OF_PATHS for method in ("", ".from_estimator", ".plot")),
+    *(f"SoftmaxSGDClassifierCV{method}" for method in ("", ".fit", ".from_logistic_regression", ".get_metadata_routing")),
     "fit_batches",
     "merge",
+    "softmax_path",
 ]
 if find_spec("distributed"):  # with the extra "dask"
     importlib.import_module("sklearn_softmax.dask")
@@ -97,9 +101,10 @@ def test_docstring_is_complete(name):
     assert [error for error in errors if error[0] not in ALLOWED] == []
 
 
-def test_documented_defaults_are_those_of_the_signature():
-    documented = {parameter.name: parameter.type for parameter in ClassDoc(SoftmaxSGDClassifier)["Parameters"]}
-    signature = inspect.signature(SoftmaxSGDClassifier).parameters
+@pytest.mark.parametrize("estimator", [SoftmaxSGDClassifier, SoftmaxSGDClassifierCV])
+def test_documented_defaults_are_those_of_the_signature(estimator):
+    documented = {parameter.name: parameter.type for parameter in ClassDoc(estimator)["Parameters"]}
+    signature = inspect.signature(estimator).parameters
     assert list(documented) == list(signature)
     for name, parameter in signature.items():
         default = re.search(r"default=(.+)$", documented[name])
