@@ -43,6 +43,7 @@ __all__ = [
     "checked_X",
     "checked_weight",
     "fit_input",
+    "labelled_problem",
     "rounding_of",
     "stream_input",
     "unlabelled_problem",
@@ -321,6 +322,25 @@ def unlabelled_problem(X, check_X, dtype):
     rounding, X = rounding_of(X), check_X(X, dtype, False)
     ones = np.ones(X.shape[0])
     return Problem(X, np.zeros(X.shape[0], dtype=np.int32), ones, ones, rounding)
+
+
+def labelled_problem(X, y, sample_weight, classes, *, check_X, name, class_weight):
+    """Rows with labels of a model that is not trained further -> (Problem, the numbers of its rows of positive weight in X).
+
+    A label that is not among the classes is an error. X is float32 or float64, whatever
+    the dtype of the model.
+    """
+    rounding = rounding_of(X)
+    X, y = _checked_X_y(X, y, None, name, lambda X, dtype, reset: check_X(X, dtype, False), are_labels_known=True)
+    y = numbers_of(y, classes, "y", "Pass the rows that the model was fitted on.")
+    base_weight = checked_weight(sample_weight, X.shape[0])
+    counts = np.bincount(y, weights=base_weight, minlength=len(classes))
+    sample_weight = base_weight * weights_of_classes(class_weight, classes, counts)[y]
+    rows = np.flatnonzero(sample_weight > 0)
+    if len(rows) == 0:
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    problem = Problem(X, y, sample_weight, base_weight, rounding)
+    return (problem if len(rows) == len(y) else problem.take(rows)), rows
 
 
 def rounding_of(X):
