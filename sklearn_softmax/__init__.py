@@ -12,7 +12,7 @@ except (ImportError, AttributeError) as error:
 
 from ._batches import fit_batches
 from ._classifier import SoftmaxSGDClassifier
-from ._display import LossCurveDisplay
+from ._display import CoefficientDisplay, LossCurveDisplay
 from ._inference import InferenceResult, inference
 from ._merge import merge
 from ._versions import __version__, show_versions
@@ -21,6 +21,7 @@ from ._versions import use_wanted_instruction_set as _use_wanted_instruction_set
 _use_wanted_instruction_set()
 
 __all__ = [
+    "CoefficientDisplay",
     "InferenceResult",
     "LossCurveDisplay",
     "SoftmaxSGDClassifier",

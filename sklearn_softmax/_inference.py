@@ -45,7 +45,7 @@ from ._objective import Objective, Penalty, proba_and_losses
 from ._point_saga import prepare
 from ._validation import checked_X, labelled_problem
 
-__all__ = ["InferenceResult", "ProbabilityIntervals", "WaldTest", "inference"]
+__all__ = ["InferenceResult", "ProbabilityIntervals", "WaldTest", "coefficients_of", "inference"]
 
 # The Hessian is made and factorised for so many coefficients and intercepts at most.
 MOST_PARAMETERS = 5000
@@ -173,7 +173,7 @@ class _Parameters:
         return 0.5 * (whole + whole.T)
 
     def functionals(self):
-        """Points, of shape (n_features + 1, n_classes), whose inner product with a point in the coordinates is what users see."""
+        """Arrays like a point whose inner products with a point in the coordinates are what users see."""
         n_classes, size = self.is_free.shape
         identity = np.eye(n_classes)
         scale = np.append(self.coordinates.inverse_scale, 1.0)
@@ -307,7 +307,7 @@ class InferenceResult:
             (n_rows * n_columns,). A coefficient that is held at 0 has no z and no
             p-value (NaN).
         """
-        table = self._table(confidence_level)
+        table = _table(self, confidence_level)
         try:
             import pandas as pd
         except ImportError:
@@ -316,20 +316,6 @@ class InferenceResult:
             {name: table[name] for name in COLUMNS},
             index=pd.MultiIndex.from_arrays([table["class"], table["feature"]], names=("class", "feature")),
         )
-
-    def _table(self, confidence_level):
-        coef, se = self.coef.ravel(), self.std_errors.ravel()
-        z = np.divide(coef, se, out=np.full_like(se, np.nan), where=se > 0)
-        width = _quantile(confidence_level) * se
-        columns = {
-            "class": np.repeat(self.classes, len(self.features)),
-            "feature": np.tile(self.features, len(self.classes)),
-            **dict(zip(COLUMNS, (coef, se, z, 2 * norm.sf(np.abs(z)), coef - width, coef + width))),
-        }
-        table = np.empty(len(coef), dtype=[(name, column.dtype) for name, column in columns.items()])
-        for name, column in columns.items():
-            table[name] = column
-        return table
 
     def wald_test(self, features=None, *, R=None, r=None):
         """Test hypotheses about several coefficients at once.
@@ -378,7 +364,9 @@ class InferenceResult:
         else:
             R = np.atleast_2d(np.asarray(R, dtype=np.float64))
             if R.ndim != 2 or R.shape[1] != self.coef.size:
-                raise ValueError(f"R has the shape {R.shape}, expected (n_hypotheses, {self.coef.size}): a column for each of coef.ravel().")
+                raise ValueError(
+                    f"R has the shape {R.shape}, expected (n_hypotheses, {self.coef.size}): a column for each of coef.ravel()."
+                )
             r = np.zeros(len(R)) if r is None else np.atleast_1d(np.asarray(r, dtype=np.float64))
             if r.shape != (len(R),):
                 raise ValueError(f"r has the shape {r.shape}, expected {(len(R),)}: a number for each row of R.")
@@ -423,8 +411,7 @@ class InferenceResult:
         """
         if self._scores is None:
             raise ValueError(
-                "The result has the covariance of some features only, and predict_proba needs that of all. Call inference without "
-                "features."
+                "The result is that of some features, and predict_proba needs all of them. Call inference without features."
             )
         quantile, point = _quantile(confidence_level), self._scores.point
         X = checked_X(self._scores.columns, X, FLOATS, False)
@@ -481,9 +468,11 @@ class InferenceResult:
         return root * se[:, None]
 
     def __repr__(self):
-        gauge = "differences from the mean over the classes" if self.reference is None else f"differences from class {self.reference!r}"
+        gauge = (
+            "differences from the mean over the classes" if self.reference is None else f"differences from class {self.reference}"
+        )
         rows = [("class", "feature", *COLUMNS)]
-        table = self._table(0.95)
+        table = _table(self, 0.95)
         for row in table[: MOST_SHOWN if len(table) > MOST_SHOWN + 1 else None]:
             rows.append((str(row[0]), str(row[1]), *(f"{number:.4g}" for number in list(row)[2:])))
         widths = [max(map(len, column)) for column in zip(*rows)]
@@ -626,8 +615,8 @@ def inference(
     estimator, is_lr = _checked_model(clf)
     if X is None or y is None:
         raise ValueError(
-            "X and y are missing: the rows that the model was fitted on. No model keeps its rows, so a stream whose rows are gone "
-            "has no standard errors. Store the rows, or a random sample of them to fit and to pass here."
+            "X and y are missing: the rows that the model was fitted on. No model keeps its rows, so a stream whose rows are "
+            "gone has no standard errors. Store the rows, or a random sample of them to fit and to pass here."
         )
     problem, offset, groups = _observations(estimator, type(clf).__name__, X, y, sample_weight, offset, clusters)
     is_robust = bool(robust) or groups is not None
@@ -641,8 +630,8 @@ def inference(
     n_parameters = len(names) * len(estimator.classes_)
     if features is None and n_parameters > MOST_PARAMETERS:
         raise ValueError(
-            f"The covariance of {n_parameters} coefficients ({len(names)} for each of {len(estimator.classes_)} classes) is too "
-            f"large, at most {MOST_PARAMETERS} are possible. Pass features=[...] to get those of some features."
+            f"The covariance of {n_parameters} coefficients ({len(names)} for each of {len(estimator.classes_)} classes) is "
+            f"too large, at most {MOST_PARAMETERS} are possible. Pass features=[...] to get those of some features."
         )
     chosen = np.arange(len(names)) if features is None else _positions(features, names, numbers)
     total_weight = float(problem.sample_weight.sum())
@@ -653,7 +642,9 @@ def inference(
     class_scores = objective.class_scores(objective.scores(point)) + offset
     proba = proba_and_losses(class_scores, problem.y)[0]
     gradient = objective.loss_gradient(proba)
-    gradient[:-1] += objective.l2 * point[:-1] + alpha * estimator.l1_ratio * objective.penalty.scale[:, None] * np.sign(point[:-1])
+    gradient[:-1] += objective.l2 * point[:-1] + alpha * estimator.l1_ratio * objective.penalty.scale[:, None] * np.sign(
+        point[:-1]
+    )
     residual = _residual(objective, problem, proba, groups) if is_robust else None
     scores = None
     if n_parameters <= MOST_PARAMETERS:
@@ -672,8 +663,8 @@ def inference(
     if not distance <= LARGEST_DISTANCE:
         warnings.warn(
             f"The model is not at the optimum of these rows: a coefficient is {distance:.2g} standard errors away from it, and "
-            "intervals are off by as much. Pass the rows and weights that the model was fitted on. If you did, fit with a smaller "
-            "tol or a larger max_iter, without early_stopping, and by fit instead of partial_fit.",
+            "intervals are off by as much. Pass the rows and weights that the model was fitted on. If you did, fit with a "
+            "smaller tol or a larger max_iter, without early_stopping, and by fit instead of partial_fit.",
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -701,12 +692,12 @@ def _checked_model(clf):
         return SoftmaxSGDClassifier.from_logistic_regression(clf, n_samples=1), True
     if not isinstance(clf, SoftmaxSGDClassifier):
         raise TypeError(
-            f"clf must be a fitted SoftmaxSGDClassifier or LogisticRegression, got {type(clf).__name__}: {clf!r}. From a pipeline "
-            "pass the last step, and for X what the steps before it return."
+            f"clf must be a fitted SoftmaxSGDClassifier or LogisticRegression, got {type(clf).__name__}: {clf!r}. From a "
+            "pipeline pass the last step, and for X what the steps before it return."
         )
     check_is_fitted(clf)
     if len(clf.classes_) < 2:
-        raise ValueError(f"clf has only one class, {clf.classes_.tolist()[0]!r}, whose probability is 1. Fit rows of 2 classes.")
+        raise ValueError(f"clf has only one class, {clf.classes_.tolist()[0]!r}, whose probability is 1. Fit rows of two.")
     return clf, False
 
 
@@ -783,7 +774,9 @@ def _positions(features, names, numbers):
     """Where these names or numbers of features are among the columns."""
     if isinstance(features, str | Integral):
         features = [features]
-    place = dict(zip(names.tolist(), range(len(names)))) | {number: at for at, number in enumerate(numbers.tolist()) if number >= 0}
+    place = dict(zip(names.tolist(), range(len(names)))) | {
+        number: at for at, number in enumerate(numbers.tolist()) if number >= 0
+    }
     unknown = [feature for feature in features if feature not in place]
     if unknown:
         raise ValueError(
@@ -805,8 +798,8 @@ def _at_model(estimator, problem, alpha, reference, columns, active_only):
     has_l1 = alpha * estimator.l1_ratio > 0
     if has_l1 and not active_only:
         raise ValueError(
-            f"The model has an L1 penalty (l1_ratio={estimator.l1_ratio}). Its zeros are the result of a choice, which standard errors "
-            "do not know of. Fit with l1_ratio=0, or pass active_only=True to take the pattern of zeros as given."
+            f"The model has an L1 penalty (l1_ratio={estimator.l1_ratio}). Its zeros are the result of a choice, which standard "
+            "errors do not know of. Fit with l1_ratio=0, or pass active_only=True to take the pattern of zeros as given."
         )
     coef = estimator.coef_.toarray() if issparse(estimator.coef_) else estimator.coef_
     model = Model.from_public(coef.astype(np.float64), estimator.intercept_.astype(np.float64), n_classes)
@@ -827,8 +820,8 @@ def _at_model(estimator, problem, alpha, reference, columns, active_only):
     wrong = np.flatnonzero(is_held & coef.any(axis=0))
     if len(wrong):
         raise ValueError(
-            f"Feature {wrong[0]} has a coefficient, but no scale_, so that its penalty is not known. Fit the model, or pass X to "
-            "from_logistic_regression."
+            f"Feature {wrong[0]} has a coefficient, but no scale_, so that its penalty is not known. Fit the model, or pass X "
+            "to from_logistic_regression."
         )
     point = coordinates.point(coef, intercept)
     objective = Objective(
@@ -900,8 +893,8 @@ def _inverse(hessian, names):
     if failed or len(bad):
         feature, label = names[bad[0] if len(bad) else failed - 1]
         raise ValueError(
-            f"The rows do not determine the coefficients: that of {feature!r} for class {label!r} is free once others are given. "
-            "Either features are linear combinations of others, or a class can be separated from the others without an error. "
+            f"The rows do not determine the coefficients: that of {feature!r} for class {label!r} is free once others are "
+            "given. Either features are linear combinations of others, or a class can be separated from the others without an error. "
             "Leave features out, or fit with a larger alpha."
         )
     inverse = np.tril(lapack.dpotri(factor, lower=True, overwrite_c=True)[0])
@@ -951,8 +944,8 @@ def _solutions(objective, curvature, parameters):
         )
         if n_products == MOST_PRODUCTS or not np.isfinite(solution).all():
             raise ValueError(
-                f"Conjugate gradients did not find a variance by {MOST_PRODUCTS} products with the Hessian: the rows hardly determine "
-                "the coefficients. Leave features out, or fit with a larger alpha."
+                f"Conjugate gradients did not find a variance by {MOST_PRODUCTS} products with the Hessian: the rows hardly "
+                "determine the coefficients. Leave features out, or fit with a larger alpha."
             )
         solutions.append(solution)
     covariance = np.array([[np.vdot(functional, solution) for solution in solutions] for functional in functionals])
@@ -966,6 +959,39 @@ def _sandwich_of(objective, solutions, residual, groups):
     if groups is not None:
         of_rows = np.add.reduceat(of_rows, np.flatnonzero(np.diff(groups, prepend=-1)))
     return of_rows.T @ of_rows
+
+
+def _table(result, confidence_level):
+    """`InferenceResult.coef_table` as a structured array."""
+    coef, se = result.coef.ravel(), result.std_errors.ravel()
+    z = np.divide(coef, se, out=np.full_like(se, np.nan), where=se > 0)
+    width = _quantile(confidence_level) * se
+    columns = {
+        "class": np.repeat(result.classes, len(result.features)),
+        "feature": np.tile(result.features, len(result.classes)),
+        **dict(zip(COLUMNS, (coef, se, z, 2 * norm.sf(np.abs(z)), coef - width, coef + width))),
+    }
+    table = np.empty(len(coef), dtype=[(name, column.dtype) for name, column in columns.items()])
+    for name, column in columns.items():
+        table[name] = column
+    return table
+
+
+def coefficients_of(result, feature, label, confidence_level):
+    """(rows of `_table`, their names, what they are) of one feature over the classes, or of one class over the features."""
+    if feature is None and label is None and len(result.classes) == 1:
+        label = result.classes[0]
+    if (feature is None) == (label is None):
+        raise ValueError("Pass either feature, to plot it over the classes, or label, to plot a class over the features.")
+    table = _table(result, confidence_level).reshape(result.coef.shape)
+    if feature is not None:
+        column = _positions(feature, result.features, result._numbers)[0]
+        table, names, what = table[:, column], result.classes, f"Coefficient of {result.features[column]}"
+    else:
+        row = numbers_of(labels([label], "label"), result.classes, "label", "Pass one of these.")[0]
+        is_feature = result._numbers >= 0
+        table, names, what = table[row, is_feature], result.features[is_feature], f"Coefficient for class {result.classes[row]}"
+    return table, [str(one) for one in names], what if result.reference is None else f"{what}, compared with {result.reference}"
 
 
 def _wald(estimate, covariance, size):
