@@ -39,11 +39,11 @@ from ._classifier import OF_INPUT, SoftmaxSGDClassifier
 from ._containers import as_numpy, labels, numbers_of
 from ._coordinates import Coordinates, solver_coordinates
 from ._matrix import dense_columns, rows_in
-from ._model import FLOATS, Model
+from ._model import Model
 from ._newton import Preconditioner, newton_step
 from ._objective import Objective, Penalty, proba_and_losses
 from ._point_saga import prepare
-from ._validation import checked_X, labelled_problem
+from ._validation import checked_X, labelled_problem, own_dtype
 
 __all__ = ["InferenceResult", "ProbabilityIntervals", "WaldTest", "coefficients_of", "inference"]
 
@@ -192,7 +192,7 @@ class _Parameters:
 
 
 @dataclass(frozen=True)
-class _Scores:
+class Scores:
     """What scores and their covariances need, in the coordinates.
 
     Attributes
@@ -266,6 +266,10 @@ class InferenceResult:
         The sum of their weights, class weights included.
     alpha : float
         The strength of the penalty.
+    feature_numbers : ndarray of shape (n_columns,), int
+        The column of X of each name in `features`. The intercept has -1.
+    scores : Scores or None
+        What `predict_proba` computes with. None if the result is that of some features.
     """
 
     classes: np.ndarray
@@ -277,8 +281,8 @@ class InferenceResult:
     n_samples: int
     total_weight: float
     alpha: float
-    _numbers: np.ndarray  # of the features; the intercept has -1
-    _scores: _Scores | None  # None: only some features are known
+    feature_numbers: np.ndarray
+    scores: Scores | None
 
     @property
     def std_errors(self):
@@ -357,7 +361,7 @@ class InferenceResult:
         if features is not None:
             if r is not None:
                 raise ValueError("r belongs to R. With features, the hypothesis is that all coefficients are 0.")
-            columns = _positions(features, self.features, self._numbers)
+            columns = _positions(features, self.features, self.feature_numbers)
             chosen = (np.arange(len(self.classes))[:, None] * len(self.features) + columns).ravel()
             estimate, covariance = self.coef.ravel()[chosen], self.covariance_matrix[np.ix_(chosen, chosen)]
             size = np.abs(estimate)
@@ -409,12 +413,12 @@ class InferenceResult:
             If the result is that of some features only, or if an input has the wrong
             shape, type or values.
         """
-        if self._scores is None:
+        if self.scores is None:
             raise ValueError(
                 "The result is that of some features, and predict_proba needs all of them. Call inference without features."
             )
-        quantile, point = _quantile(confidence_level), self._scores.point
-        X = checked_X(self._scores.columns, X, FLOATS, False)
+        quantile, point = _quantile(confidence_level), self.scores.point
+        X = checked_X(self.scores.columns, X, own_dtype(X), False)
         n_samples, n_classes = X.shape[0], point.shape[1]
         offset = _checked_offset(offset, n_samples, n_classes)
         offset = np.zeros((n_samples, n_classes)) if offset is None else offset
@@ -422,7 +426,7 @@ class InferenceResult:
         identity, n_rows = np.eye(n_classes), max(1, BLOCK // point.size)
         for start in range(0, n_samples, n_rows):
             block = slice(start, start + n_rows)
-            scores, covariance = self._scores.of(rows_in(X, block), offset[block])
+            scores, covariance = self.scores.of(rows_in(X, block), offset[block])
             # log odds s_a - log(sum of exp(s_b) over the others), whose gradient has the shares of the others
             of_others = scores[:, None, :] - np.where(identity, np.inf, 0)
             log_sums = logsumexp(of_others, axis=2)
@@ -609,8 +613,15 @@ def inference(
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
     >>> clf = SoftmaxSGDClassifier(tol=1e-8).fit(X, y)
     >>> result = inference(clf, X, y, reference=1)
-    >>> table = result.coef_table(confidence_level=0.9)
-    >>> table.loc[2, ["coef", "se", "ci_lower", "ci_upper"]].round(2)
+    >>> row = result.coef_table(confidence_level=0.9).loc[(2, "petal width (cm)")]
+    >>> print(f"{row.coef:.2f} +- {row.se:.2f}, from {row.ci_lower:.2f} to {row.ci_upper:.2f}")
+    4.56 +- 1.13, from 2.70 to 6.42
+    >>> test = result.wald_test(["petal width (cm)"])
+    >>> print(f"chi2 {test.chi2:.1f} on {test.df} degrees of freedom")
+    chi2 21.9 on 2 degrees of freedom
+    >>> proba, std_error, lower, upper = result.predict_proba(X[70:71])
+    >>> print(f"P(class 1) {proba[0, 1]:.2f}, from {lower[0, 1]:.2f} to {upper[0, 1]:.2f}")
+    P(class 1) 0.44, from 0.20 to 0.71
     """
     estimator, is_lr = _checked_model(clf)
     if X is None or y is None:
@@ -652,7 +663,7 @@ def inference(
         step = parameters.public_of_free(-inverse @ gradient.T[parameters.is_free])
         covariance = inverse / total_weight if residual is None else _sandwich(objective, parameters, inverse, residual, groups)
         if features is None:
-            scores = _Scores.of_free(estimator, parameters, point, covariance)
+            scores = Scores.of_free(estimator, parameters, point, covariance)
         covariance = parameters.public_covariance(covariance)
     else:
         solutions, covariance = _solutions(objective, objective.curvature(objective.of_scores(class_scores)), parameters)
@@ -678,8 +689,8 @@ def inference(
         n_samples=problem.n_samples,
         total_weight=total_weight,
         alpha=alpha,
-        _numbers=numbers[chosen],
-        _scores=scores,
+        feature_numbers=numbers[chosen],
+        scores=scores,
     )
 
 
@@ -894,8 +905,8 @@ def _inverse(hessian, names):
         feature, label = names[bad[0] if len(bad) else failed - 1]
         raise ValueError(
             f"The rows do not determine the coefficients: that of {feature!r} for class {label!r} is free once others are "
-            "given. Either features are linear combinations of others, or a class can be separated from the others without an error. "
-            "Leave features out, or fit with a larger alpha."
+            "given. Either features are linear combinations of others, or a class can be separated from the others without an "
+            "error. Leave features out, or fit with a larger alpha."
         )
     inverse = np.tril(lapack.dpotri(factor, lower=True, overwrite_c=True)[0])
     inverse += np.tril(inverse, -1).T
@@ -985,11 +996,11 @@ def coefficients_of(result, feature, label, confidence_level):
         raise ValueError("Pass either feature, to plot it over the classes, or label, to plot a class over the features.")
     table = _table(result, confidence_level).reshape(result.coef.shape)
     if feature is not None:
-        column = _positions(feature, result.features, result._numbers)[0]
+        column = _positions(feature, result.features, result.feature_numbers)[0]
         table, names, what = table[:, column], result.classes, f"Coefficient of {result.features[column]}"
     else:
         row = numbers_of(labels([label], "label"), result.classes, "label", "Pass one of these.")[0]
-        is_feature = result._numbers >= 0
+        is_feature = result.feature_numbers >= 0
         table, names, what = table[row, is_feature], result.features[is_feature], f"Coefficient for class {result.classes[row]}"
     return table, [str(one) for one in names], what if result.reference is None else f"{what}, compared with {result.reference}"
 

@@ -44,6 +44,7 @@ __all__ = [
     "checked_weight",
     "fit_input",
     "labelled_problem",
+    "own_dtype",
     "rounding_of",
     "stream_input",
     "unlabelled_problem",
@@ -327,11 +328,10 @@ def unlabelled_problem(X, check_X, dtype):
 def labelled_problem(X, y, sample_weight, classes, *, check_X, name, class_weight):
     """Rows with labels of a model that is not trained further -> (Problem, the numbers of its rows of positive weight in X).
 
-    A label that is not among the classes is an error. X is float32 or float64, whatever
-    the dtype of the model.
+    A label that is not among the classes is an error.
     """
-    rounding = rounding_of(X)
-    X, y = _checked_X_y(X, y, None, name, lambda X, dtype, reset: check_X(X, dtype, False), are_labels_known=True)
+    rounding, known = rounding_of(X), Known(own_dtype(X), classes, np.zeros(len(classes)))
+    X, y = _checked_X_y(X, y, known, name, check_X, are_labels_known=True)
     y = numbers_of(y, classes, "y", "Pass the rows that the model was fitted on.")
     base_weight = checked_weight(sample_weight, X.shape[0])
     counts = np.bincount(y, weights=base_weight, minlength=len(classes))
@@ -341,6 +341,11 @@ def labelled_problem(X, y, sample_weight, classes, *, check_X, name, class_weigh
         raise ValueError("Sample weights must contain at least one non-zero number.")
     problem = Problem(X, y, sample_weight, base_weight, rounding)
     return (problem if len(rows) == len(y) else problem.take(rows)), rows
+
+
+def own_dtype(X):
+    """The dtype in which X is read if there is no other reason: float32 if X is of that type, else float64."""
+    return np.dtype(np.float32 if rounding_of(X) else np.float64)
 
 
 def rounding_of(X):

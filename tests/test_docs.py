@@ -31,12 +31,21 @@ OWN_METHODS = sorted(
     if isinstance(member, (FunctionType, classmethod)) and not name.startswith("_")
 )
 PUBLIC = [
+    "CoefficientDisplay",
+    "CoefficientDisplay.from_inference",
+    "CoefficientDisplay.plot",
+    "InferenceResult",
+    "InferenceResult.coef_table",
+    "InferenceResult.predict_proba",
+    "InferenceResult.sample",
+    "InferenceResult.wald_test",
     "LossCurveDisplay",
     "LossCurveDisplay.from_estimator",
     "LossCurveDisplay.plot",
     "SoftmaxSGDClassifier",
     *(f"SoftmaxSGDClassifier.{name}" for name in OWN_METHODS),
     "fit_batches",
+    "inference",
     "merge",
 ]
 if find_spec("distributed"):  # with the extra "dask"
