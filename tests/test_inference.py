@@ -642,3 +642,81 @@ def test_a_coefficient_whose_penalty_is_not_known(data):
     unknown = SoftmaxSGDClassifier.from_logistic_regression(lr, standardize=True)
     with pytest.raises(ValueError, match="no scale_"):
         inference(unknown, X, y)
+
+
+# Coverage -----------------------------------------------------------------------------
+
+N_SIMULATIONS, LEVEL = 500, 0.9
+# 3.3 standard deviations of the share of N_SIMULATIONS independent intervals; that of the mean of several has no larger ones
+COVERAGE = pytest.approx(LEVEL, abs=3.3 * np.sqrt(LEVEL * (1 - LEVEL) / N_SIMULATIONS))
+
+
+def simulated(rng, coef, n_samples):
+    """Rows of a model whose intercepts are 0."""
+    X = rng.normal(size=(n_samples, coef.shape[1]))
+    return X, np.argmax(X @ coef.T + rng.gumbel(size=(n_samples, len(coef))), axis=1)
+
+
+def coverage(rng, draw, **how):
+    """(share of the coefficients, share of the probabilities of new rows) that are in their intervals.
+
+    ``draw()`` returns true coefficients, a fitted model and its input of `inference`.
+    """
+    of_coef, of_proba, X_new = [], [], rng.normal(size=(20, 3))
+    for _ in range(N_SIMULATIONS):
+        coef, clf, X, y, more = draw()
+        result, expected = inference(clf, X, y, **more, **how), np.column_stack([np.zeros(len(coef)), coef - coef.mean(axis=0)])
+        width = norm.ppf((1 + LEVEL) / 2) * result.std_errors
+        of_coef.append(np.mean(np.abs(result.coef - expected) <= width))
+        _, _, lower, upper = result.predict_proba(X_new, LEVEL)
+        proba = softmax(X_new @ coef.T, axis=1)
+        of_proba.append(np.mean((lower <= proba) & (proba <= upper)))
+    return np.mean(of_coef), np.mean(of_proba)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("robust", [False, True])
+def test_coverage_without_a_penalty(robust):
+    rng = np.random.default_rng(0)
+    coef = rng.normal(size=(3, 3))
+
+    def draw():
+        X, y = simulated(rng, coef, 600)
+        return coef, SoftmaxSGDClassifier(alpha=0, tol=1e-6, max_iter=1000).fit(X, y), X, y, {}
+
+    of_coef, of_proba = coverage(rng, draw, robust=robust)
+    assert of_coef == COVERAGE and of_proba == COVERAGE
+
+
+@pytest.mark.slow
+def test_coverage_where_the_penalty_is_the_prior():
+    rng = np.random.default_rng(1)
+
+    def draw():
+        coef = rng.normal(size=(3, 3))
+        X, y = simulated(rng, coef, 150)
+        while len(np.unique(y)) < 3:
+            X, y = simulated(rng, coef, 150)
+        # alpha n = 1: the penalty is -log of the density of the coefficients
+        return coef, SoftmaxSGDClassifier(standardize=False, tol=1e-6, max_iter=1000).fit(X, y), X, y, {}
+
+    of_coef, of_proba = coverage(rng, draw)
+    assert of_coef == COVERAGE and of_proba == COVERAGE
+
+
+@pytest.mark.slow
+def test_coverage_with_clusters_of_rows_that_depend_on_each_other():
+    rng = np.random.default_rng(2)
+    coef = rng.normal(size=(3, 3))
+    groups = np.repeat(np.arange(600), 4)
+
+    def draw(clusters):
+        X, y = (np.repeat(part, 4, axis=0) for part in simulated(rng, coef, 600))
+        return coef, SoftmaxSGDClassifier(alpha=0, tol=1e-6, max_iter=1000).fit(X, y), X, y, {"clusters": clusters}
+
+    of_coef, of_proba = coverage(rng, lambda: draw(groups))
+    assert of_coef == COVERAGE and of_proba == COVERAGE
+    of_coef, of_proba = coverage(rng, lambda: draw(None))  # half the standard error: about 0.59
+    half = 2 * norm.cdf(norm.ppf((1 + LEVEL) / 2) / 2) - 1
+    expected = pytest.approx(half, abs=3.3 * np.sqrt(half * (1 - half) / N_SIMULATIONS))
+    assert of_coef == expected and of_proba == expected
