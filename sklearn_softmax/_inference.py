@@ -597,7 +597,7 @@ def inference(
 
     A coefficient of a constant feature is held at 0, and its standard error is 0.
 
-    Takes memory for about three matrices of n_coefficients^2 numbers, in float64.
+    Takes memory for about six matrices of n_coefficients^2 numbers, in float64.
 
     References
     ----------
@@ -661,7 +661,10 @@ def inference(
     if n_parameters <= MOST_PARAMETERS:
         inverse = _inverse(_hessian(objective, proba, parameters), _names_of_free(parameters, names, estimator.classes_))
         step = parameters.public_of_free(-inverse @ gradient.T[parameters.is_free])
-        covariance = inverse / total_weight if residual is None else _sandwich(objective, parameters, inverse, residual, groups)
+        if residual is None:
+            covariance = np.divide(inverse, total_weight, out=inverse)
+        else:
+            covariance = _sandwich(objective, parameters, inverse, residual, groups)
         if features is None:
             scores = Scores.of_free(estimator, parameters, point, covariance)
         covariance = parameters.public_covariance(covariance)

@@ -130,13 +130,20 @@ def test_wald_tests_are_those_of_statsmodels(data):
     R = np.zeros((6, 15))
     R[np.arange(6), [1, 6, 11, 3, 8, 13]] = 1
     expected = theirs.wald_test(R, use_f=False, scalar=True)
-    for test in (result.wald_test(["x0", "x2"]), result.wald_test([0, 2]), inference(clf, X, y).wald_test([0, 2]), result.wald_test(R=R)):
+    for test in (
+        result.wald_test(["x0", "x2"]),
+        result.wald_test([0, 2]),
+        inference(clf, X, y).wald_test([0, 2]),
+        result.wald_test(R=R),
+    ):
         assert test.df == 6
         assert_allclose([test.chi2, test.p_value], [expected.statistic, expected.pvalue], rtol=1e-6)
     combination, r = np.random.default_rng(0).normal(size=(2, 15)), [0.3, -1]
     expected = theirs.wald_test((combination, r), use_f=False, scalar=True)
     assert_allclose(result.wald_test(R=combination, r=r).chi2, expected.statistic, rtol=1e-6)
-    assert_allclose(result.wald_test("intercept").chi2, theirs.wald_test(np.eye(15)[[0, 5, 10]], use_f=False, scalar=True).statistic)
+    assert_allclose(
+        result.wald_test("intercept").chi2, theirs.wald_test(np.eye(15)[[0, 5, 10]], use_f=False, scalar=True).statistic
+    )
 
 
 def two_classes(data):
@@ -165,7 +172,9 @@ def test_weighted_models_of_two_classes_are_those_of_glum(data, robust):
 def test_two_classes_with_weights_and_an_offset_are_those_of_statsmodels(data, weight):
     X, y = two_classes(data)
     offset = np.random.default_rng(3).normal(size=len(y))
-    theirs = sm.GLM(y == "yes", sm.add_constant(X), sm.families.Binomial(), offset=offset, freq_weights=weight).fit(tol=1e-14, maxiter=200)
+    theirs = sm.GLM(y == "yes", sm.add_constant(X), sm.families.Binomial(), offset=offset, freq_weights=weight).fit(
+        tol=1e-14, maxiter=200
+    )
     clf = SoftmaxSGDClassifier(alpha=0).fit(X, y)
     clf.coef_, clf.intercept_ = theirs.params[None, 1:], theirs.params[:1]
     result = inference(clf, X, y, weight, offset=offset)
@@ -239,7 +248,7 @@ def test_a_logistic_regression_is_the_same_model(make_data, n_classes, class_wei
         assert_close(result.covariance_matrix, expected.covariance_matrix, 1e-6)
         assert_allclose(result.coef, expected.coef, atol=1e-5)
         assert_allclose(result.alpha, clf.alpha_)
-    assert vars(lr) == before or all(vars(lr)[name] is before[name] for name in before) and len(vars(lr)) == len(before)
+    assert vars(lr).keys() == before.keys() and all(vars(lr)[name] is before[name] for name in before)
 
 
 def test_class_weights_multiply_the_gradients_of_rows(make_data):
@@ -274,7 +283,7 @@ def test_a_weight_counts_rows_and_0_is_absence(data, weight, clusters, how):
 
 def test_units_of_columns_change_units_only(data):
     X, y = data
-    X = X + [2, 0, 0.1, 0]  # without zeros, of which the scale of a feature depends
+    X = X + np.array([2, 0, 0.1, 0])  # without zeros, of which the scale of a feature depends
     scale, shift = np.array([1e-3, 1, 1e5, 7]), np.array([0, 1e4, -3, 1])
     result, moved = (inference(optimum(Z, y), Z, y) for Z in (X, X * scale + shift))
     assert_allclose(moved.coef[:, 1:] * scale, result.coef[:, 1:], atol=1e-6)
@@ -463,7 +472,7 @@ def test_intervals_of_probabilities(make_data, n_classes):
     p, z = intervals.proba, norm.ppf(0.9)
     of_log_odds = intervals.std_error / (p * (1 - p))
     assert_allclose(np.log(intervals.upper / (1 - intervals.upper)) - np.log(p / (1 - p)), z * of_log_odds, rtol=1e-5)
-    assert ((0 <= intervals.lower) & (intervals.lower <= p) & (p <= intervals.upper) & (intervals.upper <= 1)).all()
+    assert ((intervals.lower >= 0) & (intervals.lower <= p) & (p <= intervals.upper) & (intervals.upper <= 1)).all()
     far = result.predict_proba(1e4 * X)
     assert all(np.isfinite(part).all() for part in far) and (far.upper <= 1).all() and (far.lower >= 0).all()
     for ours, theirs in zip(result.predict_proba(csr_array(X)), result.predict_proba(X)):
@@ -646,7 +655,7 @@ def test_a_coefficient_whose_penalty_is_not_known(data):
 
 # Coverage -----------------------------------------------------------------------------
 
-N_SIMULATIONS, LEVEL = 500, 0.9
+N_SIMULATIONS, LEVEL = 300, 0.9
 # 3.3 standard deviations of the share of N_SIMULATIONS independent intervals; that of the mean of several has no larger ones
 COVERAGE = pytest.approx(LEVEL, abs=3.3 * np.sqrt(LEVEL * (1 - LEVEL) / N_SIMULATIONS))
 
@@ -708,10 +717,10 @@ def test_coverage_where_the_penalty_is_the_prior():
 def test_coverage_with_clusters_of_rows_that_depend_on_each_other():
     rng = np.random.default_rng(2)
     coef = rng.normal(size=(3, 3))
-    groups = np.repeat(np.arange(600), 4)
+    groups = np.repeat(np.arange(300), 4)
 
     def draw(clusters):
-        X, y = (np.repeat(part, 4, axis=0) for part in simulated(rng, coef, 600))
+        X, y = (np.repeat(part, 4, axis=0) for part in simulated(rng, coef, 300))
         return coef, SoftmaxSGDClassifier(alpha=0, tol=1e-6, max_iter=1000).fit(X, y), X, y, {"clusters": clusters}
 
     of_coef, of_proba = coverage(rng, lambda: draw(groups))
