@@ -55,7 +55,7 @@ def simulate(n_samples, n_features, spread, seed, kinds=KINDS):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--simulations", type=int, default=200)
+    parser.add_argument("--simulations", type=int, default=100)
     parser.add_argument("--csv", help="write the table to this file")
     parser.add_argument("--quick", action="store_true", help="two simulations of the first shape")
     arguments = parser.parse_args()
@@ -73,7 +73,7 @@ def main():
     if arguments.csv:
         with open(arguments.csv, "w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["rows", "features", "spread", "alpha n", "robust", "coefficients", "+-", "probabilities", "+-"])
+            writer.writerow(["rows", "features", "spread", "alpha n", "robust", "coefficients", "error", "probabilities", "error of probabilities"])
             writer.writerows(rows)
 
 

@@ -374,6 +374,8 @@ class InferenceResult:
             r = np.zeros(len(R)) if r is None else np.atleast_1d(np.asarray(r, dtype=np.float64))
             if r.shape != (len(R),):
                 raise ValueError(f"r has the shape {r.shape}, expected {(len(R),)}: a number for each row of R.")
+            if not (np.isfinite(R).all() and np.isfinite(r).all()):
+                raise ValueError("R or r contains NaN or infinity. Pass finite numbers.")
             estimate, covariance = R @ self.coef.ravel() - r, R @ self.covariance_matrix @ R.T
             size = np.abs(R) @ np.abs(self.coef.ravel()) + np.abs(r)
             # what is left of the variance of a combination that never varies is rounding
@@ -653,9 +655,9 @@ def inference(
     class_scores = objective.class_scores(objective.scores(point)) + offset
     proba = proba_and_losses(class_scores, problem.y)[0]
     gradient = objective.loss_gradient(proba)
-    gradient[:-1] += objective.l2 * point[:-1] + alpha * estimator.l1_ratio * objective.penalty.scale[:, None] * np.sign(
-        point[:-1]
-    )
+    gradient[:-1] += objective.l2 * point[:-1]
+    gradient[:-1] += alpha * estimator.l1_ratio * objective.penalty.scale[:, None] * np.sign(point[:-1])
+    gradient -= np.where(parameters.can_shift[:, None], gradient.mean(axis=1, keepdims=True), 0)  # which is no error
     residual = _residual(objective, problem, proba, groups) if is_robust else None
     scores = None
     if n_parameters <= MOST_PARAMETERS:
@@ -718,7 +720,7 @@ def _checked_model(clf):
 def _observations(estimator, name, X, y, sample_weight, offset, clusters):
     """(Problem, offset of each class or 0, groups or None) of the rows of positive weight, in the order of their groups."""
     n_classes = len(estimator.classes_)
-    problem, rows = labelled_problem(
+    problem, is_positive = labelled_problem(
         X,
         y,
         sample_weight,
@@ -727,7 +729,7 @@ def _observations(estimator, name, X, y, sample_weight, offset, clusters):
         name=name,
         class_weight=estimator.class_weight,
     )
-    n_given = np.shape(y)[0]
+    n_given = len(is_positive)
     absent = np.bincount(problem.y, minlength=n_classes) == 0
     if estimator.fit_intercept and absent.any():
         raise ValueError(
@@ -736,12 +738,12 @@ def _observations(estimator, name, X, y, sample_weight, offset, clusters):
         )
     offset, groups = _checked_offset(offset, n_given, n_classes), None
     if offset is not None:
-        offset = offset[rows]
+        offset = offset[is_positive]
     if clusters is not None:
         clusters = labels(clusters, "clusters")
         if len(clusters) != n_given:
             raise ValueError(f"clusters has {len(clusters)} labels, expected {n_given}: one for each row of X.")
-        groups = np.unique(clusters[rows], return_inverse=True)[1]
+        groups = np.unique(clusters[is_positive], return_inverse=True)[1]
         if groups.max() == 0:
             raise ValueError("clusters has one cluster only, from which nothing is known of the variance between clusters.")
         order = np.argsort(groups, kind="stable")

@@ -326,7 +326,7 @@ def unlabelled_problem(X, check_X, dtype):
 
 
 def labelled_problem(X, y, sample_weight, classes, *, check_X, name, class_weight):
-    """Rows with labels of a model that is not trained further -> (Problem, the numbers of its rows of positive weight in X).
+    """Rows with labels of a model that is not trained further -> (Problem, which rows of X have a positive weight and are in it).
 
     A label that is not among the classes is an error.
     """
@@ -336,11 +336,10 @@ def labelled_problem(X, y, sample_weight, classes, *, check_X, name, class_weigh
     base_weight = checked_weight(sample_weight, X.shape[0])
     counts = np.bincount(y, weights=base_weight, minlength=len(classes))
     sample_weight = base_weight * weights_of_classes(class_weight, classes, counts)[y]
-    rows = np.flatnonzero(sample_weight > 0)
-    if len(rows) == 0:
+    is_positive = sample_weight > 0
+    if not is_positive.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    problem = Problem(X, y, sample_weight, base_weight, rounding)
-    return (problem if len(rows) == len(y) else problem.take(rows)), rows
+    return Problem(X, y, sample_weight, base_weight, rounding).take_positive(), is_positive
 
 
 def own_dtype(X):

@@ -16,7 +16,7 @@ from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from sklearn_softmax import InferenceResult, SoftmaxSGDClassifier, _inference, inference
+from sklearn_softmax import InferenceResult, SoftmaxSGDClassifier, _inference, _matrix, inference
 
 TIGHT = dict(tol=1e-11, max_iter=1000)
 # to the last digit, which MNLogit doesn't call convergence
@@ -318,6 +318,22 @@ def test_the_order_of_the_rows_does_not_matter(data, weight, clusters):
     assert_close(shuffled.covariance_matrix, result.covariance_matrix, 1e-10)
 
 
+@pytest.mark.parametrize("how", [{}, {"robust": True}, {"clusters": True}])
+@pytest.mark.parametrize("container", [np.asarray, csr_array])
+def test_blocks_of_rows_do_not_matter(make_data, clusters, monkeypatch, how, container):
+    X, y = make_data(3, n_samples=400, n_features=4)
+    how = {"clusters": np.where(clusters < 25, 0, clusters)} if "clusters" in how else how  # one in half of all rows
+    clf, X = optimum(container(X), y), container(X)
+    expected = inference(clf, X, y, **how)
+    monkeypatch.setattr(_matrix, "LEAST_OF_GRAM", 7)
+    monkeypatch.setattr(_matrix, "BLOCK", 7)
+    monkeypatch.setattr(_inference, "BLOCK", 100)
+    result = inference(clf, X, y, **how)
+    assert_close(result.covariance_matrix, expected.covariance_matrix, 1e-11)
+    for ours, theirs in zip(result.predict_proba(X), expected.predict_proba(X)):
+        assert_allclose(ours, theirs, rtol=1e-9)
+
+
 def test_the_gauge_is_linear_and_changes_no_probability(data):
     X, y = data
     clf = optimum(X, y)
@@ -335,6 +351,16 @@ def test_the_gauge_is_linear_and_changes_no_probability(data):
     nearly_free.coef_, nearly_free.intercept_ = (lambda free: (free.coef_, free.intercept_))(optimum(X, y, alpha=0))
     free = optimum(X, y, alpha=0)
     assert_allclose(inference(nearly_free, X, y).std_errors, inference(free, X, y).std_errors, rtol=1e-6)
+
+
+def test_a_shift_of_all_classes_changes_nothing(data):
+    X, y = data
+    clf = optimum(X, y, alpha=0.02)
+    expected = inference(clf, X, y, reference=3)
+    clf.coef_, clf.intercept_ = clf.coef_ + [5, -1, 2, 0], clf.intercept_ - 3
+    result = inference(clf, X, y, reference=3)  # which has no warning
+    assert_allclose(result.coef, expected.coef, atol=1e-9)
+    assert_close(result.covariance_matrix, expected.covariance_matrix, 1e-9)
 
 
 def test_float32_and_frames_give_the_same(data):
@@ -629,6 +655,8 @@ def test_errors_of_results(data):
         result.wald_test(R=np.eye(3))
     with pytest.raises(ValueError, match="r has the shape"):
         result.wald_test(R=np.eye(20)[:2], r=[1])
+    with pytest.raises(ValueError, match="R or r contains NaN"):
+        result.wald_test(R=np.full((1, 20), np.nan))
     sums = np.tile(np.eye(5), 4)
     with pytest.raises(ValueError, match="contradicts"):
         result.wald_test(R=sums[:1], r=[1])
