@@ -73,7 +73,19 @@ def main():
     if arguments.csv:
         with open(arguments.csv, "w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["rows", "features", "spread", "alpha n", "robust", "coefficients", "error", "probabilities", "error of probabilities"])
+            writer.writerow(
+                [
+                    "rows",
+                    "features",
+                    "spread",
+                    "alpha n",
+                    "robust",
+                    "coefficients",
+                    "error",
+                    "probabilities",
+                    "error of probabilities",
+                ]
+            )
             writer.writerows(rows)
 
 
