@@ -73,6 +73,7 @@ sphinx_gallery_conf = {
             "raw_data.py",
             "one_vs_rest.py",
             "loss_curve_and_gap.py",
+            "how_sure.py",
             "grid_search.py",
             "stream.py",
             "out_of_core_text.py",

@@ -13,7 +13,8 @@ except (ImportError, AttributeError) as error:
 from ._batches import fit_batches
 from ._classifier import SoftmaxSGDClassifier
 from ._cv import SoftmaxSGDClassifierCV, softmax_path
-from ._display import LossCurveDisplay, PathScoreDisplay, RegularizationPathDisplay
+from ._display import CoefficientDisplay, LossCurveDisplay, PathScoreDisplay, RegularizationPathDisplay
+from ._inference import InferenceResult, inference
 from ._merge import merge
 from ._versions import __version__, show_versions
 from ._versions import use_wanted_instruction_set as _use_wanted_instruction_set
@@ -21,6 +22,8 @@ from ._versions import use_wanted_instruction_set as _use_wanted_instruction_set
 _use_wanted_instruction_set()
 
 __all__ = [
+    "CoefficientDisplay",
+    "InferenceResult",
     "LossCurveDisplay",
     "PathScoreDisplay",
     "RegularizationPathDisplay",
@@ -28,6 +31,7 @@ __all__ = [
     "SoftmaxSGDClassifierCV",
     "__version__",
     "fit_batches",
+    "inference",
     "merge",
     "show_versions",
     "softmax_path",

@@ -1,4 +1,4 @@
-"""Plots of the loss curve of `fit` and of paths, like the displays of scikit-learn."""
+"""Plots of the loss curve of `fit`, of paths and of coefficients, like the displays of scikit-learn."""
 
 import numpy as np
 from sklearn.pipeline import Pipeline
@@ -6,8 +6,160 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import SoftmaxSGDClassifier
 from ._cv import SoftmaxSGDClassifierCV, chosen
+from ._inference import InferenceResult, coefficients_of
 
-__all__ = ["LossCurveDisplay", "PathScoreDisplay", "RegularizationPathDisplay"]
+__all__ = ["CoefficientDisplay", "LossCurveDisplay", "PathScoreDisplay", "RegularizationPathDisplay"]
+
+
+class CoefficientDisplay:
+    """Coefficients with their intervals, those of one feature or of one class.
+
+    Use `from_inference` to make a display, which is also called a forest plot. A point
+    is a coefficient, the bar through it is its interval, and a dotted line is at 0.
+    Requires matplotlib.
+
+    Parameters
+    ----------
+    coef, lower, upper : array-like of shape (n_coefficients,)
+        Coefficients, and the ends of their intervals.
+
+    names : list of str
+        The name of each coefficient.
+
+    xlabel : str, default="Coefficient"
+        What the coefficients are.
+
+    name : str or None, default=None
+        Name of the points in the legend. None draws no legend.
+
+    Attributes
+    ----------
+    errorbar_ : matplotlib ErrorbarContainer
+        The points and the bars.
+
+    line_ : matplotlib Line2D
+        The line at 0.
+
+    ax_ : matplotlib Axes
+        The axes with the points.
+
+    figure_ : matplotlib Figure
+        The figure with the axes.
+
+    See Also
+    --------
+    inference : Standard errors of a fitted model.
+
+    Examples
+    --------
+    >>> import matplotlib
+    >>> matplotlib.use("Agg")
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn_softmax import CoefficientDisplay, SoftmaxSGDClassifier, inference
+    >>> X, y = load_iris(return_X_y=True)
+    >>> result = inference(SoftmaxSGDClassifier(tol=1e-8).fit(X, y), X, y)
+    >>> display = CoefficientDisplay.from_inference(result, feature="x2")
+    >>> print(display.names, display.coef.round(1))
+    ['0', '1', '2'] [-1.1 -0.2  1.3]
+    """
+
+    def __init__(self, coef, lower, upper, names, *, xlabel="Coefficient", name=None):
+        self.coef = coef
+        self.lower = lower
+        self.upper = upper
+        self.names = names
+        self.xlabel = xlabel
+        self.name = name
+
+    @classmethod
+    def from_inference(cls, result, *, feature=None, label=None, confidence_level=0.95, ax=None, name=None, **kwargs):
+        """Plot coefficients of a result of `inference`.
+
+        Parameters
+        ----------
+        result : InferenceResult
+            What `inference` returned.
+
+        feature : str, int or None, default=None
+            Name or number of a feature, or "intercept", whose coefficients for all
+            classes are plotted.
+
+        label : label or None, default=None
+            A class whose coefficients of all features are plotted, without the
+            intercept. Pass either `feature` or `label`. None for both is the only
+            class of a result that has one.
+
+        confidence_level : float, default=0.95
+            Of the intervals, between 0 and 1.
+
+        ax : matplotlib Axes or None, default=None
+            Axes to plot into. None makes a new figure.
+
+        name : str or None, default=None
+            Name of the points in the legend. None draws no legend.
+
+        **kwargs : dict
+            Arguments of `matplotlib.axes.Axes.errorbar`.
+
+        Returns
+        -------
+        display : CoefficientDisplay
+            A display with the points, the axes and the figure.
+
+        Raises
+        ------
+        TypeError
+            If `result` is no `InferenceResult`.
+        ValueError
+            If the feature or the class is unknown, or if both or neither are passed.
+        ImportError
+            If matplotlib is not installed.
+        """
+        if not isinstance(result, InferenceResult):
+            raise TypeError(f"result is a {type(result).__name__}. Pass what inference() returns.")
+        table, names, what = coefficients_of(result, feature, label, confidence_level)
+        values = table["coef"], table["ci_lower"], table["ci_upper"]
+        return cls(*values, names, xlabel=what, name=name).plot(ax, **kwargs)
+
+    def plot(self, ax=None, *, name=None, **kwargs):
+        """Plot the coefficients.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Axes to plot into. None makes a new figure.
+
+        name : str or None, default=None
+            Name in the legend. None is the name that the display has.
+
+        **kwargs : dict
+            Arguments of `matplotlib.axes.Axes.errorbar`.
+
+        Returns
+        -------
+        display : CoefficientDisplay
+            The display itself, with the points, the axes and the figure.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        """
+        if ax is None:
+            ax = _pyplot(self).subplots()[1]
+        coef, lower, upper = (np.asarray(values, dtype=float) for values in (self.coef, self.lower, self.upper))
+        places = np.arange(len(coef))
+        label = self.name if name is None else name
+        how = {"fmt": "o", "capsize": 3, "label": label} | kwargs
+        self.errorbar_ = ax.errorbar(coef, places, xerr=[coef - lower, upper - coef], **how)
+        self.line_ = ax.axvline(0, color="grey", linestyle=":", linewidth=1, zorder=0)
+        ax.set(xlabel=self.xlabel, yticks=places, yticklabels=self.names)
+        if not ax.yaxis_inverted():  # the first is on top
+            ax.invert_yaxis()
+        if ax.get_legend_handles_labels()[1]:
+            ax.legend()
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
 
 
 class LossCurveDisplay:
@@ -474,5 +626,5 @@ def _mark(ax, alpha, label, linestyle):
     return ax.axvline(alpha, color="grey", linestyle=linestyle, linewidth=1, label=f"{label}: alpha={alpha:.2g}")
 
 
-for _display in (LossCurveDisplay, PathScoreDisplay, RegularizationPathDisplay):
+for _display in (CoefficientDisplay, LossCurveDisplay, PathScoreDisplay, RegularizationPathDisplay):
     _display.__module__ = "sklearn_softmax"

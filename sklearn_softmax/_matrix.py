@@ -14,6 +14,7 @@ from ._model import aligned_zeros, by_class
 __all__ = [
     "DesignMatrix",
     "columns_in_use",
+    "dense_columns",
     "gathered",
     "inverse_or_zero",
     "kernel_rows",
@@ -70,6 +71,14 @@ def rows_in(X, block):
     rows = type(X)((len(starts) - 1, X.shape[1]), dtype=X.dtype)  # which copies parts of arrays that are given to it
     rows.data, rows.indices, rows.indptr = X.data[values], X.indices[values], starts - starts[0]
     return rows
+
+
+def dense_columns(rows, offset, inverse_scale, has_ones):
+    """(x_j - offset_j) * inverse_scale_j of dense or sparse rows and, last, a column of ones, or of zeros; dense, float64."""
+    columns = np.full((rows.shape[0], rows.shape[1] + 1), float(has_ones))
+    np.subtract(rows.toarray() if issparse(rows) else rows, offset, out=columns[:, :-1])
+    columns[:, :-1] *= inverse_scale
+    return columns
 
 
 def loss_residual(proba, shares, y):
@@ -293,24 +302,62 @@ class DesignMatrix:
         )
         return result, out[:, : self.n_scores].copy()
 
+    def _dense(self, block, has_ones):
+        """Dense rows of the columns; without `has_ones` the last one is 0."""
+        return dense_columns(rows_in(self.X, block), self.offset, self.inverse_scale, has_ones)
+
     def gram_matrices(self, weights_of, has_ones, stride=1):
-        """sum_i w_ia x_i x_i^T for each column a of w: lower triangles of shape (n_features + 1, n_features + 1). Dense X.
+        """sum_i w_ia x_i x_i^T for each column a of w: lower triangles of shape (n_features + 1, n_features + 1).
 
         ``weights_of(rows)`` is w of a slice of the rows. Without `has_ones` the last column is 0. The sum is over each row whose
-        number is a multiple of `stride`.
+        number is a multiple of `stride`, which must be 1 for sparse X.
         """
         size, grams = self.shape[1], []
         n_rows = max(LEAST_OF_GRAM, BLOCK // size) * stride
         for start in range(0, self.shape[0], n_rows):
             block = slice(start, start + n_rows, stride)
-            weights, rows = weights_of(block), rows_in(self.X, block)
-            columns = np.full((len(rows), size), float(has_ones))
-            np.subtract(rows, self.offset, out=columns[:, :-1])
-            columns[:, :-1] *= self.inverse_scale
+            weights, columns = weights_of(block), self._dense(block, has_ones)
             grams = grams or [np.zeros((size, size), order="F") for _ in weights.T]
             for gram, root in zip(grams, np.sqrt(weights).T):
                 blas.dsyrk(1.0, (columns * root[:, None]).T, beta=1.0, c=gram, overwrite_c=True, lower=True)
         return grams
+
+    def kronecker_gram(self, factors_of, has_ones, groups=None):
+        """sum_g v_g v_g^T, v_g = sum of f_i kron x_i over the rows of a group: a lower triangle.
+
+        Parameters
+        ----------
+        factors_of : function
+            ``factors_of(block)`` is f of a slice of the rows, of shape (n_rows, n_factors).
+        has_ones : bool
+            Without, the last column is 0.
+        groups : ndarray of shape (n_samples,), rising numbers, or None
+            The group of each row. None: each row is one.
+        """
+        gram, unfinished = None, None
+        n_rows = max(LEAST_OF_GRAM, BLOCK // self.shape[1])
+
+        def add(vectors):
+            blas.dsyrk(1.0, vectors.T, beta=1.0, c=gram, overwrite_c=True, lower=True)
+
+        for start in range(0, self.shape[0], n_rows):
+            block = slice(start, start + n_rows)
+            columns, factors = self._dense(block, has_ones), factors_of(block)
+            vectors = (factors[:, :, None] * columns[:, None, :]).reshape(len(columns), -1)
+            if gram is None:
+                gram = np.zeros((vectors.shape[1],) * 2, order="F")
+            if groups is not None:  # the last group of a block may go on in the next
+                vectors = np.add.reduceat(vectors, np.flatnonzero(np.diff(groups[block], prepend=-1)))
+                if unfinished is not None and groups[start] == groups[start - 1]:
+                    vectors[0] += unfinished[0]
+                elif unfinished is not None:
+                    add(unfinished)
+                vectors, unfinished = vectors[:-1], vectors[-1:]
+            if len(vectors):
+                add(vectors)
+        if unfinished is not None:
+            add(unfinished)
+        return gram
 
 
 def _finite_raw_prediction(X, rows, intercept):

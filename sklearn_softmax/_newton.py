@@ -159,8 +159,8 @@ class Preconditioner:
         self.is_shared = n_scores > 1 and price > CHEAP
         self.price = 1 if self.is_diagonal else 1 + price / n_scores if self.is_shared else price
         n_blocks = 1 if self.is_shared else n_scores
-        is_possible = not objective.penalty.has_l1 and (self.is_diagonal or size**2 * n_blocks <= MOST_NUMBERS)
-        self.passes_since = (LEAST_PASSES if self.price <= CHEAP_START else -LEAST_PASSES) if is_possible else -np.inf
+        self.is_possible = not objective.penalty.has_l1 and (self.is_diagonal or size**2 * n_blocks <= MOST_NUMBERS)
+        self.passes_since = (LEAST_PASSES if self.price <= CHEAP_START else -LEAST_PASSES) if self.is_possible else -np.inf
         self.inverse = None
         scale = np.broadcast_to(0.0 if objective.penalty.has_l1 else objective.penalty.scale, size - 1)
         self.of_penalty = np.maximum(np.square(np.append(scale, 0.0)), 1.0)[:, None]

@@ -43,6 +43,8 @@ __all__ = [
     "checked_X",
     "checked_weight",
     "fit_input",
+    "labelled_problem",
+    "own_dtype",
     "rounding_of",
     "stream_input",
     "unlabelled_problem",
@@ -321,6 +323,28 @@ def unlabelled_problem(X, check_X, dtype):
     rounding, X = rounding_of(X), check_X(X, dtype, False)
     ones = np.ones(X.shape[0])
     return Problem(X, np.zeros(X.shape[0], dtype=np.int32), ones, ones, rounding)
+
+
+def labelled_problem(X, y, sample_weight, classes, *, check_X, name, class_weight):
+    """Rows with labels of a model that is not trained further -> (Problem, which rows of X have a positive weight and are in it).
+
+    A label that is not among the classes is an error.
+    """
+    rounding, known = rounding_of(X), Known(own_dtype(X), classes, np.zeros(len(classes)))
+    X, y = _checked_X_y(X, y, known, name, check_X, are_labels_known=True)
+    y = numbers_of(y, classes, "y", "Pass the rows that the model was fitted on.")
+    base_weight = checked_weight(sample_weight, X.shape[0])
+    counts = np.bincount(y, weights=base_weight, minlength=len(classes))
+    sample_weight = base_weight * weights_of_classes(class_weight, classes, counts)[y]
+    is_positive = sample_weight > 0
+    if not is_positive.any():
+        raise ValueError("Sample weights must contain at least one non-zero number.")
+    return Problem(X, y, sample_weight, base_weight, rounding).take_positive(), is_positive
+
+
+def own_dtype(X):
+    """The dtype in which X is read if there is no other reason: float32 if X is of that type, else float64."""
+    return np.dtype(np.float32 if rounding_of(X) else np.float64)
 
 
 def rounding_of(X):

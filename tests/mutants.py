@@ -43,6 +43,7 @@ def poisoned(file, head, value, tail, tests, nan="np.nan"):
 EXPLICIT_TESTS = "tests/test_kernels.py"
 AUTOMATIC_TESTS = "tests/test_automatic.py"
 OBJECTIVE_TESTS = "tests/test_objective.py -k definition"
+INFERENCE_TESTS = "tests/test_inference.py"
 SMALL_WEIGHTS = "tests/test_torture.py -k next_to_zero"
 KERNELS = [
     # softmax.h
@@ -155,6 +156,16 @@ PYTHON = [
     Mutant("_certificate.py", "SHARE_OF_STEP = 1e-3", "SHARE_OF_STEP = 1.0", "tests/test_objective.py -k inexact"),
     Mutant("_certificate.py", "LARGEST_LOSS = 0.9", "LARGEST_LOSS = 1e9", "tests/test_objective.py"),
     Mutant("_certificate.py", "* min(1.0, 0.5 / (1 - largest_loss))", "", "tests/test_objective.py"),
+    # _inference.py
+    Mutant("_inference.py", "- parameters.can_shift[:-1] / proba.shape[1])", ")", INFERENCE_TESTS),
+    Mutant("_inference.py", "can_shift[:-1] = is_active[:, :-1].all(axis=0)", "", INFERENCE_TESTS),
+    Mutant("_inference.py", "objective.shares / np.sqrt(problem.base_weight)", "objective.shares", INFERENCE_TESTS),
+    Mutant("_inference.py", "offset = offset[is_positive]", "offset = 0 * offset[is_positive]", INFERENCE_TESTS),
+    Mutant("_inference.py", "if not distance <= LARGEST_DISTANCE:", "if False:", INFERENCE_TESTS),
+    Mutant("_inference.py", "gradient.mean(axis=1, keepdims=True), 0)", "0, 0)", INFERENCE_TESTS),
+    Mutant("_inference.py", "of_columns[:-1] = -self", "of_columns[:-1] = self", INFERENCE_TESTS),
+    Mutant("_inference.py", "estimator.alpha_) / (total_weight if is_lr else 1.0)", "estimator.alpha_)", INFERENCE_TESTS),
+    Mutant("_matrix.py", "vectors[0] += unfinished[0]", "pass", INFERENCE_TESTS),
     Mutant("_solver.py", "with held_interrupt():  # an", "if True:  # an", "tests/test_faults.py"),
     Mutant("_explicit.py", "progressive_loss[:] = progressive_loss_before", "pass", "tests/test_progressive.py"),
     Mutant("_explicit.py", "self.eta0 /= ADAPTIVE_FACTOR", "self.eta0 *= ADAPTIVE_FACTOR", "tests/test_solver.py"),

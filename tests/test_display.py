@@ -1,4 +1,4 @@
-"""LossCurveDisplay: what is drawn is the loss curve."""
+"""Displays: what is drawn is the loss curve, or the coefficients."""
 
 import builtins
 import sys
@@ -13,11 +13,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_softmax import (
+    CoefficientDisplay,
     LossCurveDisplay,
     PathScoreDisplay,
     RegularizationPathDisplay,
     SoftmaxSGDClassifier,
     SoftmaxSGDClassifierCV,
+    inference,
 )
 
 matplotlib.use("Agg")
@@ -190,3 +192,55 @@ def test_paths_are_those_of_a_fitted_chooser(display, model, monkeypatch, choose
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=f"{display.__name__} needs matplotlib"):
         display.from_estimator(chooser)
+
+
+# CoefficientDisplay -------------------------------------------------------------------
+
+
+@pytest.fixture
+def result(make_data):
+    X, y = make_data()
+    return inference(SoftmaxSGDClassifier(tol=1e-9, max_iter=1000).fit(X, y), X, y)
+
+
+def drawn(display):
+    """(coefficients, lower and upper ends) as they are in the picture."""
+    points, _, (bars,) = display.errorbar_
+    ends = np.array([segment[:, 0] for segment in bars.get_segments()])
+    return points.get_xdata(), *ends.T
+
+
+def test_the_points_are_the_coefficients_of_a_feature(result):
+    display = CoefficientDisplay.from_inference(result, feature="x1", confidence_level=0.9)
+    table = result.coef_table(0.9).xs("x1", level="feature")
+    for values, column in zip(drawn(display), ("coef", "ci_lower", "ci_upper")):
+        np.testing.assert_allclose(values, table[column])
+    assert [text.get_text() for text in display.ax_.get_yticklabels()] == ["0", "1", "2"]
+    assert display.ax_.get_xlabel() == "Coefficient of x1" and display.ax_.yaxis_inverted()
+    assert display.ax_.get_legend() is None and list(display.line_.get_xdata()) == [0, 0]
+    np.testing.assert_array_equal(CoefficientDisplay.from_inference(result, feature=1).coef, display.coef)
+    display.figure_.canvas.draw()
+
+
+def test_the_points_are_the_coefficients_of_a_class(result, make_data):
+    display = CoefficientDisplay.from_inference(result, label=2, name="mine", color="red")
+    np.testing.assert_allclose(drawn(display)[0], result.coef[2, 1:])
+    assert display.names == ["x0", "x1", "x2", "x3", "x4"] and labels(display) == ["mine"]
+    assert display.plot(display.ax_, name="again").ax_.yaxis_inverted()
+    X, y = make_data(2)
+    of_two = inference(SoftmaxSGDClassifier(tol=1e-9, max_iter=1000).fit(X, y), X, y)
+    display = CoefficientDisplay.from_inference(of_two)
+    np.testing.assert_allclose(drawn(display)[0], of_two.coef[0, 1:])
+    assert display.ax_.get_xlabel() == "Coefficient for class 1, compared with 0"
+
+
+def test_errors_of_coefficients(result, model):
+    with pytest.raises(TypeError, match="inference"):
+        CoefficientDisplay.from_inference(model, feature=0)
+    for wrong in ({}, {"feature": 0, "label": 0}):
+        with pytest.raises(ValueError, match="either"):
+            CoefficientDisplay.from_inference(result, **wrong)
+    with pytest.raises(ValueError, match="'size'"):
+        CoefficientDisplay.from_inference(result, feature="size")
+    with pytest.raises(ValueError, match="label"):
+        CoefficientDisplay.from_inference(result, label=7)

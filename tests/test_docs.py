@@ -32,6 +32,14 @@ OWN_METHODS = sorted(
 )
 DISPLAYS_OF_PATHS = ("PathScoreDisplay", "RegularizationPathDisplay")
 PUBLIC = [
+    "CoefficientDisplay",
+    "CoefficientDisplay.from_inference",
+    "CoefficientDisplay.plot",
+    "InferenceResult",
+    "InferenceResult.coef_table",
+    "InferenceResult.predict_proba",
+    "InferenceResult.sample",
+    "InferenceResult.wald_test",
     "LossCurveDisplay",
     "LossCurveDisplay.from_estimator",
     "LossCurveDisplay.plot",
@@ -40,6 +48,7 @@ PUBLIC = [
     *(f"{name}{method}" for name in DISPLAYS_OF_PATHS for method in ("", ".from_estimator", ".plot")),
     *(f"SoftmaxSGDClassifierCV{method}" for method in ("", ".fit", ".from_logistic_regression", ".get_metadata_routing")),
     "fit_batches",
+    "inference",
     "merge",
     "softmax_path",
 ]
