@@ -14,12 +14,13 @@ from ._batches import fit_batches
 from ._classifier import SoftmaxSGDClassifier
 from ._display import LossCurveDisplay
 from ._merge import merge
+from ._priors import estimate_class_prior
 from ._versions import __version__, show_versions
 from ._versions import use_wanted_instruction_set as _use_wanted_instruction_set
 
 _use_wanted_instruction_set()
 
-__all__ = ["LossCurveDisplay", "SoftmaxSGDClassifier", "__version__", "fit_batches", "merge", "show_versions"]
+__all__ = ["LossCurveDisplay", "SoftmaxSGDClassifier", "__version__", "estimate_class_prior", "fit_batches", "merge", "show_versions"]
 
 
 def __dir__():

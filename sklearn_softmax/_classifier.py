@@ -1,5 +1,6 @@
 """The estimator: parameters, fit, partial_fit, predict. No other file knows `self`."""
 
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from operator import is_
@@ -12,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import _absent, _logistic_regression, _solver, _state, _validation
+from . import _absent, _logistic_regression, _priors, _solver, _state, _validation
 from ._callbacks import FitCallbacks
 from ._compat import CallbackSupportMixin, Interval, StrOptions, fit_context, uses_sparse_arrays
 from ._containers import are_among, gives_namespace_of_X
@@ -274,6 +275,12 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Training loss of each epoch, in nats per row. Each row is scored just before its
         step. Where `fit` takes no epochs, the training loss after each pass; a step of
         several passes has the same loss for all of them. Only after `fit`.
+
+    class_prior_ : ndarray of shape (n_classes,)
+        The class shares that the probabilities assume: the shares in the weight of the
+        rows of `fit`, or of all rows of a stream, times `class_weight`. After
+        `with_class_prior`, the shares that were given. Not available after coefficients
+        were assigned, or after `from_logistic_regression`.
 
     scale_ : ndarray of shape (n_features,)
         The scale v_j of each feature in the penalty. All are 1 without `standardize`.
@@ -788,6 +795,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         now = {"coef": self.coef_, "intercept": self.intercept_}
         now |= {name: _validation.assigned_coefficients(value, name, shape) for name, value in given.items()}
         self._shown = Shown(now["coef"], now["intercept"].astype(now["coef"].dtype), replaces=True)
+        self._stream = replace(self._stream, prior_counts=None)  # what the assigned intercepts assume is not known
         vars(self).pop("optimality_gap_", None)  # the bound is for the model before
 
     def _begin_with_given(self):
@@ -834,6 +842,16 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     @property
     def scale_(self):
         return self._attribute("scale_").scale
+
+    @property
+    def class_prior_(self):
+        prior = self._attribute("class_prior_").class_prior
+        if prior is None:
+            raise AttributeError(
+                f"this {type(self).__name__} has no class_prior_, because its coefficients were assigned or come from a "
+                "LogisticRegression, and the class shares of their training are not known."
+            )
+        return prior
 
     @property
     def progressive_loss_(self):
@@ -969,6 +987,96 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         """
         scores = self._scores(X)
         return self.classes_[scores.argmax(axis=1)]
+
+    def with_class_prior(self, priors, *, trained_on=None):
+        """A copy whose probabilities are for other class shares.
+
+        Use this method if the classes of the rows to predict have other shares than in
+        training, but the rows of each class look alike. This undoes `class_weight` and
+        resampling, and adapts a model to another prevalence. The intercept of class k
+        moves by ``log(priors[k] / class_prior_[k])``, which is exact by Bayes' rule
+        [1]_. Nothing is trained, and this estimator does not change.
+
+        Parameters
+        ----------
+        priors : array-like of shape (n_classes,)
+            The class shares of the rows to predict, in the order of `classes_`.
+            Positive numbers, which are divided by their sum, so that counts will do.
+            :func:`~sklearn_softmax.estimate_class_prior` estimates them from rows
+            without labels.
+
+        trained_on : array-like of shape (n_classes,) or None, default=None
+            The class shares (or counts) that the model was trained on, with
+            `class_weight` and resampling. None is `class_prior_`. Required where
+            `class_prior_` is not available, and where training had no row of a class.
+
+        Returns
+        -------
+        estimator : SoftmaxSGDClassifier
+            A copy with the `class_prior_` `priors`. Parameters and the history of
+            training (`t_`, `loss_curve_`, `progressive_loss_`) are those of this
+            estimator. There is no `optimality_gap_`.
+
+        Raises
+        ------
+        NotFittedError
+            If this estimator is not fitted.
+        ValueError
+            If `priors` or `trained_on` is not one positive number for each class, if
+            the shares of training are not known, or if there is no intercept.
+
+        See Also
+        --------
+        sklearn_softmax.estimate_class_prior : Estimate `priors` by EM.
+
+        Notes
+        -----
+        `partial_fit` of the copy goes on from its model, as if the rows before had had
+        these shares. New rows move the intercepts towards the shares of the new rows,
+        times `class_weight`. To predict for given shares while a stream goes on, train
+        this estimator and make a new copy whenever you predict. With
+        ``class_weight="balanced"`` in a stream, the weight of a class depends on the
+        order of the rows a little, and `class_prior_` is nearly uniform.
+
+        References
+        ----------
+        .. [1] Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
+
+        Examples
+        --------
+        With ``class_weight="balanced"``, probabilities are for classes that are equally
+        frequent. The copy is for the class frequencies of y:
+
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_breast_cancer
+        >>> from sklearn.metrics import log_loss
+        >>> from sklearn_softmax import SoftmaxSGDClassifier
+        >>> X, y = load_breast_cancer(return_X_y=True)
+        >>> clf = SoftmaxSGDClassifier(class_weight="balanced", random_state=0)
+        >>> clf = clf.fit(X, y)
+        >>> clf.class_prior_
+        array([0.5, 0.5])
+        >>> adapted = clf.with_class_prior(np.bincount(y))
+        >>> adapted.class_prior_.round(2)
+        array([0.37, 0.63])
+        >>> for model in (clf, adapted):
+        ...     print(f"log loss {log_loss(y, model.predict_proba(X)):.3f}")
+        log loss 0.056
+        log loss 0.054
+        """
+        check_is_fitted(self)
+        if not self.fit_intercept:
+            raise ValueError(
+                "fit_intercept=False: class shares are a matter of the intercepts, and this model has none. Fit with "
+                "fit_intercept=True."
+            )
+        prior = _priors.checked_prior(priors, self.classes_, "priors")
+        before = _priors.prior_of(self._stream.class_prior, trained_on, self.classes_)
+        adapted = type(self).__new__(type(self))
+        stream = self._stream.with_prior(_priors.with_prior(self._predictor(), before, prior), prior)
+        vars(adapted).update(vars(self) | {"_stream": stream, "_shown": None})
+        vars(adapted).pop("optimality_gap_", None)  # the bound is for the model before
+        return adapted.sparsify() if issparse(self.coef_) else adapted
 
     def to_logistic_regression(self):
         """Convert the model to a fitted `LogisticRegression` of scikit-learn.

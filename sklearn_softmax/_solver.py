@@ -148,6 +148,8 @@ def learn(stream, given, settings):
     elif problem.n_samples:
         _advance(stream, problem, settings)
     stream.class_counts = given.class_counts
+    if stream.prior_counts is not None:
+        stream.prior_counts = stream.prior_counts + problem.prior_counts(len(given.class_counts))
     return stream
 
 
@@ -235,7 +237,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     """
     is_watched, watcher = watcher is not None, watcher or Unwatched()
     alpha = settings.alpha_of_fit(float(problem.sample_weight.sum()), problem.n_samples)
-    solution = Solution(alpha)
+    solution, prior_counts = Solution(alpha), problem.prior_counts(len(class_counts))
     n_features, columns = problem.X.shape[1], columns_in_use(problem.X, start)
     if columns is not None:
         problem = problem._replace(X=gathered(problem.X, columns))
@@ -252,6 +254,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
 
     def stream():
         stream = method.stream(class_counts)
+        stream.prior_counts = prior_counts
         return stream if columns is None else stream.scattered(columns, n_features)
 
     def so_far():

@@ -137,6 +137,10 @@ class Problem(NamedTuple):
         """The weight of each class, without class weights."""
         return np.bincount(self.y, weights=self.base_weight, minlength=n_classes)
 
+    def prior_counts(self, n_classes):
+        """The weight of each class, with class weights."""
+        return np.bincount(self.y, weights=self.sample_weight, minlength=n_classes)
+
 
 def _is_plain_memory(array):
     """Whether a pointer can walk through the array."""
