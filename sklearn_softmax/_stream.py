@@ -658,7 +658,9 @@ class Stream:
 
     def with_prior(self, model, prior):
         """A copy with another model to go on from, whose intercepts belong to a prior."""
-        return replace(self.with_model(model).copy(), prior_counts=prior * self.weight)
+        stream = self.with_model(model).copy()
+        # the iterates of this stream go on with its moments
+        return replace(stream, moments=self.moments.copy(), prior_counts=prior * self.weight)
 
     def scattered(self, columns, n_features):
         """This stream after `fit`, with its features at `columns`."""
