@@ -298,7 +298,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
 
     optimality_gap_ : float
         Upper bound of how far the training loss of the fitted model is above its
-        minimum, in nats per row. Only after `fit`.
+        minimum, in nats per row. It is inf where no bound is known, as with
+        ``alpha=0``. Only after `fit`.
 
     progressive_loss_ : float
         The weighted mean log loss, in nats per row, of all rows given to `partial_fit`,
@@ -530,9 +531,11 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Warns
         -----
         ConvergenceWarning
-            If `fit` did not converge within `max_iter` epochs (the message bounds the
-            distance from the optimum), or if steps were shortened because the model
-            overflowed.
+            If `fit` did not converge within `max_iter` epochs (the message has
+            `optimality_gap_`, or the largest entry of the gradient where no bound is
+            known). If a classic schedule ended with a training loss, and an
+            `optimality_gap_`, above the log loss of the class frequencies. If steps
+            were shortened because the model overflowed.
         UserWarning
             If alpha is "1/n_samples" and the mean of the weights is less than 0.1, or
             if Ctrl-C ended `fit`.

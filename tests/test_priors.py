@@ -300,7 +300,7 @@ def test_em_finds_a_known_shift(before, shares_now):
     exact.coef_, exact.intercept_, exact.classes_ = 2.0 * np.eye(3), np.log(before), [0, 1, 2]
     X, y = gaussian_rows(20_000, shares_now)
     estimated = estimate_class_prior(exact, X, trained_on=before)
-    np.testing.assert_allclose(estimated, shares(y), atol=0.012)  # measured: at most 0.0040
+    np.testing.assert_allclose(estimated, shares(y), atol=0.01)  # measured: at most 0.0034
     losses = [
         log_loss(y, exact.with_class_prior(priors, trained_on=before).predict_proba(X)) for priors in (before, estimated, shares_now)
     ]
