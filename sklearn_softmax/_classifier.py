@@ -59,8 +59,8 @@ class unchanged_on_error:
             self.attributes.update(self.before)
 
 
-class _OnlyAfterFit:
-    """Explains why an attribute of `fit` is missing. An existing one is found first."""
+class _OfTraining:
+    """Explains why an attribute is missing. An existing one is found first."""
 
     def __set_name__(self, owner, name):
         self.name = name
@@ -777,7 +777,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     def classes_(self):
         if "classes_" not in vars(self):
             raise AttributeError(f"this {type(self).__name__} has no classes_ before it is fitted")
-        return vars(self)["classes_"]
+        return _state.read_only(vars(self)["classes_"])
 
     @classes_.setter
     def classes_(self, classes):
@@ -829,7 +829,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         deviation = self._attribute("feature_importances_").deviation
         coef = self.coef_.toarray() if issparse(self.coef_) else self.coef_
         with np.errstate(under="ignore"):
-            return np.linalg.norm(coef * np.float64(1 if deviation is None else deviation), axis=0)
+            importances = np.linalg.norm(coef * np.float64(1 if deviation is None else deviation), axis=0)
+        return _state.read_only(importances)
 
     @property
     def penalty(self):
@@ -837,14 +838,17 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             return None
         return {0: "l2", 1: "l1"}.get(self.l1_ratio, "elasticnet")
 
-    optimality_gap_ = _OnlyAfterFit()
-    loss_curve_ = _OnlyAfterFit()
-    validation_scores_ = _OnlyAfterFit()
-    best_validation_score_ = _OnlyAfterFit()
+    n_iter_ = _OfTraining()
+    t_ = _OfTraining()
+    alpha_ = _OfTraining()
+    optimality_gap_ = _OfTraining()
+    loss_curve_ = _OfTraining()
+    validation_scores_ = _OfTraining()
+    best_validation_score_ = _OfTraining()
 
     @property
     def scale_(self):
-        return self._attribute("scale_").scale
+        return _state.read_only(self._attribute("scale_").scale)
 
     @property
     def class_prior_(self):
@@ -854,7 +858,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
                 f"this {type(self).__name__} has no class_prior_, because its coefficients were assigned or come from a "
                 "LogisticRegression, and the class shares of their training are not known."
             )
-        return prior
+        return _state.read_only(prior)
 
     @property
     def progressive_loss_(self):

@@ -838,9 +838,10 @@ class Stream:
         n_classes = len(self.class_counts)
         if problem.n_samples < FEW_ROWS:
             warnings.warn(
-                f"The model was given without the scales of the features. They are taken from {problem.n_samples} "
-                f"row(s), and what it had learnt may be lost. Let the first chunk have {FEW_ROWS} rows or more (or pass X to "
-                "from_logistic_regression).",
+                "The feature scales of this model are not known, because its coefficients were assigned, or because "
+                f"from_logistic_regression was called without X. The scales are now estimated from {problem.n_samples} row(s), "
+                f"which is too few and may spoil the model. Pass at least {FEW_ROWS} rows in the first partial_fit, or pass X to "
+                "from_logistic_regression.",
                 stacklevel=2,
             )
         self.moments = Moments.of(problem.normalised()).times(self.scalars.weight / problem.n_samples)

@@ -311,10 +311,12 @@ def weights_of_classes(class_weight, classes, counts, may_grow=False):
     known = classes.tolist()
     unknown = sorted(set(class_weight) - set(known), key=list(class_weight).index)
     if unknown and not may_grow and any(label not in class_weight for label in known):  # a misspelt label
-        raise ValueError(f"class_weight has keys {unknown} that are not labels. The classes are {classes}.")
+        raise ValueError(f"class_weight has keys {unknown} that are not labels. The classes are {classes}. Use these as keys.")
     weights = np.array([class_weight.get(label, 1.0) for label in known], dtype=np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(f"class_weight={class_weight!r} must not have negative, infinite or NaN weights.")
+        raise ValueError(
+            f"class_weight={class_weight!r} must not have negative, infinite or NaN weights. Use 0 to leave a class out."
+        )
     if (weights > LARGEST_WEIGHT).any():
         raise ValueError(f"class_weight has a weight of {weights.max()}, more than {LARGEST_WEIGHT:g}. Divide all by one number.")
     return weights
@@ -451,7 +453,7 @@ def _validation_problem(X_val, y_val, sample_weight_val, classes, is_present, cl
     """`X_val`, `y_val`, `sample_weight_val` -> Problem, with numbers as in training."""
     y_val = labels(y_val, "y_val")
     if len(y_val) != X_val.shape[0]:
-        raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels.")
+        raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels. Pass one label per row.")
     numbers = numbers_of(y_val, classes, "y_val", "Pass validation rows whose labels occur in y.")
     base_weight = checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
     if not (base_weight > 0).any():

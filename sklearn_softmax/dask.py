@@ -99,11 +99,11 @@ class Facts(NamedTuple):
 def checked_block(X, y, sample_weight):
     """A block of rows as arrays, or an error that says what is wrong with it."""
     if not len(X.shape) == 2:
-        raise ValueError(f"X has blocks of shape {X.shape}, expected 2 dimensions.")
+        raise ValueError(f"X has blocks of shape {X.shape}, expected 2 dimensions. Reshape one feature to a column.")
     y = as_array(y)
     y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
     if len(y) != X.shape[0]:
-        raise ValueError(f"X has a block of {X.shape[0]} rows, but y has {len(y)} labels there: give both the same partitions.")
+        raise ValueError(f"X has a block of {X.shape[0]} rows, but y has {len(y)} labels there. Give both the same partitions.")
     weight = _validation.checked_weight(sample_weight, len(y))
     names = None
     if X.shape[0]:
@@ -252,12 +252,12 @@ def blocks_of(X, y, sample_weight):
             )
         if hasattr(X, "chunks") and hasattr(collection, "chunks") and not np.isnan(X.chunks[0] + collection.chunks[0]).any():
             if collection.shape[0] != X.shape[0]:
-                raise ValueError(f"X has {X.shape[0]} rows, but {name} has {collection.shape[0]}.")
+                raise ValueError(f"X has {X.shape[0]} rows, but {name} has {collection.shape[0]}. Pass one per row of X.")
             collection = collection.rechunk({0: X.chunks[0]})
         blocks[name] = np.ravel(collection.to_delayed())
         if len(blocks[name]) != len(blocks["X"]):
             raise ValueError(
-                f"X has {len(blocks['X'])} partitions, but {name} has {len(blocks[name])}: give both the same (rechunk, or "
+                f"X has {len(blocks['X'])} partitions, but {name} has {len(blocks[name])}. Give both the same (rechunk, or "
                 "repartition)."
             )
     return list(zip(blocks["X"], blocks["y"], blocks.get("sample_weight", [None] * len(blocks["X"]))))
@@ -270,14 +270,14 @@ def agreed(all_facts, classes):
     """
     filled = [(number, one) for number, one in enumerate(all_facts) if one.n_rows]
     if not filled:
-        raise ValueError(f"X has {len(all_facts)} partition(s), and no row in any of them.")
+        raise ValueError(f"X has {len(all_facts)} partition(s) without any row. Pass at least one row of each class.")
     first_number, first = filled[0]
     for number, one in filled:
         for what in ("n_features", "names", "is_sparse"):
             if getattr(one, what) != getattr(first, what):
                 raise ValueError(
                     f"Partition {number} of X has {what} {getattr(one, what)}, but partition {first_number} has "
-                    f"{getattr(first, what)}."
+                    f"{getattr(first, what)}. Give all partitions the same columns and type."
                 )
     if not any(one.weights.sum() > 0 for one in all_facts):
         raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -583,8 +583,8 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         """
         if self.l1_ratio != 0:
             raise ValueError(
-                f"l1_ratio={self.l1_ratio} is not possible with partitions: the mean of steps that make coefficients zero makes "
-                "few of them zero. Use l1_ratio=0, or SoftmaxSGDClassifier on rows in memory."
+                f"l1_ratio={self.l1_ratio} is not supported by DaskSoftmaxSGDClassifier, because averaging over partitions destroys "
+                "exact zeros. Use l1_ratio=0, or SoftmaxSGDClassifier on rows in memory."
             )
         cluster = Cluster(self._client())
         model = self._new_local()
@@ -599,7 +599,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
             return default_client()
         except ValueError as error:
             raise ValueError(
-                "client=None, and there is no client yet: make one (dask.distributed.Client), or pass it."
+                "client=None, and no dask.distributed.Client is active. Create one (Client()), or pass one as client."
             ) from error
 
     def _new_local(self, **params):
@@ -653,7 +653,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         held_out_weight = weights[:, 1].sum()
         if not parts or (self.early_stopping and held_out_weight == 0):
             raise ValueError(
-                f"early_stopping=True can't hold out validation_fraction={self.validation_fraction} of so few rows: choose "
+                f"early_stopping=True cannot hold out validation_fraction={self.validation_fraction} of so few rows. Choose "
                 "another validation_fraction."
             )
         merged = cluster.gather(cluster.submit(merge, cluster.each(one_pass, parts, estimator, classes[is_present])))
@@ -688,8 +688,8 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         )
         if not is_done:
             warnings.warn(
-                f"n_rounds={self.n_rounds} was reached: the largest entry of the gradient is {size:.2g} (tol={self.tol}). Raise "
-                "n_rounds, or tol.",
+                f"n_rounds={self.n_rounds} was reached: the largest entry of the gradient is {size:.2g} (tol={self.tol}). Increase "
+                "n_rounds, or accept this model with a larger tol.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
