@@ -319,8 +319,8 @@ def _warn_of_distance(gap, method, settings, prior_counts, is_converged):
             warnings.warn(
                 f"fit with learning_rate={settings.learning_rate!r} and eta0={settings.eta0} ended far from the optimum: the "
                 f"training loss is {loss:.3g} nats per row (optimality_gap_ {gap:.3g}), but only {baseline:.3g} for a model that "
-                f"predicts {what}. The steps are probably too long for these features. Scale the features, choose {shorter}, or "
-                "use learning_rate='auto'.",
+                f"predicts {what}. The steps are probably too long for these features. Scale the features, choose {shorter}, "
+                f"{'' if is_converged else 'increase max_iter, '}or use learning_rate='auto'.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
