@@ -21,9 +21,9 @@ __all__ = ["checked_prior", "estimate_class_prior", "prior_of", "with_prior"]
 # EM ends when no share changes by more than this, or after so many iterations.
 TOLERANCE, MOST_ITERATIONS = 1e-9, 10_000
 # The shares of training count for so many rows per class. Plain EM (0) believes errors
-# of the probabilities: on 11 data sets with new shares it multiplied the log loss by
-# 0.95 (500 rows; at worst by 1.35), and with 2 by 0.81 (at worst by 0.91). Values from
-# 1 to 5 do as well. See benchmarks/priors.py.
+# of the probabilities: on 13 data sets with other shares it multiplied the log loss by
+# 1.02 (500 rows, at worst by 1.71), and with 2 by 0.77 (at worst by 0.90). 1 and 5 do
+# about as well; see benchmarks/priors.py.
 ROWS_PER_CLASS = 2.0
 
 
