@@ -1,8 +1,9 @@
 """Class priors: what undoing `class_weight="balanced"`, and adapting to another prevalence, does to the held-out log loss.
 
-Part `balanced`: a model with balanced weights, and the same with its intercepts shifted back, next to a model without weights, on
-sets whose largest class has at least 1.5 times the rows of the smallest. Part `shift`: rows with class shares drawn from a uniform Dirichlet distribution, predicted with the shares of training, the true shares,
-and shares estimated by `estimate_class_prior`, by plain EM, and with more or less smoothing.
+Part `balanced`: a model with balanced weights, and the same with its intercepts shifted back, next to a model without weights,
+on sets whose largest class has at least 1.5 times the rows of the smallest. Part `shift`: rows with class shares drawn from a uniform
+Dirichlet distribution, predicted with the shares of training, the true shares, and shares estimated by EM, with more or less
+smoothing (0 is plain EM, 2 is `estimate_class_prior`).
 """
 
 import argparse
@@ -87,7 +88,9 @@ def main():
             rows = [("balanced", "", how, value) for how, value in balanced(*parts).items()]
             rows += [("shift", size, how, value) for (size, how), value in shifted(*parts).items()]
             results += [(name, *row) for row in rows]
-            print(name, *(f"{how} {value:.3f}" for part, _, how, value in rows if part == "balanced"), file=sys.stderr, flush=True)
+            print(
+                name, *(f"{how} {value:.3f}" for part, _, how, value in rows if part == "balanced"), file=sys.stderr, flush=True
+            )
     print("\n| part | rows | model | log loss, relative | worst set |\n|---|---|---|---|---|")
     for key in dict.fromkeys(row[1:4] for row in results):
         values = np.array([row[4] for row in results if row[1:4] == key])

@@ -20,7 +20,15 @@ from ._versions import use_wanted_instruction_set as _use_wanted_instruction_set
 
 _use_wanted_instruction_set()
 
-__all__ = ["LossCurveDisplay", "SoftmaxSGDClassifier", "__version__", "estimate_class_prior", "fit_batches", "merge", "show_versions"]
+__all__ = [
+    "LossCurveDisplay",
+    "SoftmaxSGDClassifier",
+    "__version__",
+    "estimate_class_prior",
+    "fit_batches",
+    "merge",
+    "show_versions",
+]
 
 
 def __dir__():

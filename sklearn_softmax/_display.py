@@ -108,7 +108,7 @@ class LossCurveDisplay:
         check_is_fitted(model)
         if not hasattr(model, "loss_curve_"):
             raise ValueError(
-                "estimator has no loss_curve_, because partial_fit has no epochs. Use fit, or plot the progressive_loss_ of a stream."
+                "estimator has no loss_curve_, because partial_fit has no epochs. Use fit, or plot progressive_loss_ of a stream."
             )
         scores = model.validation_scores_
         display = cls(

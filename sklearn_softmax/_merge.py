@@ -163,8 +163,8 @@ def _check(models, base, together):
         name = "base" if model is base else f"models[{number}]"
         if not isinstance(model, SoftmaxSGDClassifier):
             raise TypeError(
-                f"{name} is of type {type(model).__name__}. Pass fitted SoftmaxSGDClassifier objects; of a pipeline, pass the last "
-                "step."
+                f"{name} is of type {type(model).__name__}. Pass fitted SoftmaxSGDClassifier objects; of a pipeline, pass the "
+                "last step."
             )
         check_is_fitted(model, msg=f"{name} is not fitted: call fit or partial_fit on it, or leave it out.")
         if model.n_features_in_ != first.n_features_in_:
@@ -175,7 +175,9 @@ def _check(models, base, together):
         if not np.array_equal(getattr(model, "feature_names_in_", []), getattr(first, "feature_names_in_", [])):
             raise ValueError(f"{name} has other names of features (feature_names_in_) than models[0], or another order of them.")
         if model._dtype() != first._dtype():
-            raise ValueError(f"{name} has coefficients of {model._dtype()}, but models[0] of {first._dtype()}. Train all on X of one dtype.")
+            raise ValueError(
+                f"{name} has coefficients of {model._dtype()}, but models[0] of {first._dtype()}. Train all on X of one dtype."
+            )
         params, expected = model.get_params(), first.get_params()
         for parameter in COMMON_PARAMETERS:
             if params[parameter] != expected[parameter]:
@@ -203,9 +205,9 @@ def _check_is_start(start, streams):
         rounding = 1e-9 * stream.weight
         if stream.weight < start.weight - rounding or (stream.class_counts < start.class_counts - rounding).any():
             raise ValueError(
-                f"models[{number}] has seen fewer rows (t_={1 + stream.weight:g}) than base (t_={1 + start.weight:g}), or fewer of a "
-                "class, so that it did not go on from base. Copy base (copy.deepcopy), call partial_fit on the copies, and merge "
-                "these. fit starts from scratch."
+                f"models[{number}] has seen fewer rows (t_={1 + stream.weight:g}) than base (t_={1 + start.weight:g}), or fewer of "
+                "a class, so that it did not go on from base. Copy base (copy.deepcopy), call partial_fit on the copies, and "
+                "merge these. fit starts from scratch."
             )
 
 

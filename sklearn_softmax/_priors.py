@@ -42,8 +42,8 @@ def checked_prior(values, classes, name):
     if wrong.any():
         at = np.flatnonzero(wrong)[0]
         raise ValueError(
-            f"{name} has {numbers[at]} for class {classes[at : at + 1].tolist()[0]!r}. Pass positive, finite numbers. For a class "
-            "that should not occur, pass a small number such as 1e-9."
+            f"{name} has {numbers[at]} for class {classes[at : at + 1].tolist()[0]!r}. Pass positive, finite numbers. For a "
+            "class that should not occur, pass a small number such as 1e-9."
         )
     shares = numbers / numbers.max()  # whose sum is finite
     return shares / shares.sum()

@@ -583,8 +583,8 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         """
         if self.l1_ratio != 0:
             raise ValueError(
-                f"l1_ratio={self.l1_ratio} is not supported by DaskSoftmaxSGDClassifier, because averaging over partitions destroys "
-                "exact zeros. Use l1_ratio=0, or SoftmaxSGDClassifier on rows in memory."
+                f"l1_ratio={self.l1_ratio} is not supported by DaskSoftmaxSGDClassifier, because averaging over partitions "
+                "destroys exact zeros. Use l1_ratio=0, or SoftmaxSGDClassifier on rows in memory."
             )
         cluster = Cluster(self._client())
         model = self._new_local()
@@ -688,8 +688,8 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         )
         if not is_done:
             warnings.warn(
-                f"n_rounds={self.n_rounds} was reached: the largest entry of the gradient is {size:.2g} (tol={self.tol}). Increase "
-                "n_rounds, or accept this model with a larger tol.",
+                f"n_rounds={self.n_rounds} was reached: the largest entry of the gradient is {size:.2g} (tol={self.tol}). "
+                "Increase n_rounds, or accept this model with a larger tol.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -305,7 +305,9 @@ def test_reaching_max_iter_is_said_with_the_number_of_epochs_and_the_gap(make_da
 def test_without_a_penalty_the_gap_is_infinite_and_the_warning_has_the_gradient(learning_rate, n_classes, make_data):
     X, y = make_data(n_classes)
     X *= [1, 10, 1, 1, 1]
-    with pytest.warns(ConvergenceWarning, match="max_iter=2 was reached: the largest entry of the gradient is .* is inf") as record:
+    with pytest.warns(
+        ConvergenceWarning, match="max_iter=2 was reached: the largest entry of the gradient is .* is inf"
+    ) as record:
         model = quick(learning_rate=learning_rate, alpha=0, max_iter=2, tol=0.0).fit(X, y)
     assert model.optimality_gap_ == np.inf
     residuals = model.predict_proba(X) - (y[:, None] == model.classes_)

@@ -302,7 +302,8 @@ def test_em_finds_a_known_shift(before, shares_now):
     estimated = estimate_class_prior(exact, X, trained_on=before)
     np.testing.assert_allclose(estimated, shares(y), atol=0.01)  # measured: at most 0.0034
     losses = [
-        log_loss(y, exact.with_class_prior(priors, trained_on=before).predict_proba(X)) for priors in (before, estimated, shares_now)
+        log_loss(y, exact.with_class_prior(priors, trained_on=before).predict_proba(X))
+        for priors in (before, estimated, shares_now)
     ]
     assert losses[1] < losses[0] and losses[1] == pytest.approx(losses[2], rel=1e-2)
 
