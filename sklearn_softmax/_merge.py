@@ -205,8 +205,8 @@ def _check_is_start(start, streams):
         rounding = 1e-9 * stream.weight
         if stream.weight < start.weight - rounding or (stream.class_counts < start.class_counts - rounding).any():
             raise ValueError(
-                f"models[{number}] has seen fewer rows (t_={1 + stream.weight:g}) than base (t_={1 + start.weight:g}), or fewer of "
-                "a class, so that it did not go on from base. Copy base (copy.deepcopy), call partial_fit on the copies, and "
+                f"models[{number}] has seen fewer rows (t_={1 + stream.weight:g}) than base (t_={1 + start.weight:g}), or fewer "
+                "of a class, so that it did not go on from base. Copy base (copy.deepcopy), call partial_fit on the copies, and "
                 "merge these. fit starts from scratch."
             )
 
