@@ -1,9 +1,9 @@
 """Class priors: what undoing `class_weight="balanced"`, and adapting to another prevalence, does to the held-out log loss.
 
 Part `balanced`: a model with balanced weights, and the same with its intercepts shifted back, next to a model without weights,
-on sets whose largest class has at least 1.5 times the rows of the smallest. Part `shift`: rows with class shares drawn from
-a uniform Dirichlet distribution, predicted with the shares of training, the true shares, and shares estimated by EM, with more or less
-smoothing (0 is plain EM, 2 is `estimate_class_prior`).
+on sets whose largest class has at least 1.5 times the rows of the smallest. Part `shift`: rows with class shares drawn from a
+uniform Dirichlet distribution, predicted with the shares of training, the true shares, and shares estimated by EM, with more or
+less smoothing (0 is plain EM, 2 is `estimate_class_prior`).
 """
 
 import argparse
