@@ -150,7 +150,7 @@ def learn(stream, given, settings):
         _advance(stream, problem, settings)
     stream.class_counts = given.class_counts
     if stream.prior_counts is not None:
-        stream.prior_counts = stream.prior_counts + problem.prior_counts(len(given.class_counts))
+        stream.prior_counts = stream.prior_counts + given.prior_counts
     return stream
 
 

@@ -499,6 +499,8 @@ class StreamInput(NamedTuple):
         Sorted labels of the stream after these rows.
     class_counts : ndarray of shape (n_classes,)
         The weight of each class after these rows, without class weights.
+    prior_counts : ndarray of shape (n_classes,)
+        The weight of each class in these rows alone, with class weights.
     is_there : ndarray of shape (n_classes,), bool, or None
         Which classes the stream has before the first row. None: all.
     added : ndarray of int
@@ -508,6 +510,7 @@ class StreamInput(NamedTuple):
     problem: Problem
     classes: np.ndarray
     class_counts: np.ndarray
+    prior_counts: np.ndarray
     is_there: np.ndarray | None
     added: np.ndarray
 
@@ -548,7 +551,8 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
     if sample_weight is None and class_weight is None:
         ones = np.ones(X.shape[0])
         problem = Problem(X, numbers, ones, ones, rounding)
-        return StreamInput(problem, classes, counts + np.bincount(numbers, minlength=len(classes)), is_there, added)
+        in_rows = np.bincount(numbers, minlength=len(classes))
+        return StreamInput(problem, classes, counts + in_rows, in_rows, is_there, added)
     base_weight = checked_weight(sample_weight, X.shape[0])
     problem = Problem(X, numbers, base_weight, base_weight, rounding).take_positive()
     counts_after = counts + problem.class_counts(len(classes))
@@ -563,7 +567,7 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
         stays[problem.y] = True
         problem = problem.renumbered(stays)
         classes, counts_after, is_there = classes[stays], counts_after[stays], is_there[stays]
-    return StreamInput(problem, classes, counts_after, is_there, added)
+    return StreamInput(problem, classes, counts_after, problem.prior_counts(len(classes)), is_there, added)
 
 
 def _spread(counts, is_there):
