@@ -291,13 +291,9 @@ PYTHON = [
     Mutant("_priors.py", "if not known.all():", "if False:", "tests/test_priors.py -k without_rows"),
     Mutant("_stream.py", "moments=self.moments.copy(), prior", "prior", "tests/test_priors.py -k does_not_change"),
     Mutant("_stream.py", "prior_counts=prior * self.weight", "prior_counts=prior", "tests/test_priors.py -k goes_on_as_if"),
-    Mutant(
-        "_classifier.py", "replace(self._stream, prior_counts=None)", "replace(self._stream)", "tests/test_priors.py -k known"
-    ),
+    Mutant("_classifier.py", "stream, prior_counts=None)", "stream)", "tests/test_priors.py -k known"),
     Mutant("_certificate.py", "objective.penalty.alpha == 0 or ", "", "tests/test_objective.py -k certified"),
-    Mutant(
-        "_solver.py", "loss := method.training_loss()) > baseline", "loss := 0.0) > baseline", "tests/test_classifier.py -k worse"
-    ),
+    Mutant("_solver.py", "loss := method.training_loss())", "loss := 0.0)", "tests/test_classifier.py -k worse"),
     # coefficients of streams, of merge, of what is handed over, of fit
     *poisoned(
         "_stream.py", "return coordinates.to_original(", "weights", ", intercept", "tests/test_streaming.py -k container_may"

@@ -853,6 +853,21 @@ def test_what_only_fit_knows_says_so_after_partial_fit(make_data):
         classifier.optimality_gap_  # noqa: B018
 
 
+def test_what_training_sets_is_missing_before_and_says_so():
+    for name in ("n_iter_", "t_", "alpha_", "coef_", "intercept_", "scale_", "classes_", "class_prior_"):
+        assert not hasattr(SoftmaxSGDClassifier(), name)
+        with pytest.raises(AttributeError, match=f"SoftmaxSGDClassifier has no {name} before it is fitted"):
+            getattr(SoftmaxSGDClassifier(), name)
+
+
+def test_numbers_that_a_change_would_not_reach_are_read_only(make_data):
+    X, y = make_data()
+    for classifier in (quick().fit(X, y), quick().partial_fit(X, y, [0, 1, 2])):
+        for name in ("coef_", "intercept_", "classes_", "scale_", "class_prior_", "feature_importances_"):
+            with pytest.raises(ValueError, match="read-only"):
+                getattr(classifier, name)[0] = 7
+
+
 def test_the_penalty_in_one_word():
     words = [SoftmaxSGDClassifier(l1_ratio=ratio).penalty for ratio in (0, 0.5, 1)]
     assert words == ["l2", "elasticnet", "l1"] and SoftmaxSGDClassifier(alpha=0, l1_ratio=1).penalty is None
