@@ -218,7 +218,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes. They multiply `sample_weight`. "balanced" gives all
         classes the same total weight. In `partial_fit` "balanced" uses the counts of
-        the rows so far.
+        the rows so far. Weights change the probabilities too, which `with_class_prior`
+        undoes.
 
     new_classes : {"error", "add"}, default="error"
         What `partial_fit`, or `fit` with `warm_start`, does with a label that is not in
@@ -246,7 +247,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted. With ``new_classes="add"`` there may be only one class at
-        first, whose probability is 1.
+        first, whose probability is 1. Read-only and assignable, as `coef_` is.
 
     coef_ : ndarray of shape (n_classes, n_features) or (1, n_features)
         Coefficients. Two classes have one row, as in `LogisticRegression`. The dtype is
