@@ -16,6 +16,7 @@ from ._cv import SoftmaxSGDClassifierCV, softmax_path
 from ._display import CoefficientDisplay, LossCurveDisplay, PathScoreDisplay, RegularizationPathDisplay
 from ._inference import InferenceResult, inference
 from ._merge import merge
+from ._priors import estimate_class_prior
 from ._versions import __version__, show_versions
 from ._versions import use_wanted_instruction_set as _use_wanted_instruction_set
 
@@ -30,6 +31,7 @@ __all__ = [
     "SoftmaxSGDClassifier",
     "SoftmaxSGDClassifierCV",
     "__version__",
+    "estimate_class_prior",
     "fit_batches",
     "inference",
     "merge",

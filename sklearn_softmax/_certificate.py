@@ -9,7 +9,8 @@ own probabilities, moved by a step of Newton's method for the intercepts, are su
 the intercepts are too far off for that, a step is taken and a mixture makes them one. The bound
 is as tight as the model is good. With L2 it is about |grad F|^2 / (2 alpha). Without an L2 part
 the point is moved towards the labels until the conjugate is finite, at worst to where the bound
-says no more than min F >= 0.
+says no more than min F >= 0. Without a penalty the conjugate is finite at the optimum only, so
+that there is no bound.
 """
 
 import numpy as np
@@ -43,7 +44,7 @@ def optimality_gap(objective, point, scores=None):
     scores : ndarray of shape (n_samples, n_scores) or None, default=None
         Those of the point, if they are known. They are overwritten.
     """
-    if not np.isfinite(point).all():
+    if objective.penalty.alpha == 0 or not np.isfinite(point).all():
         return np.inf
     with np.errstate(all="ignore"):  # numbers at the end of their range give no bound
         gap = _gap(objective, point[:-1], objective.class_scores(objective.scores(point) if scores is None else scores))

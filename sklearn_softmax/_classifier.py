@@ -1,5 +1,6 @@
 """The estimator: parameters, fit, partial_fit, predict. No other file knows `self`."""
 
+from dataclasses import replace
 from functools import partial
 from numbers import Integral, Real
 from operator import is_
@@ -12,7 +13,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from . import _absent, _logistic_regression, _solver, _state, _validation
+from . import _absent, _logistic_regression, _priors, _solver, _state, _validation
 from ._callbacks import FitCallbacks
 from ._compat import CallbackSupportMixin, Interval, StrOptions, fit_context, uses_sparse_arrays
 from ._containers import are_among, gives_namespace_of_X
@@ -58,8 +59,8 @@ class unchanged_on_error:
             self.attributes.update(self.before)
 
 
-class _OnlyAfterFit:
-    """Explains why an attribute of `fit` is missing. An existing one is found first."""
+class _OfTraining:
+    """Explains why an attribute is missing. An existing one is found first."""
 
     def __set_name__(self, owner, name):
         self.name = name
@@ -217,7 +218,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes. They multiply `sample_weight`. "balanced" gives all
         classes the same total weight. In `partial_fit` "balanced" uses the counts of
-        the rows so far.
+        the rows so far. Weights change the probabilities too, which `with_class_prior`
+        undoes.
 
     new_classes : {"error", "add"}, default="error"
         What `partial_fit`, or `fit` with `warm_start`, does with a label that is not in
@@ -245,7 +247,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     ----------
     classes_ : ndarray of shape (n_classes,)
         The labels, sorted. With ``new_classes="add"`` there may be only one class at
-        first, whose probability is 1.
+        first, whose probability is 1. Read-only and assignable, as `coef_` is.
 
     coef_ : ndarray of shape (n_classes, n_features) or (1, n_features)
         Coefficients. Two classes have one row, as in `LogisticRegression`. The dtype is
@@ -275,6 +277,12 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         step. Where `fit` takes no epochs, the training loss after each pass; a step of
         several passes has the same loss for all of them. Only after `fit`.
 
+    class_prior_ : ndarray of shape (n_classes,)
+        The class shares that the probabilities assume: the shares in the weight of the
+        rows of `fit`, or of all rows of a stream, times `class_weight`. After
+        `with_class_prior`, the shares that were given. Not available after coefficients
+        were assigned, or after `from_logistic_regression`.
+
     scale_ : ndarray of shape (n_features,)
         The scale v_j of each feature in the penalty. All are 1 without `standardize`.
         All are 0 while they are unknown, as after `from_logistic_regression` without X.
@@ -291,7 +299,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
 
     optimality_gap_ : float
         Upper bound of how far the training loss of the fitted model is above its
-        minimum, in nats per row. Only after `fit`.
+        minimum, in nats per row. It is inf where no bound is known, as with
+        ``alpha=0``. Only after `fit`.
 
     progressive_loss_ : float
         The weighted mean log loss, in nats per row, of all rows given to `partial_fit`,
@@ -523,9 +532,11 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         Warns
         -----
         ConvergenceWarning
-            If `fit` did not converge within `max_iter` epochs (the message bounds the
-            distance from the optimum), or if steps were shortened because the model
-            overflowed.
+            If `fit` did not converge within `max_iter` epochs (the message has
+            `optimality_gap_`, or the largest entry of the gradient where no bound is
+            known). If a classic schedule ended with a training loss, and an
+            `optimality_gap_`, above the log loss of the class frequencies. If steps
+            were shortened because the model overflowed.
         UserWarning
             If alpha is "1/n_samples" and the mean of the weights is less than 0.1, or
             if Ctrl-C ended `fit`.
@@ -771,7 +782,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     def classes_(self):
         if "classes_" not in vars(self):
             raise AttributeError(f"this {type(self).__name__} has no classes_ before it is fitted")
-        return vars(self)["classes_"]
+        return _state.read_only(vars(self)["classes_"])
 
     @classes_.setter
     def classes_(self, classes):
@@ -792,6 +803,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         now = {"coef": self.coef_, "intercept": self.intercept_}
         now |= {name: _validation.assigned_coefficients(value, name, shape) for name, value in given.items()}
         self._shown = Shown(now["coef"], now["intercept"].astype(now["coef"].dtype), replaces=True)
+        self._stream = replace(self._stream, prior_counts=None)  # what the assigned intercepts assume is not known
         vars(self).pop("optimality_gap_", None)  # the bound is for the model before
 
     def _begin_with_given(self):
@@ -822,7 +834,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         deviation = self._attribute("feature_importances_").deviation
         coef = self.coef_.toarray() if issparse(self.coef_) else self.coef_
         with np.errstate(under="ignore"):
-            return np.linalg.norm(coef * np.float64(1 if deviation is None else deviation), axis=0)
+            importances = np.linalg.norm(coef * np.float64(1 if deviation is None else deviation), axis=0)
+        return _state.read_only(importances)
 
     @property
     def penalty(self):
@@ -830,14 +843,27 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             return None
         return {0: "l2", 1: "l1"}.get(self.l1_ratio, "elasticnet")
 
-    optimality_gap_ = _OnlyAfterFit()
-    loss_curve_ = _OnlyAfterFit()
-    validation_scores_ = _OnlyAfterFit()
-    best_validation_score_ = _OnlyAfterFit()
+    n_iter_ = _OfTraining()
+    t_ = _OfTraining()
+    alpha_ = _OfTraining()
+    optimality_gap_ = _OfTraining()
+    loss_curve_ = _OfTraining()
+    validation_scores_ = _OfTraining()
+    best_validation_score_ = _OfTraining()
 
     @property
     def scale_(self):
-        return self._attribute("scale_").scale
+        return _state.read_only(self._attribute("scale_").scale)
+
+    @property
+    def class_prior_(self):
+        prior = self._attribute("class_prior_").class_prior
+        if prior is None:
+            raise AttributeError(
+                f"this {type(self).__name__} has no class_prior_, because its coefficients were assigned or come from a "
+                "LogisticRegression, and the class shares of their training are not known."
+            )
+        return _state.read_only(prior)
 
     @property
     def progressive_loss_(self):
@@ -973,6 +999,96 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         """
         scores = self._scores(X)
         return self.classes_[scores.argmax(axis=1)]
+
+    def with_class_prior(self, priors, *, trained_on=None):
+        """A copy whose probabilities are for other class shares.
+
+        Use this method if the classes of the rows to predict have other shares than in
+        training, but the rows of each class look alike. This undoes `class_weight` and
+        resampling, and adapts a model to another prevalence. The intercept of class k
+        moves by ``log(priors[k] / class_prior_[k])``, which is exact by Bayes' rule
+        [1]_. Nothing is trained, and this estimator does not change.
+
+        Parameters
+        ----------
+        priors : array-like of shape (n_classes,)
+            The class shares of the rows to predict, in the order of `classes_`.
+            Positive numbers, which are divided by their sum, so that counts will do.
+            :func:`~sklearn_softmax.estimate_class_prior` estimates them from rows
+            without labels.
+
+        trained_on : array-like of shape (n_classes,) or None, default=None
+            The class shares (or counts) that the model was trained on, with
+            `class_weight` and resampling. None is `class_prior_`. Required where
+            `class_prior_` is not available, and where training had no row of a class.
+
+        Returns
+        -------
+        estimator : SoftmaxSGDClassifier
+            A copy with the `class_prior_` `priors`. Parameters and the history of
+            training (`t_`, `loss_curve_`, `progressive_loss_`) are those of this
+            estimator. There is no `optimality_gap_`.
+
+        Raises
+        ------
+        NotFittedError
+            If this estimator is not fitted.
+        ValueError
+            If `priors` or `trained_on` is not one positive number for each class, if
+            the shares of training are not known, or if there is no intercept.
+
+        See Also
+        --------
+        sklearn_softmax.estimate_class_prior : Estimate `priors` by EM.
+
+        Notes
+        -----
+        `partial_fit` of the copy goes on from its model, as if the rows before had had
+        these shares. New rows move the intercepts towards the shares of the new rows,
+        times `class_weight`. To predict for given shares while a stream goes on, train
+        this estimator and make a new copy whenever you predict. With
+        ``class_weight="balanced"`` in a stream, the weight of a class depends on the
+        order of the rows a little, and `class_prior_` is nearly uniform.
+
+        References
+        ----------
+        .. [1] Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
+
+        Examples
+        --------
+        With ``class_weight="balanced"``, probabilities are for classes that are equally
+        frequent. The copy is for the class frequencies of y:
+
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_breast_cancer
+        >>> from sklearn.metrics import log_loss
+        >>> from sklearn_softmax import SoftmaxSGDClassifier
+        >>> X, y = load_breast_cancer(return_X_y=True)
+        >>> clf = SoftmaxSGDClassifier(class_weight="balanced", random_state=0)
+        >>> clf = clf.fit(X, y)
+        >>> clf.class_prior_
+        array([0.5, 0.5])
+        >>> adapted = clf.with_class_prior(np.bincount(y))
+        >>> adapted.class_prior_.round(2)
+        array([0.37, 0.63])
+        >>> for model in (clf, adapted):
+        ...     print(f"log loss {log_loss(y, model.predict_proba(X)):.3f}")
+        log loss 0.056
+        log loss 0.054
+        """
+        check_is_fitted(self)
+        if not self.fit_intercept:
+            raise ValueError(
+                "fit_intercept=False: class shares are a matter of the intercepts, and this model has none. Fit with "
+                "fit_intercept=True."
+            )
+        prior = _priors.checked_prior(priors, self.classes_, "priors")
+        before = _priors.prior_of(self._stream.class_prior, trained_on, self.classes_)
+        adapted = type(self).__new__(type(self))
+        stream = self._stream.with_prior(_priors.with_prior(self._predictor(), before, prior), prior)
+        vars(adapted).update(vars(self) | {"_stream": stream, "_shown": None})
+        vars(adapted).pop("optimality_gap_", None)  # the bound is for the model before
+        return adapted.sparsify() if issparse(self.coef_) else adapted
 
     def to_logistic_regression(self):
         """Convert the model to a fitted `LogisticRegression` of scikit-learn.

@@ -254,7 +254,7 @@ class LossCurveDisplay:
         model = _fitted(estimator, SoftmaxSGDClassifier)
         if not hasattr(model, "loss_curve_"):
             raise ValueError(
-                "estimator has no loss_curve_, because only partial_fit has fitted it, which has no epochs. Use fit."
+                "estimator has no loss_curve_, because partial_fit has no epochs. Use fit, or plot progressive_loss_ of a stream."
             )
         scores = model.validation_scores_
         display = cls(

@@ -258,11 +258,22 @@ class Epochs:
         """Go back to an earlier model."""
         self.sweeper.model.assign(snapshot)
 
+    def _objective(self):
+        problem, settings = self.normalised, self.settings
+        return Objective(problem.X, problem.y, problem.sample_weight, self.penalty, settings.fit_intercept)
+
     def optimality_gap(self):
         """How far the objective is above its minimum, at most."""
-        problem, settings = self.normalised, self.settings
-        objective = Objective(problem.X, problem.y, problem.sample_weight, self.penalty, settings.fit_intercept)
-        return optimality_gap(objective, self.model().point())
+        return optimality_gap(self._objective(), self.model().point())
+
+    def largest_gradient(self):
+        """The largest entry of the gradient, in the units of X."""
+        objective, point = self._objective(), self.model().point()
+        return float(np.abs(objective.subgradient(point, objective.evaluate(point).gradient)).max())
+
+    def training_loss(self):
+        """The objective."""
+        return self._objective().value(self.model().point())
 
     def stream(self, class_counts):
         """A stream that goes on as after one pass."""

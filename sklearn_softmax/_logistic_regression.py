@@ -51,11 +51,11 @@ def check(lr, n_samples):
     check_is_fitted(lr)
     if is_one_vs_rest(lr):
         raise ValueError(
-            f"lr={lr!r} is {len(lr.classes_)} binary models, one versus rest: its probabilities are not those of a softmax, and "
-            "no SoftmaxSGDClassifier has them. Fit lr with another solver than liblinear, and without multi_class='ovr'."
+            f"lr={lr!r} consists of {len(lr.classes_)} binary models (one versus rest). No softmax model has its probabilities, "
+            "so that it cannot be converted. Fit lr with another solver than liblinear, and without multi_class='ovr'."
         )
     if n_samples is not None and not (isinstance(n_samples, Real) and 0 < n_samples < np.inf):
-        raise ValueError(f"n_samples={n_samples!r} must be a positive number, or None: for how many rows lr counts.")
+        raise ValueError(f"n_samples={n_samples!r} must be a positive number (how many rows lr counts for), or None.")
 
 
 def model_of(lr):

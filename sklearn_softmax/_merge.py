@@ -125,6 +125,8 @@ def merge(models, weights=None, base=None):
     >>> float(model.t_)
     301.0
     """
+    if isinstance(models, SoftmaxSGDClassifier):
+        raise TypeError("models is a SoftmaxSGDClassifier. Pass a list of models.")
     models = list(models)
     together = models if base is None else [*models, base]
     _check(models, base, together)
@@ -155,25 +157,33 @@ def merge(models, weights=None, base=None):
 
 def _check(models, base, together):
     if not models:
-        raise ValueError("models is empty: there is nothing to merge.")
+        raise ValueError("models is empty. Pass at least one fitted SoftmaxSGDClassifier.")
     first = models[0]
     for number, model in enumerate(together):
         name = "base" if model is base else f"models[{number}]"
         if not isinstance(model, SoftmaxSGDClassifier):
-            raise TypeError(f"{name} is a {type(model).__name__}, not a SoftmaxSGDClassifier.")
+            raise TypeError(
+                f"{name} is of type {type(model).__name__}. Pass fitted SoftmaxSGDClassifier objects; of a pipeline, pass the "
+                "last step."
+            )
         check_is_fitted(model, msg=f"{name} is not fitted: call fit or partial_fit on it, or leave it out.")
         if model.n_features_in_ != first.n_features_in_:
-            raise ValueError(f"{name} has {model.n_features_in_} features, but models[0] has {first.n_features_in_}.")
+            raise ValueError(
+                f"{name} has {model.n_features_in_} features, but models[0] has {first.n_features_in_}. Only models of the same "
+                "features can be merged. Train all on the same columns."
+            )
         if not np.array_equal(getattr(model, "feature_names_in_", []), getattr(first, "feature_names_in_", [])):
             raise ValueError(f"{name} has other names of features (feature_names_in_) than models[0], or another order of them.")
         if model._dtype() != first._dtype():
-            raise ValueError(f"{name} is of {model._dtype()}, but models[0] of {first._dtype()}: train all on X of one dtype.")
+            raise ValueError(
+                f"{name} has coefficients of {model._dtype()}, but models[0] of {first._dtype()}. Train all on X of one dtype."
+            )
         params, expected = model.get_params(), first.get_params()
         for parameter in COMMON_PARAMETERS:
             if params[parameter] != expected[parameter]:
                 raise ValueError(
                     f"{name} has {parameter}={params[parameter]!r}, but models[0] has {parameter}={expected[parameter]!r}: "
-                    "models to be merged must have the same."
+                    "only models with the same parameters can be merged. Train all with one value."
                 )
 
 
@@ -186,7 +196,7 @@ def _checked_weights(weights, n_models):
     if not np.isfinite(weights).all() or (weights < 0).any():
         raise ValueError(f"weights={weights} must be finite and not negative. Use 0 to leave a model out.")
     if not weights.any():
-        raise ValueError(f"weights={weights} are all zero.")
+        raise ValueError(f"weights={weights} are all zero. Give at least one model a positive weight.")
     return weights
 
 
@@ -195,7 +205,9 @@ def _check_is_start(start, streams):
         rounding = 1e-9 * stream.weight
         if stream.weight < start.weight - rounding or (stream.class_counts < start.class_counts - rounding).any():
             raise ValueError(
-                f"models[{number}] has seen less than base: it did not start from there, or fit made it start afresh."
+                f"models[{number}] has seen fewer rows (t_={1 + stream.weight:g}) than base (t_={1 + start.weight:g}), or fewer "
+                "of a class, so that it did not go on from base. Copy base (copy.deepcopy), call partial_fit on the copies, and "
+                "merge these. fit starts from scratch."
             )
 
 

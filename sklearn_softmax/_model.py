@@ -79,8 +79,8 @@ def columns_of(array):
 def not_finite():
     """The error for coefficients that are not finite."""
     return ValueError(
-        "These rows lead to coefficients that are no finite numbers; the model is as it was. Divide X, sample_weight, alpha and "
-        "eta0, whichever is extreme, by a number that makes it moderate."
+        "After these rows, coefficients would be infinite or NaN. The model stays as it was. One of X, sample_weight, alpha and "
+        "eta0 has extreme numbers. Divide them by a constant."
     )
 
 

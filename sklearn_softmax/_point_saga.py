@@ -499,6 +499,15 @@ class Epochs:
             return optimality_gap(self.objective, self.point, scores)
         return optimality_gap(self.objective, self.coordinates.point(*model.softmax_coef()))
 
+    def largest_gradient(self):
+        """The largest entry of the gradient, in the units of `tol`."""
+        if self.evaluation is not None:
+            point, at = self.point, self.evaluation
+        else:
+            point = self.coordinates.point(*self.model().softmax_coef())
+            at = self.objective.evaluate(point)
+        return self._tolerance().size(self.objective.subgradient(point, at.gradient))
+
     def stream(self, class_counts):
         """A stream that goes on as after one pass over the rows."""
         weight, n_samples = self.prepared.total_weight, self.problem.n_samples

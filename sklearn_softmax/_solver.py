@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import entr
 from sklearn.exceptions import ConvergenceWarning
 
 from . import _explicit, _point_saga
@@ -148,6 +149,8 @@ def learn(stream, given, settings):
     elif problem.n_samples:
         _advance(stream, problem, settings)
     stream.class_counts = given.class_counts
+    if stream.prior_counts is not None:
+        stream.prior_counts = stream.prior_counts + given.prior_counts
     return stream
 
 
@@ -235,7 +238,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     """
     is_watched, watcher = watcher is not None, watcher or Unwatched()
     alpha = settings.alpha_of_fit(float(problem.sample_weight.sum()), problem.n_samples)
-    solution = Solution(alpha)
+    solution, prior_counts = Solution(alpha), problem.prior_counts(len(class_counts))
     n_features, columns = problem.X.shape[1], columns_in_use(problem.X, start)
     if columns is not None:
         problem = problem._replace(X=gathered(problem.X, columns))
@@ -252,6 +255,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
 
     def stream():
         stream = method.stream(class_counts)
+        stream.prior_counts = prior_counts
         return stream if columns is None else stream.scattered(columns, n_features)
 
     def so_far():
@@ -292,18 +296,47 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         if is_called_by_a_tool():
             raise
         warnings.warn("Training interrupted by user: the model is that of the last complete epoch.", stacklevel=2)
-        is_converged = True
+        is_stopped = True
 
     if best_model is not None:
         method.restore(best_model)
     solution.stream = stream()
     solution.stream.check_finite()
     solution.optimality_gap = method.optimality_gap()
-    if not is_converged and not is_stopped and settings.tol is not None:
-        warnings.warn(
-            f"max_iter={settings.max_iter} was reached: after {solution.n_iter} epochs the objective is at most "
-            f"{solution.optimality_gap:.2g} nats/example above its minimum (tol={settings.tol}). Raise max_iter, or tol.",
-            ConvergenceWarning,
-            stacklevel=2,
-        )
+    if not is_stopped:
+        _warn_of_distance(solution.optimality_gap, method, settings, prior_counts, is_converged)
     return solution
+
+
+def _warn_of_distance(gap, method, settings, prior_counts, is_converged):
+    """Warn if `fit` has ended far from the optimum, and say how far that is."""
+    if settings.learning_rate != "auto":
+        shares = prior_counts / prior_counts.sum()
+        baseline = float(entr(shares).sum()) if settings.fit_intercept else np.log(len(shares))
+        if gap > baseline and (loss := method.training_loss()) > baseline:  # without a penalty the gap is infinite
+            what = "class frequencies" if settings.fit_intercept else "uniform probabilities"
+            shorter = "a larger alpha" if settings.learning_rate == "optimal" else "a smaller eta0"
+            warnings.warn(
+                f"fit with learning_rate={settings.learning_rate!r} and eta0={settings.eta0} ended far from the optimum: the "
+                f"training loss is {loss:.3g} nats per row (optimality_gap_ {gap:.3g}), but only {baseline:.3g} for a model that "
+                f"predicts {what}. The steps are probably too long for these features. Scale the features, choose {shorter}, "
+                f"{'' if is_converged else 'increase max_iter, '}or use learning_rate='auto'.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+            return
+    if is_converged or settings.tol is None:
+        return
+    if np.isfinite(gap):
+        distance = f"the training loss may still be up to {gap:.2g} nats per row above its minimum (optimality_gap_)"
+    else:
+        distance = (
+            f"the largest entry of the gradient is {method.largest_gradient():.2g} (optimality_gap_ is inf, because no bound is "
+            "known)"
+        )
+    warnings.warn(
+        f"max_iter={settings.max_iter} was reached: {distance}. Increase max_iter, or accept this model with a larger tol "
+        f"(tol={settings.tol}).",
+        ConvergenceWarning,
+        stacklevel=3,
+    )

@@ -517,6 +517,9 @@ class Stream:
         Whether the penalty has a scale for each feature.
     progressive_loss : ndarray of shape (4,)
         The progressive loss; see ProgressiveLoss in kernels/kernels.h.
+    prior_counts : ndarray of shape (n_classes,) or None
+        The total weight of the rows of each class, with class weights. The intercepts
+        belong to classes of these shares. None if not known.
     """
 
     class_counts: np.ndarray
@@ -527,6 +530,7 @@ class Stream:
     averages: bool = True
     standardizes: bool = True
     progressive_loss: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    prior_counts: np.ndarray | None = None
 
     @classmethod
     def from_model(cls, model, weight):
@@ -537,7 +541,8 @@ class Stream:
         n_features, dtype = len(model.weights), model.weights.dtype
         moments = Moments.zeros(n_features, dtype)
         scalars = StreamScalars.of(weight=weight, average_total=weight, steps_total=weight)
-        return cls(np.zeros(model.n_classes), moments, scalars, original=model)
+        prior_counts = np.zeros(model.n_classes) if weight == 0 else None
+        return cls(np.zeros(model.n_classes), moments, scalars, original=model, prior_counts=prior_counts)
 
     @classmethod
     def combined(cls, streams, factors):
@@ -545,6 +550,7 @@ class Stream:
 
         The rows of each stream are weighted by its factor.
         """
+        prior_counts = [stream.prior_counts for stream in streams]
         return cls(
             weighted_sum([stream.class_counts for stream in streams], factors),
             Moments.combined([stream.moments for stream in streams], factors),
@@ -552,12 +558,20 @@ class Stream:
             averages=streams[0].averages,
             standardizes=streams[0].standardizes,
             progressive_loss=weighted_sum([stream.progressive_loss for stream in streams], factors),
+            prior_counts=None if any(counts is None for counts in prior_counts) else weighted_sum(prior_counts, factors),
         )
 
     @property
     def weight(self):
         """Total weight of the rows."""
         return self.scalars.weight
+
+    @property
+    def class_prior(self):
+        """The shares of the classes to which the intercepts belong; None if not known."""
+        if self.prior_counts is None or not self.prior_counts.any():
+            return None
+        return self.prior_counts / self.prior_counts.sum()
 
     @property
     def is_watched(self):
@@ -642,6 +656,12 @@ class Stream:
         """This stream with another model to go on from."""
         return replace(self, iterates=None, original=model)
 
+    def with_prior(self, model, prior):
+        """A copy with another model to go on from, whose intercepts belong to a prior."""
+        stream = self.with_model(model).copy()
+        # the iterates of this stream go on with its moments
+        return replace(stream, moments=self.moments.copy(), prior_counts=prior * self.weight)
+
     def scattered(self, columns, n_features):
         """This stream after `fit`, with its features at `columns`."""
         return replace(
@@ -664,6 +684,7 @@ class Stream:
         return replace(
             self,
             class_counts=np.insert(self.class_counts, at, 0),
+            prior_counts=None if self.prior_counts is None else np.insert(self.prior_counts, at, 0),
             scalars=scalars,
             iterates=iterates and iterates.with_class(at, seen, scalars, n_more),
             original=original.with_class(at, seen) if iterates is None else None,
@@ -715,7 +736,9 @@ class Stream:
         One rule of steps cannot use the statistics of the other.
         """
         stream = Stream.from_model(self.predictor(), self.weight)
-        return replace(stream, class_counts=self.class_counts, progressive_loss=self.progressive_loss)
+        return replace(
+            stream, class_counts=self.class_counts, progressive_loss=self.progressive_loss, prior_counts=self.prior_counts
+        )
 
     def copy(self):
         """A copy that shares no memory that training changes."""
@@ -815,9 +838,10 @@ class Stream:
         n_classes = len(self.class_counts)
         if problem.n_samples < FEW_ROWS:
             warnings.warn(
-                f"The model was given without the scales of the features. They are taken from {problem.n_samples} "
-                f"row(s), and what it had learnt may be lost. Let the first chunk have {FEW_ROWS} rows or more (or pass X to "
-                "from_logistic_regression).",
+                "The feature scales of this model are not known, because its coefficients were assigned, or because "
+                f"from_logistic_regression was called without X. The scales are now estimated from {problem.n_samples} row(s), "
+                f"which is too few and may spoil the model. Pass at least {FEW_ROWS} rows in the first partial_fit, or pass X to "
+                "from_logistic_regression.",
                 stacklevel=2,
             )
         self.moments = Moments.of(problem.normalised()).times(self.scalars.weight / problem.n_samples)

@@ -139,6 +139,10 @@ class Problem(NamedTuple):
         """The weight of each class, without class weights."""
         return np.bincount(self.y, weights=self.base_weight, minlength=n_classes)
 
+    def prior_counts(self, n_classes):
+        """The weight of each class, with class weights."""
+        return np.bincount(self.y, weights=self.sample_weight, minlength=n_classes)
+
 
 def _is_plain_memory(array):
     """Whether a pointer can walk through the array."""
@@ -309,10 +313,12 @@ def weights_of_classes(class_weight, classes, counts, may_grow=False):
     known = classes.tolist()
     unknown = sorted(set(class_weight) - set(known), key=list(class_weight).index)
     if unknown and not may_grow and any(label not in class_weight for label in known):  # a misspelt label
-        raise ValueError(f"class_weight has keys {unknown} that are not labels. The classes are {classes}.")
+        raise ValueError(f"class_weight has keys {unknown} that are not labels. The classes are {classes}. Use these as keys.")
     weights = np.array([class_weight.get(label, 1.0) for label in known], dtype=np.float64)
     if not np.isfinite(weights).all() or (weights < 0).any():
-        raise ValueError(f"class_weight={class_weight!r} must not have negative, infinite or NaN weights.")
+        raise ValueError(
+            f"class_weight={class_weight!r} must not have negative, infinite or NaN weights. Use 0 to leave a class out."
+        )
     if (weights > LARGEST_WEIGHT).any():
         raise ValueError(f"class_weight has a weight of {weights.max()}, more than {LARGEST_WEIGHT:g}. Divide all by one number.")
     return weights
@@ -476,7 +482,7 @@ def _validation_problem(X_val, y_val, sample_weight_val, classes, is_present, cl
     """`X_val`, `y_val`, `sample_weight_val` -> Problem, with numbers as in training."""
     y_val = labels(y_val, "y_val")
     if len(y_val) != X_val.shape[0]:
-        raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels.")
+        raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels. Pass one label per row.")
     numbers = numbers_of(y_val, classes, "y_val", "Pass validation rows whose labels occur in y.")
     base_weight = checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
     if not (base_weight > 0).any():
@@ -522,6 +528,8 @@ class StreamInput(NamedTuple):
         Sorted labels of the stream after these rows.
     class_counts : ndarray of shape (n_classes,)
         The weight of each class after these rows, without class weights.
+    prior_counts : ndarray of shape (n_classes,)
+        The weight of each class in these rows alone, with class weights.
     is_there : ndarray of shape (n_classes,), bool, or None
         Which classes the stream has before the first row. None: all.
     added : ndarray of int
@@ -531,6 +539,7 @@ class StreamInput(NamedTuple):
     problem: Problem
     classes: np.ndarray
     class_counts: np.ndarray
+    prior_counts: np.ndarray
     is_there: np.ndarray | None
     added: np.ndarray
 
@@ -571,7 +580,8 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
     if sample_weight is None and class_weight is None:
         ones = np.ones(X.shape[0])
         problem = Problem(X, numbers, ones, ones, rounding)
-        return StreamInput(problem, classes, counts + np.bincount(numbers, minlength=len(classes)), is_there, added)
+        in_rows = np.bincount(numbers, minlength=len(classes))
+        return StreamInput(problem, classes, counts + in_rows, in_rows, is_there, added)
     base_weight = checked_weight(sample_weight, X.shape[0])
     problem = Problem(X, numbers, base_weight, base_weight, rounding).take_positive()
     counts_after = counts + problem.class_counts(len(classes))
@@ -586,7 +596,7 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
         stays[problem.y] = True
         problem = problem.renumbered(stays)
         classes, counts_after, is_there = classes[stays], counts_after[stays], is_there[stays]
-    return StreamInput(problem, classes, counts_after, is_there, added)
+    return StreamInput(problem, classes, counts_after, problem.prior_counts(len(classes)), is_there, added)
 
 
 def _spread(counts, is_there):

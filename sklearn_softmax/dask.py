@@ -99,11 +99,11 @@ class Facts(NamedTuple):
 def checked_block(X, y, sample_weight):
     """A block of rows as arrays, or an error that says what is wrong with it."""
     if not len(X.shape) == 2:
-        raise ValueError(f"X has blocks of shape {X.shape}, expected 2 dimensions.")
+        raise ValueError(f"X has blocks of shape {X.shape}, expected 2 dimensions. Reshape one feature to a column.")
     y = as_array(y)
     y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
     if len(y) != X.shape[0]:
-        raise ValueError(f"X has a block of {X.shape[0]} rows, but y has {len(y)} labels there: give both the same partitions.")
+        raise ValueError(f"X has a block of {X.shape[0]} rows, but y has {len(y)} labels there. Give both the same partitions.")
     weight = _validation.checked_weight(sample_weight, len(y))
     names = None
     if X.shape[0]:
@@ -252,12 +252,12 @@ def blocks_of(X, y, sample_weight):
             )
         if hasattr(X, "chunks") and hasattr(collection, "chunks") and not np.isnan(X.chunks[0] + collection.chunks[0]).any():
             if collection.shape[0] != X.shape[0]:
-                raise ValueError(f"X has {X.shape[0]} rows, but {name} has {collection.shape[0]}.")
+                raise ValueError(f"X has {X.shape[0]} rows, but {name} has {collection.shape[0]}. Pass one per row of X.")
             collection = collection.rechunk({0: X.chunks[0]})
         blocks[name] = np.ravel(collection.to_delayed())
         if len(blocks[name]) != len(blocks["X"]):
             raise ValueError(
-                f"X has {len(blocks['X'])} partitions, but {name} has {len(blocks[name])}: give both the same (rechunk, or "
+                f"X has {len(blocks['X'])} partitions, but {name} has {len(blocks[name])}. Give both the same (rechunk, or "
                 "repartition)."
             )
     return list(zip(blocks["X"], blocks["y"], blocks.get("sample_weight", [None] * len(blocks["X"]))))
@@ -270,14 +270,14 @@ def agreed(all_facts, classes):
     """
     filled = [(number, one) for number, one in enumerate(all_facts) if one.n_rows]
     if not filled:
-        raise ValueError(f"X has {len(all_facts)} partition(s), and no row in any of them.")
+        raise ValueError(f"X has {len(all_facts)} partition(s) without any row. Pass at least one row of each class.")
     first_number, first = filled[0]
     for number, one in filled:
         for what in ("n_features", "names", "is_sparse"):
             if getattr(one, what) != getattr(first, what):
                 raise ValueError(
                     f"Partition {number} of X has {what} {getattr(one, what)}, but partition {first_number} has "
-                    f"{getattr(first, what)}."
+                    f"{getattr(first, what)}. Give all partitions the same columns and type."
                 )
     if not any(one.weights.sum() > 0 for one in all_facts):
         raise ValueError("Sample weights must contain at least one non-zero number.")
@@ -353,21 +353,21 @@ def setting_of(stream, settings, is_sparse, held_out_weight, class_weights):
 class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
     """`SoftmaxSGDClassifier` for dask arrays and dataframes; rows stay on workers.
 
-    The objective is that of `SoftmaxSGDClassifier` on all rows. Rounds of communication
-    lead to its optimum, however the rows are partitioned. The first round is a pass of
-    the stream's steps over each partition, after which the models are merged. All other
+    `fit` converges to the optimum of `SoftmaxSGDClassifier` on all rows, however the
+    rows are partitioned, in rounds of communication. In the first round, each partition
+    trains a model by one pass of `partial_fit`, and the models are merged. All other
     rounds are steps of Newton's method [1]_, from the exact gradient of all rows and
     from the Hessians of the partitions. A few large partitions need fewer rounds than
-    many small partitions. Each worker should have at least one.
+    many small partitions. Each worker should have at least one partition.
 
     Parameters
     ----------
     client : dask.distributed.Client or None, default=None
-        The client of the cluster. None is the client that was made last.
+        The client of the cluster. None is the client that was created last.
 
     n_rounds : int, default=30
-        Largest number of rounds. The pass of the stream's steps counts as one. About 10
-        rounds are mostly enough for good predictions.
+        Largest number of rounds, including the first one. About 10 rounds are mostly
+        enough for good predictions.
 
     shuffle : bool, default=False
         Whether to redistribute the rows at random. This sends all rows over the network
@@ -388,14 +388,14 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         Whether to learn intercepts.
 
     tol : float or None, default=1e-4
-        `fit` stops when no entry of the gradient of the objective, for standardised
-        features, is larger than `tol`. With `early_stopping`, it stops when
-        `n_iter_no_change` consecutive rounds have not improved the log loss of held-out
-        rows by `tol`. None runs all rounds.
+        How exactly `fit` solves the problem. `fit` stops when no entry of the gradient
+        of the training loss, for standardised features, is larger than `tol`. With
+        `early_stopping`, `fit` stops when `n_iter_no_change` rounds in a row have not
+        improved the log loss of held-out rows by `tol`. None runs all rounds.
 
     early_stopping : bool, default=False
         Whether `fit` holds out rows, stops on their log loss, and returns the model of
-        the round with the smallest.
+        the round with the smallest log loss.
 
     validation_fraction : float, default=0.1
         Share of the rows of each partition that `early_stopping` holds out, at random.
@@ -409,8 +409,8 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         the counts of all rows.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the order of rows, of `shuffle` and of the held-out rows. With an int,
-        the same partitions give the same model, whichever workers have them.
+        Seed of the order of the rows, of `shuffle` and of the held-out rows. With an
+        int, the same partitions give the same model, whichever workers have them.
 
     Attributes
     ----------
@@ -427,7 +427,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         Number of rounds.
 
     loss_curve_ : ndarray of shape (`n_iter_`,)
-        Penalised objective after each round, in nats per example.
+        Training loss (with the penalty) after each round, in nats per row.
 
     alpha_ : float
         The strength of the penalty that was used.
@@ -447,7 +447,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         `early_stopping`.
 
     best_validation_score_ : float or None
-        The largest of `validation_scores_`. None without `early_stopping`.
+        Largest entry of `validation_scores_`. None without `early_stopping`.
 
     n_features_in_ : int
         Number of features.
@@ -488,7 +488,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
     >>> round(accuracy, 3)
     0.998
 
-    The objective after the first round and the last one:
+    The training loss after the first and the last round:
 
     >>> [round(float(objective), 3) for objective in clf.loss_curve_[[0, -1]]]
     [0.167, 0.079]
@@ -569,8 +569,9 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         TypeError
             If X, y or `sample_weight` is no dask collection.
         ValueError
-            If the input is not as described above, or has fewer than two classes. If
-            there is no client. A fitted model is then as it was.
+            If an input has the wrong shape, type or values (see Parameters), if y has
+            fewer than two classes, or if there is no client. A model that was fitted
+            before stays as it was.
         RuntimeError
             If a worker was lost, and its rows had no graph.
 
@@ -583,8 +584,8 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         """
         if self.l1_ratio != 0:
             raise ValueError(
-                f"l1_ratio={self.l1_ratio} is not possible with partitions: the mean of steps that make coefficients zero makes "
-                "few of them zero. Use l1_ratio=0, or SoftmaxSGDClassifier on rows in memory."
+                f"l1_ratio={self.l1_ratio} is not supported by DaskSoftmaxSGDClassifier, because averaging over partitions "
+                "destroys exact zeros. Use l1_ratio=0, or SoftmaxSGDClassifier on rows in memory."
             )
         cluster = Cluster(self._client())
         model = self._new_local()
@@ -599,7 +600,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
             return default_client()
         except ValueError as error:
             raise ValueError(
-                "client=None, and there is no client yet: make one (dask.distributed.Client), or pass it."
+                "client=None, and no dask.distributed.Client is active. Create one (Client()), or pass one as client."
             ) from error
 
     def _new_local(self, **params):
@@ -653,7 +654,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         held_out_weight = weights[:, 1].sum()
         if not parts or (self.early_stopping and held_out_weight == 0):
             raise ValueError(
-                f"early_stopping=True can't hold out validation_fraction={self.validation_fraction} of so few rows: choose "
+                f"early_stopping=True cannot hold out validation_fraction={self.validation_fraction} of so few rows. Choose "
                 "another validation_fraction."
             )
         merged = cluster.gather(cluster.submit(merge, cluster.each(one_pass, parts, estimator, classes[is_present])))
@@ -688,8 +689,8 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         )
         if not is_done:
             warnings.warn(
-                f"n_rounds={self.n_rounds} was reached: the largest entry of the gradient is {size:.2g} (tol={self.tol}). Raise "
-                "n_rounds, or tol.",
+                f"n_rounds={self.n_rounds} was reached: the largest entry of the gradient is {size:.2g} (tol={self.tol}). "
+                "Increase n_rounds, or accept this model with a larger tol.",
                 ConvergenceWarning,
                 stacklevel=4,
             )

@@ -297,6 +297,14 @@ PYTHON = [
     Mutant("onnx.py", "np.array([0.5 if", "np.array([1.0 if", "tests/test_handover.py -k onnx"),
     Mutant("_interrupt.py", "if self.arrived:", "if False:", "tests/test_faults.py"),
     Mutant("_schedule.py", "t**power_t", "t", "tests/test_schedule.py"),
+    Mutant("_priors.py", "shift[1:] - shift[:1]) / 2", "shift[1:] - shift[:1])", "tests/test_priors.py -k move"),
+    Mutant("_priors.py", "(counts + pseudo_counts) / total", "counts / len(proba)", "tests/test_priors.py -k posterior"),
+    Mutant("_priors.py", "if not known.all():", "if False:", "tests/test_priors.py -k without_rows"),
+    Mutant("_stream.py", "moments=self.moments.copy(), prior", "prior", "tests/test_priors.py -k does_not_change"),
+    Mutant("_stream.py", "prior_counts=prior * self.weight", "prior_counts=prior", "tests/test_priors.py -k goes_on_as_if"),
+    Mutant("_classifier.py", "stream, prior_counts=None)", "stream)", "tests/test_priors.py -k known"),
+    Mutant("_certificate.py", "objective.penalty.alpha == 0 or ", "", "tests/test_objective.py -k certified"),
+    Mutant("_solver.py", "loss := method.training_loss())", "loss := 0.0)", "tests/test_classifier.py -k worse"),
     # coefficients of streams, of merge, of what is handed over, of fit
     *poisoned(
         "_stream.py", "return coordinates.to_original(", "weights", ", intercept", "tests/test_streaming.py -k container_may"

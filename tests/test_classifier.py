@@ -285,6 +285,7 @@ def test_training_at_any_scale_of_rows_gives_the_model_of_that_scale(learning_ra
         assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all() and model.coef_.all()
 
 
+@pytest.mark.filterwarnings("ignore:.*ended far from the optimum:sklearn.exceptions.ConvergenceWarning")
 def test_steps_that_diverge_give_a_finite_model_and_a_warning_that_names_the_cause(make_data):
     X, y = make_data()
     X[7, 3] = 1e200
@@ -294,11 +295,49 @@ def test_steps_that_diverge_give_a_finite_model_and_a_warning_that_names_the_cau
 
 
 def test_reaching_max_iter_is_said_with_the_number_of_epochs_and_the_gap(make_data):
-    with pytest.warns(
-        ConvergenceWarning, match=r"after 3 epochs the objective is at most .* nats/example above its minimum"
-    ) as record:
+    with pytest.warns(ConvergenceWarning, match=r"max_iter=3 was reached.*up to .* nats per row above its minimum") as record:
         classifier = quick(max_iter=3, tol=0.0, n_iter_no_change=5).fit(*make_data())
     assert f"{classifier.optimality_gap_:.2g}" in str(record[0].message)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+@pytest.mark.parametrize("learning_rate", ["auto", "constant"])
+def test_without_a_penalty_the_gap_is_infinite_and_the_warning_has_the_gradient(learning_rate, n_classes, make_data):
+    X, y = make_data(n_classes)
+    X *= [1, 10, 1, 1, 1]
+    with pytest.warns(
+        ConvergenceWarning, match="max_iter=2 was reached: the largest entry of the gradient is .* is inf"
+    ) as record:
+        model = quick(learning_rate=learning_rate, alpha=0, max_iter=2, tol=0.0).fit(X, y)
+    assert model.optimality_gap_ == np.inf
+    residuals = model.predict_proba(X) - (y[:, None] == model.classes_)
+    of_coef = residuals.T @ X / len(y)
+    # that of the automatic step is for centred features, divided by their scale
+    of_standardised = np.divide(residuals.T @ (X - X.mean(axis=0)), model.scale_ * len(y))
+    largest = np.abs(of_standardised if learning_rate == "auto" else of_coef).max()
+    largest = max(largest, np.abs(residuals.mean(axis=0)).max())
+    assert f"is {largest:.2g} " in str(record[0].message)
+
+
+def test_a_classic_schedule_that_is_worse_than_the_class_frequencies_says_so(make_data):
+    X, y = make_data(n_samples=300)
+    X *= [1, 1000, 1, 1, 1]
+    frequency = np.bincount(y) / len(y)
+    entropy = -frequency @ np.log(frequency)
+    for params in ({"learning_rate": "constant", "eta0": 1.0}, {"learning_rate": "adaptive", "eta0": 1.0, "alpha": 0.0}):
+        with pytest.warns(ConvergenceWarning, match="ended far from the optimum.*smaller eta0.*'auto'") as record:
+            model = quick(**params).fit(X, y)
+        message = str(record[0].message)
+        assert len(record) == 1 and f"only {entropy:.3g} for" in message and f"{model.optimality_gap_:.3g}" in message
+        assert repr(params["learning_rate"]) in message and "eta0=1.0" in message
+        loss = -model.predict_log_proba(X)[np.arange(len(y)), y].mean() + model.alpha_ / 2 * np.sum(model.coef_**2)
+        assert f"loss is {loss:.3g} nats" in message
+    with pytest.warns(ConvergenceWarning, match="larger alpha"):
+        quick(learning_rate="optimal", alpha=1e-6).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="1.1 for a model that predicts uniform"):
+        quick(learning_rate="constant", eta0=1.0, fit_intercept=False).fit(X, y)
+    quick(learning_rate="constant").fit(X, y)  # the default step is chosen for the data
+    quick(learning_rate="constant", eta0=0.01).fit(X / [1, 1000, 1, 1, 1], y)
 
 
 # --------------------------------------------------------------------------------------------------------------- containers
@@ -812,6 +851,21 @@ def test_what_only_fit_knows_says_so_after_partial_fit(make_data):
     classifier.coef_ = 2 * classifier.coef_
     with pytest.raises(AttributeError, match="for assigned coefficients"):
         classifier.optimality_gap_  # noqa: B018
+
+
+def test_what_training_sets_is_missing_before_and_says_so():
+    for name in ("n_iter_", "t_", "alpha_", "coef_", "intercept_", "scale_", "classes_", "class_prior_"):
+        assert not hasattr(SoftmaxSGDClassifier(), name)
+        with pytest.raises(AttributeError, match=f"SoftmaxSGDClassifier has no {name} before it is fitted"):
+            getattr(SoftmaxSGDClassifier(), name)
+
+
+def test_numbers_that_a_change_would_not_reach_are_read_only(make_data):
+    X, y = make_data()
+    for classifier in (quick().fit(X, y), quick().partial_fit(X, y, [0, 1, 2])):
+        for name in ("coef_", "intercept_", "classes_", "scale_", "class_prior_", "feature_importances_"):
+            with pytest.raises(ValueError, match="read-only"):
+                getattr(classifier, name)[0] = 7
 
 
 def test_the_penalty_in_one_word():

@@ -255,7 +255,7 @@ def test_early_stopping(digits):
 
 def test_too_few_rounds_warn(digits):
     X, y, *_ = digits
-    with pytest.warns(ConvergenceWarning, match="n_rounds=2 was reached: the largest entry of the gradient is .* Raise"):
+    with pytest.warns(ConvergenceWarning, match="n_rounds=2 was reached: the largest entry of the gradient is .* Increase"):
         DaskSoftmaxSGDClassifier(n_rounds=2, random_state=0).fit(*cut(X, y, 2))
 
 
@@ -271,7 +271,7 @@ def test_too_few_rounds_warn(digits):
         (lambda X, y: (X, y[:-1]), ValueError, "X has 120 rows, but y has 119"),
         (lambda X, y: (X[:, 0], y), ValueError, r"X has 1 dimension\(s\), expected 2"),
         (lambda X, y: (X[X[:, 0] > 0], y), ValueError, "X has a block of .* rows, but y has 40 labels there"),
-        (lambda X, y: (X[:0], y[:0]), ValueError, "no row in any of them"),
+        (lambda X, y: (X[:0], y[:0]), ValueError, "without any row"),
         (lambda X, y: (X, y * 0), ValueError, "at least 2 classes in the data, but the data contains only one class: 0"),
         (lambda X, y: (X * np.nan, y), ValueError, "Input X contains NaN"),
         (lambda X, y: (X, y + 0.5), ValueError, "Unknown label type"),
@@ -290,7 +290,7 @@ def test_bad_input_leaves_the_model_as_it_was(make_data, change, error, message)
 
 def test_bad_parameters(make_data):
     data = cut(*make_data(), 2)
-    with pytest.raises(ValueError, match=r"l1_ratio=0.5 is not possible with partitions.*l1_ratio=0"):
+    with pytest.raises(ValueError, match=r"l1_ratio=0.5 is not supported by DaskSoftmaxSGDClassifier.*l1_ratio=0"):
         DaskSoftmaxSGDClassifier(l1_ratio=0.5).fit(*data)
     with pytest.raises(ValueError, match="'n_rounds' parameter"):
         DaskSoftmaxSGDClassifier(n_rounds=0).fit(*data)
@@ -314,7 +314,7 @@ def test_without_client_the_error_says_what_to_do():
         "import dask.array as da; from sklearn_softmax.dask import DaskSoftmaxSGDClassifier as Classifier;"
         "Classifier().fit(da.ones((4, 2)), da.arange(4))"
     )
-    assert "client=None, and there is no client yet: make one (dask.distributed.Client)" in done.stderr
+    assert "client=None, and no dask.distributed.Client is active. Create one" in done.stderr
 
 
 # -------------------------------------------------------------------------------------------------------------- lost workers

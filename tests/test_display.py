@@ -96,7 +96,7 @@ def test_errors(model, make_data):
         LossCurveDisplay.from_estimator(SoftmaxSGDClassifier())
     with pytest.raises(TypeError, match="LogisticRegression"):
         LossCurveDisplay.from_estimator(make_pipeline(StandardScaler(), LogisticRegression()).fit(X, y))
-    with pytest.raises(ValueError, match="only partial_fit has fitted it"):
+    with pytest.raises(ValueError, match="because partial_fit has no epochs. Use fit"):
         LossCurveDisplay.from_estimator(SoftmaxSGDClassifier().partial_fit(X, y, [0, 1, 2]))
 
 

@@ -268,6 +268,7 @@ def test_handlers_of_others_are_left_alone(make_data, monkeypatch):
 )
 @pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
 @pytest.mark.filterwarnings("ignore:The model overflowed:sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:.*ended far from the optimum:sklearn.exceptions.ConvergenceWarning")
 def test_ctrl_c_in_fit_leaves_a_usable_model(params, kernel, at, container, make_data, monkeypatch):
     X, y = make_data()
     model = SoftmaxSGDClassifier(random_state=0, max_iter=10_000, **params)

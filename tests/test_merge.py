@@ -318,10 +318,11 @@ def test_errors_name_the_model_and_the_way_out(make_data):
     more = copy.deepcopy(model).partial_fit(X, y)
     for arguments, error, message in [
         (([],), ValueError, "empty"),
+        ((model,), TypeError, "Pass a list"),
         (([model, SoftmaxSGDClassifier()],), NotFittedError, r"models\[1\] is not fitted"),
-        (([model, "model"],), TypeError, r"models\[1\] is a str"),
+        (([model, "model"],), TypeError, r"models\[1\] is of type str.*last"),
         (([model, narrow],), ValueError, r"models\[1\] has 4 features, but models\[0\] has 5"),
-        (([model, single],), ValueError, r"models\[1\] is of float32, but models\[0\] of float64"),
+        (([model, single],), ValueError, r"models\[1\] has coefficients of float32, but models\[0\] of float64"),
         (([model, bad(model, alpha=0.1)],), ValueError, r"models\[1\] has alpha=0.1.*alpha='1/n_samples'"),
         (([model, bad(model, learning_rate="constant")],), ValueError, "learning_rate='constant'"),
         (([model, words],), ValueError, "type"),
@@ -330,7 +331,7 @@ def test_errors_name_the_model_and_the_way_out(make_data):
         (([model, model], [0.0, 0.0]), ValueError, "all zero"),
         (([model, model], [1.0]), ValueError, r"\(1,\), expected \(2,\)"),
         (([model], None, SoftmaxSGDClassifier()), NotFittedError, "base is not fitted"),
-        (([model], None, more), ValueError, r"models\[0\] has seen less than base"),
+        (([model], None, more), ValueError, r"models\[0\] has seen fewer rows \(t_=121\) than base \(t_=241\).*deepcopy"),
     ]:
         with pytest.raises(error, match=message):
             merge(*arguments)

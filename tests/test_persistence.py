@@ -220,6 +220,7 @@ def test_another_format_is_refused(make_data):
         SoftmaxSGDClassifier().__setstate__(state)
 
 
+@pytest.mark.filterwarnings("ignore:.*ended far from the optimum:sklearn.exceptions.ConvergenceWarning")  # after two epochs
 @each_variant
 @pytest.mark.parametrize("mode", ["r+", "c"])
 @pytest.mark.parametrize(

@@ -318,7 +318,7 @@ def test_the_automatic_step_goes_on_from_the_model_of_a_schedule(make_data):
     weightless = copy.deepcopy(model).partial_fit(X[:60], y[:60], sample_weight=np.full(60, 1e-9))
     np.testing.assert_allclose(weightless.predict_proba(X), before, rtol=1e-7)
     assert log_loss(y, model.partial_fit(X[:60], y[:60]).predict_proba(X)) < log_loss(y, before)
-    with pytest.warns(UserWarning, match=r"taken from 1 row\(s\)"):
+    with pytest.warns(UserWarning, match=r"estimated from 1 row\(s\)"):
         stream(X, y, [], learning_rate="constant").set_params(learning_rate="auto").partial_fit(X[:1], y[:1])
 
 
