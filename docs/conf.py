@@ -94,7 +94,9 @@ html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher", "navbar-icon-links"],
     "header_links_before_dropdown": 5,
-    "icon_links": [{"name": name, "url": url, "icon": "fa-solid fa-arrow-up-right-from-square"} for name, url in addresses.items()],
+    "icon_links": [
+        {"name": name, "url": url, "icon": "fa-solid fa-arrow-up-right-from-square"} for name, url in addresses.items()
+    ],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
@@ -126,8 +128,8 @@ def visit_block(translator, node):
     raise SkipNode
 
 
-# Estimators of scikit-learn lead to their page there, where a page first names them and where docstrings refer to them. The address
-# follows from the name, so that building the pages needs no network.
+# Estimators of scikit-learn lead to their page there, where a page first names them and where docstrings refer to them. The
+# address follows from the name, so that building the pages needs no network.
 OF_SKLEARN = {name: f"{cls.__module__.split('._')[0]}.{name}" for name, cls in all_estimators()}
 
 

@@ -94,8 +94,10 @@ def draw(losses):
     """The log losses as bars."""
     import matplotlib.pyplot as plt
 
-    figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
-    colours = ["#d62728" if name.startswith("Softmax") else "#1f4e79" for name in losses]
+    _, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
+    colours = [
+        "#d62728" if name.startswith("Softmax") else "#1f4e79" for name in losses
+    ]
     names = [name.replace(", ", ",\n", 1) for name in losses]
     bars = axis.barh(names, losses.values(), color=colours)
     axis.bar_label(bars, fmt="%.3f", padding=3)
