@@ -139,7 +139,8 @@ def fit_batches(
     >>> hashing = HashingVectorizer(n_features=2**10)
     >>> clf = SoftmaxSGDClassifier(new_classes="add")
     >>> clf = fit_batches(clf, batches, transform=hashing, epochs=5)
-    >>> print(f"{clf.t_ - 1:.0f} rows, progressive loss {clf.progressive_loss_:.2f}")
+    >>> loss = clf.progressive_loss_
+    >>> print(f"{clf.t_ - 1:.0f} rows, progressive loss {loss:.2f}")
     15 rows, progressive loss 0.38
     """
     if not hasattr(estimator, "partial_fit"):

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
@@ -86,6 +87,26 @@ def test_changelog_begins_with_this_version():
 def test_every_public_name_is_in_the_api_reference():
     listed = re.findall(r"^(?:   |\.\. data:: )(\w+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(listed) == sorted(sklearn_softmax.__all__)
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_links_outside_of_the_pages_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+)[^)]*\)|(?:src|srcset)=\"([^\"]+)\"", text)
+    assert [target for pair in targets if not (ROOT / (target := pair[0] or pair[1])).exists()] == []
+
+
+def test_the_recipe_for_conda_has_this_version_and_these_packages():
+    recipe = (ROOT / "recipe" / "recipe.yaml").read_text(encoding="utf-8")
+    assert f'version: "{sklearn_softmax.__version__}"' in recipe
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    needed = project["project"]["dependencies"] + [f"python{project['project']['requires-python']}"]
+    needed += project["build-system"]["requires"]
+    assert [name for name in needed if f"- {name.replace('>=', ' >=')}\n" not in recipe] == []
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
 
 
 def test_readme_has_an_example():
