@@ -28,7 +28,7 @@ extensions = [
     "sphinx_design",
     "matplotlib.sphinxext.plot_directive",
 ]
-exclude_patterns = ["_build", "examples", "figures"]
+exclude_patterns = ["_build", "_pictures", "examples", "figures"]
 nitpicky = True
 # docstrings that are inherited from scikit-learn refer to labels and names of its own documentation
 suppress_warnings = ["ref.ref", "ref.term"]

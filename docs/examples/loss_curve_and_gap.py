@@ -31,19 +31,21 @@ for alpha, clf in fits.items():
 # %%
 # The first epochs bring most of it, the others the last digits. A fit stops by itself when its
 # gradient is below ``tol``. ``LossCurveDisplay`` plots the curve, here three in one picture.
-figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 for alpha, clf in fits.items():
     LossCurveDisplay.from_estimator(
         clf, ax=axis, name=f"alpha={alpha:g}", color=alphas[alpha], linewidth=2.2
     )
 axis.set(yscale="log", title="loss_curve_")
+axis.yaxis.set_major_formatter("{x:g}")
+axis.yaxis.set_minor_formatter("{x:g}")
 axis.legend(frameon=False)
 plt.show()
 
 # %%
-# The same fits, ended early: more epochs, a smaller bound. The warning that is silenced here has it
-# in its text.
-figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
+# The same fits, ended early: more epochs, a smaller bound. A curve is flat from where ``tol`` has
+# ended the fit, before ``max_iter`` does. The warning that is silenced here has the bound in its text.
+figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 most = (1, 2, 3, 5, 10, 20, 30)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -66,5 +68,6 @@ with warnings.catch_warnings():
 axis.set(
     xlabel="max_iter", ylabel="nats per example", yscale="log", title="optimality_gap_"
 )
+axis.yaxis.set_major_formatter("{x:g}")
 axis.legend(frameon=False)
 plt.show()
