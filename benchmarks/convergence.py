@@ -10,9 +10,11 @@ import sys
 import time
 import warnings
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+import pictures
 import rivals
 from datasets import MNIST_LIKE, ill_conditioned, mnist_like, own_or_real, set_names, split, standardised
 from quality import column_scales, losses, objective, optimum, scaled, suboptimality
@@ -223,63 +225,63 @@ def print_table(title, fits):
 # The picture
 
 LOWEST = 1e-6  # smaller than anything that counts
-STYLES = {  # in the order of the legend
-    "ours": dict(label="SoftmaxSGDClassifier,\nepoch by epoch", color="#d62728", linewidth=3.2, zorder=4),
-    "ours, default": dict(
-        label="SoftmaxSGDClassifier,\nstopped by itself", color="#d62728", linestyle="none", marker="*", markersize=14, zorder=5
-    ),
-    "lbfgs": dict(label="LogisticRegression,\nlbfgs", color="#1f4e79", linewidth=1.8),
-    "saga": dict(label="LogisticRegression,\nsaga", color="#5b9bd5", linewidth=1.8),
-    "newton-cholesky": dict(label="LogisticRegression,\nnewton-cholesky", color="#2e8b57", linewidth=1.8),
-    "mlp": dict(label="MLPClassifier", color="#8c8c8c", linewidth=1.4, linestyle="--"),
-    "torch": dict(label="PyTorch", color="#8c8c8c", linewidth=1.4, linestyle=":"),
+STYLES = {  # in the order of the legend; colours are those of pictures.py
+    "ours": dict(label="ours, epoch by epoch", color="ours", linewidth=3.2, zorder=4),
+    "ours, default": dict(label="ours, stopped by itself", color="ours", linestyle="none", marker="*", markersize=14, zorder=5),
+    "lbfgs": dict(label="lbfgs", color="rival", linewidth=1.8),
+    "saga": dict(label="saga", color="second", linewidth=1.8),
+    "newton-cholesky": dict(label="newton-cholesky", color="third", linewidth=1.8),
+    "mlp": dict(label="MLPClassifier", color="others", linewidth=1.4, linestyle="--"),
+    "torch": dict(label="PyTorch", color="others", linewidth=1.4, linestyle=":"),
 }
 
 
-def draw(curves, file):
-    """Suboptimality against CPU seconds, a panel for each set, standardised: there all solvers get the same data."""
-    import matplotlib
+def draw(curves, colours, phone):
+    """Suboptimality against CPU seconds, a panel for each set, standardised: there all solvers get the same data.
 
-    matplotlib.use("agg")
+    On a phone there is place for the first set only.
+    """
     import matplotlib.pyplot as plt
 
     panels = {name: fits for (name, setting), fits in curves.items() if setting == "standardised"}
-    n_columns = 3
-    n_rows = len(panels) // n_columns + 1  # the legend has a place among the panels
-    size = 3.5 * n_columns, 3.0 * n_rows
+    panels = dict([*panels.items()][: 1 if phone else None])
+    n_columns = min(len(panels), 3)
+    n_rows = -(-len(panels) // n_columns)
+    size = (3.7, 3.9) if phone else (7.2, 0.7 + 2.4 * n_rows)
     figure, axes = plt.subplots(n_rows, n_columns, figsize=size, sharey=True, squeeze=False, layout="constrained")
     for axis, (name, fits) in zip(axes.flat, panels.items()):
-        draw_panel(axis, fits)
+        draw_panel(axis, fits, colours)
         axis.set_title(name)
     for axis in axes[:, 0]:
         axis.set_ylabel("distance from the optimum")
-    handles = {label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels())}
-    labels = [style["label"] for style in STYLES.values() if style["label"] in handles]
     for axis in axes.flat[len(panels) :]:
         axis.set_axis_off()
-    axes.flat[-1].legend([*map(handles.get, labels)], labels, loc="center", fontsize=11, labelspacing=0.9, frameon=False)
-    figure.savefig(file, dpi=130)
+    handles = {label: handle for axis in axes.flat for handle, label in zip(*axis.get_legend_handles_labels())}
+    labels = [style["label"] for style in STYLES.values() if style["label"] in handles]
+    figure.legend([*map(handles.get, labels)], labels, loc="outside upper center", ncols=2 if phone else 4)
+    return figure
 
 
-def draw_panel(axis, fits):
+def draw_panel(axis, fits, colours):
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
     for name in (name for name in STYLES if name in fits):
         points = [(fit.seconds, max(fit.suboptimality, LOWEST)) for fit in fits[name]]
-        axis.plot(*zip(*points), clip_on=len(points) > 1, **STYLES[name])
+        style = STYLES[name] | {"color": colours[STYLES[name]["color"]]}
+        axis.plot(*zip(*points), clip_on=len(points) > 1, **style)
     axis.set(xscale="log", yscale="log", ylim=(LOWEST, 2), xlabel="CPU seconds of fit")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-    axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
-    axis.xaxis.set_minor_locator(NullLocator())
-    axis.grid(alpha=0.25, linewidth=0.6)
-    axis.spines[["top", "right"]].set_visible(False)
+    axis.xaxis.set_major_locator(LogLocator(subs=(1,)))
+    axis.yaxis.set_minor_locator(NullLocator())
+    for one in (axis.xaxis, axis.yaxis):
+        one.set_major_formatter(FormatStrFormatter("%g"))
+    axis.grid()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", metavar="DIR", help="folder with load.py, which has NAMES and load(name)")
     parser.add_argument("--csv", metavar="FILE", help="write all fits there")
-    parser.add_argument("--plot", metavar="FILE", help="draw suboptimality against seconds; needs matplotlib")
+    parser.add_argument("--plot", metavar="FILE", help="draw suboptimality against seconds, as FILE-light.svg and so on")
     parser.add_argument("--from-csv", metavar="FILE", help="measure nothing: draw what --csv has written there")
     parser.add_argument("--sets", nargs="+", metavar="NAME", help="only these")
     parser.add_argument("--solvers", nargs="+", metavar="NAME", choices=[*SOLVERS], help="only these")
@@ -290,7 +292,7 @@ def main():
     if options.from_csv:
         if not options.plot:
             parser.error("--from-csv is for --plot")
-        draw(read(options.from_csv), options.plot)
+        pictures.save(partial(draw, read(options.from_csv)), options.plot)
         return
     seconds, repeats = (0.1, 1) if options.quick else (options.seconds, options.repeats)
     known, solvers = set_names(options.data), options.solvers or [*rivals.available(SOLVERS)]
@@ -311,7 +313,7 @@ def main():
                 if options.csv:
                     write(curves, options.csv)
     if options.plot:
-        draw(curves, options.plot)
+        pictures.save(partial(draw, curves), options.plot)
 
 
 def write(curves, file):

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import datasets
 import numpy as np
+import pictures
 import rivals
 from memory import MB, load, resident, save
 from quality import objective, scaled
@@ -401,56 +402,48 @@ def print_table(fits):
         print(f"{len(compared)} shapes, {behind} below 1, geometric mean {geometric_mean(compared):.2f}")
 
 
-GREY = "#767676"  # can be read on white and on black
-AHEAD, BEHIND = "#d62728", "#4c8cc4"
-
-
-COLOURED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-
-
-def draw(fits, file):
+def draw(fits, colours, phone):
     """The ratio of each shape, sorted by that on the fewest threads; on more threads it is a hollow mark."""
-    import matplotlib
-
-    matplotlib.use("agg")
     import matplotlib.pyplot as plt
     from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator
 
     measured = {threads: comparisons(of_threads) for threads, of_threads in sorted(by(fits, "threads").items())}
     fewest, *more = measured
     places = {it.ours.shape: -place for place, it in enumerate(measured[fewest])}
-    with plt.rc_context(dict.fromkeys(COLOURED, GREY)):
-        figure, axis = plt.subplots(figsize=(8.5, 1.2 + 0.21 * len(places)), layout="constrained")
-        draw_bars(axis, measured[fewest], places)
-        for threads, marker in zip(more, "Ds^"):
-            points = [(it.ratio, places[it.ours.shape]) for it in measured[threads] if it.ours.shape in places]
-            style = {"linestyle": "none", "markersize": 5, "markerfacecolor": "none", "color": GREY}
-            axis.plot(*zip(*points), marker=marker, label=described_times(threads), **style)
-        axis.legend(loc="lower right", fontsize=8, framealpha=0)
-        axis.axvline(1, color=GREY, linewidth=1)
-        axis.set_yticks([*places.values()], [*places], fontsize=8)
-        axis.set(xscale="log", ylim=(0.3 - len(places), 0.7))
-        of_all = f"geometric mean {geometric_mean(measured[fewest]):.1f}"
-        axis.set_xlabel(f"time of the fastest LogisticRegression solver / ours; {of_all}")
-        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
-        axis.xaxis.set_minor_locator(NullLocator())
-        axis.grid(axis="x", color=GREY, alpha=0.25, linewidth=0.6)
-        axis.tick_params(axis="y", length=0)
-        axis.spines[["top", "right", "left"]].set_visible(False)
-        figure.savefig(file, dpi=130, transparent=True)
-        plt.close(figure)
+    width, height = (3.7, 0.17) if phone else (7.2, 0.2)
+    figure, axis = plt.subplots(figsize=(width, 1.3 + height * len(places)), layout="constrained")
+    draw_bars(axis, measured[fewest], places, colours, phone)
+    for threads, marker in zip(more, "Ds^"):
+        points = [(it.ratio, places[it.ours.shape]) for it in measured[threads] if it.ours.shape in places]
+        style = {"linestyle": "none", "markersize": 5, "markerfacecolor": "none", "color": colours["text"]}
+        axis.plot(*zip(*points), marker=marker, label=described_times(threads), **style)
+    figure.legend(loc="outside upper center", ncols=1 if phone else 3)
+    axis.axvline(1, color=colours["text"], linewidth=1)
+    axis.set_yticks([*places.values()], [*places])
+    axis.set(xscale="log", ylim=(0.3 - len(places), 0.7))
+    quotient = "fastest LogisticRegression / ours" if phone else "time of the fastest solver of LogisticRegression / ours"
+    axis.set_xlabel(f"{quotient}\n(geometric mean {geometric_mean(measured[fewest]):.1f})")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter(FormatStrFormatter("%g"))
+    axis.xaxis.set_minor_locator(NullLocator())
+    axis.grid(axis="x")
+    axis.tick_params(axis="y", length=0)
+    axis.spines["left"].set_visible(False)
+    return figure
 
 
-def draw_bars(axis, compared, places):
-    """From 1 to the ratio; an arrow is a lower bound. The name of the fastest solver is at the right."""
+def draw_bars(axis, compared, places, colours, phone):
+    """From 1 to the ratio; an arrow is a lower bound. The ratio and, on a desk, the fastest solver are at the right."""
+    of_side = {True: colours["ours"], False: colours["rival"]}
     for it in compared:
-        place, colour = places[it.ours.shape], AHEAD if it.ratio >= 1 else BEHIND
+        place, colour = places[it.ours.shape], of_side[it.ratio >= 1]
         axis.plot([1, it.ratio], [place, place], color=colour, linewidth=2.5)
         axis.plot(it.ratio, place, color=colour, marker="o" if it.best else ">", markersize=6)
-        label = f"{it.text()}  {it.best.solver if it.best else 'none came near'}"
-        axis.annotate(label, (1, place), xycoords=("axes fraction", "data"), va="center", fontsize=8)
-    axis.plot([], [], color=AHEAD, linewidth=2.5, marker="o", markersize=6, label=described_times(compared[0].ours.threads))
+        label = it.text() if phone else f"{it.text()}  {it.best.solver if it.best else 'none came near'}"
+        axis.annotate(label, (1.01, place), xycoords=("axes fraction", "data"), va="center")
+    times = described_times(compared[0].ours.threads)
+    for side, label in ((True, "ours is faster"), (False, "LogisticRegression is faster")):
+        axis.plot([], [], color=of_side[side], linewidth=2.5, marker="o", markersize=6, label=f"{label} ({times})")
 
 
 def described_times(threads):
@@ -480,7 +473,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", metavar="DIR", help="folder with load.py, which has NAMES and load(name)")
     parser.add_argument("--csv", metavar="FILE", help="write all fits there, after each shape")
-    parser.add_argument("--plot", metavar="FILE", help="draw the ratio of each shape; needs matplotlib")
+    parser.add_argument("--plot", metavar="FILE", help="draw the ratio of each shape, as FILE-light.svg and so on")
     parser.add_argument("--from-csv", nargs="+", metavar="FILE", help="measure nothing: show what --csv has written there")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="only shapes whose name has one of these in it")
     parser.add_argument(
@@ -504,7 +497,7 @@ def main():
         if failed := [fit.shape for fit in fits if fit.solver == OURS and fit.end not in ("", OVER)]:
             sys.exit(f"no model of {', '.join(failed)}")
     if options.plot:
-        draw(fits, options.plot)
+        pictures.save(partial(draw, fits), options.plot)
 
 
 def measure(options):

@@ -3,31 +3,28 @@
     python docs/check_pages.py docs/_build [--screenshots DIR]
 
 Without a browser: every link within the pages leads to a file, and to a place in it if it names one; every image is there, and
-says in words what it shows. In headless Chromium, at the widths of a desk and of a phone: no page writes an error to the console,
-asks the network for anything, has a broken image, or is wider than the window (code, tables and formulas scroll by themselves).
-Exits with 1 if anything is wrong.
+says in words what it shows. In headless Chromium, at the widths of a desk and of a phone, light and dark: no page writes an error
+to the console, asks the network for anything or has a broken image. Nothing is wider than its box (on a phone, code, formulas and
+tables of many columns may scroll), and no title breaks in a word. All text has 9 pixels and a contrast of 4.5, that of pictures
+too: they are SVG files, drawn without a background. Exits with 1 if anything is wrong.
 """
 
 import argparse
+import re
 import shutil
 import sys
+from functools import cache
 from html.parser import HTMLParser
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
+from xml.etree import ElementTree
 
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
+THEMES = ("light", "dark")
 IGNORED = {"genindex.html", "search.html"}  # have nothing of ours to look at
-
-
-# only these may be wider than the page, because they scroll by themselves
-SIDEWAYS = """
-[...document.querySelectorAll("html, main *")]
-  .filter(element => element.scrollWidth > element.clientWidth + 1)
-  .filter(element => element.tagName == "HTML" || ["auto", "scroll"].includes(getComputedStyle(element).overflowX))
-  .filter(element => !element.closest("pre, .highlight, .formula, .pst-scrollable-table-container"))
-  .map(element => `${element.tagName} ${element.className} is ${element.scrollWidth - element.clientWidth} pixels too wide`)
-"""
+LEAST_TEXT, LEAST_CONTRAST = 9.0, 4.5  # pixels; ratio of WCAG
+LOOK = (Path(__file__).parent / "check_pages.js").read_text(encoding="utf-8")
 
 
 class Page(HTMLParser):
@@ -47,6 +44,8 @@ class Page(HTMLParser):
             self.links.append(attrs["src"])
         if tag == "img":
             self.images.append((attrs.get("src", ""), attrs.get("alt")))
+        if tag == "source":
+            self.links.append(attrs.get("srcset", ""))
 
 
 def broken(folder, pages):
@@ -69,6 +68,52 @@ def broken(folder, pages):
                 yield f"{where}: the image {source!r} has no alt text"
 
 
+@cache
+def texts_of(picture):
+    """Of an SVG file: its width, its (size, colour, words) of text, and whether it has a background."""
+    root = ElementTree.parse(picture).getroot()
+    texts = []
+    for element in root.iter():
+        if element.tag.rpartition("}")[2] in ("text", "tspan") and (element.text or "").strip():
+            style = element.get("style", "")
+            size = re.search(r"font(?:-size)?:[^;]*?([\d.]+)px", style)
+            colour = re.search(r"fill: (#[0-9a-f]{6})", style)
+            if size:
+                texts.append((float(size[1]), colour[1] if colour else "#000000", element.text.strip()))
+    ground = root.find(".//*[@id='patch_1']/{*}path")
+    return float(root.get("viewBox").split()[2]), texts, ground is not None and "fill: none" not in ground.get("style", "")
+
+
+def luminance(colour):
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in (value / 255 for value in colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a, b):
+    low, high = sorted([luminance(a), luminance(b)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def unreadable(picture):
+    """What is wrong with the text of a picture, as it is shown."""
+    file = Path(unquote(urlsplit(picture["source"]).path))
+    if file.suffix != ".svg":
+        yield f"the size of the text of {file.name} is not known: draw it as SVG"
+        return
+    width, texts, has_background = texts_of(file)
+    if has_background:
+        yield f"{file.name} has a background"
+    small = {words: size for size, _, words in texts if size * picture["width"] / width < LEAST_TEXT - 0.05}
+    if small:
+        words, size = min(small.items(), key=lambda item: item[1])
+        yield f"{file.name} shows {words!r} and {len(small) - 1} more in {size * picture['width'] / width:.1f} pixels"
+    for colour in {colour for _, colour, _ in texts}:
+        seen = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        ratio = contrast([255 - value for value in seen] if picture["inverted"] else seen, picture["background"])
+        if ratio < LEAST_CONTRAST:
+            yield f"{file.name} has text of a contrast of {ratio:.1f}"
+
+
 def ugly(folder, pages, browser, screenshots):
     """What is wrong in a browser."""
     for device, (width, height) in WIDTHS.items():
@@ -87,11 +132,17 @@ def ugly(folder, pages, browser, screenshots):
             tab.evaluate("document.querySelectorAll('img').forEach(image => { image.loading = 'eager' })")
             tab.wait_for_function("[...document.images].every(image => image.complete)")
             said += tab.evaluate("[...document.images].filter(image => !image.naturalWidth).map(image => 'broken: ' + image.src)")
-            said += tab.evaluate(SIDEWAYS)
+            looks = {}  # what is wrong: in which themes
+            for theme in THEMES:
+                tab.evaluate("theme => { document.documentElement.dataset.theme = theme }", theme)
+                look = tab.evaluate(LOOK, device == "phone")
+                for what in (*look["wrong"], *(what for picture in look["pictures"] for what in unreadable(picture))):
+                    looks.setdefault(what, []).append(theme)
+                if screenshots:
+                    name = f"{'-'.join(file.relative_to(folder).with_suffix('').parts)}.{device}.{theme}.png"
+                    tab.screenshot(path=Path(screenshots) / name, full_page=True)
             yield from (f"{where}: {what}" for what in said)
-            if screenshots:
-                name = f"{'-'.join(file.relative_to(folder).with_suffix('').parts)}.{device}.png"
-                tab.screenshot(path=Path(screenshots) / name, full_page=True)
+            yield from (f"{where}, {' and '.join(dict.fromkeys(themes))}: {what}" for what, themes in looks.items())
             tab.close()
         context.close()
 
@@ -99,7 +150,8 @@ def ugly(folder, pages, browser, screenshots):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="where the pages are")
-    parser.add_argument("--screenshots", metavar="DIR", help="write one of each page and width there")
+    parser.add_argument("--screenshots", metavar="DIR", help="write one of each page, width and theme there")
+    parser.add_argument("--only", metavar="WORD", help="look only at pages whose name contains this")
     parser.add_argument("--browser", metavar="FILE", default=shutil.which("chromium"), help="Chromium, if it is not on the path")
     options = parser.parse_args()
     folder = options.folder.resolve()
@@ -113,14 +165,14 @@ def main():
     if find_spec("playwright") and options.browser:
         from playwright.sync_api import sync_playwright
 
-        shown = [file for file in pages if file.name not in IGNORED]
+        shown = [file for file in pages if file.name not in IGNORED and (options.only or "") in str(file)]
         if options.screenshots:
             Path(options.screenshots).mkdir(parents=True, exist_ok=True)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=options.browser, args=["--no-sandbox"])
             wrong += ugly(folder, shown, browser, options.screenshots)
             browser.close()
-        print(f"{len(shown)} pages seen in a browser, {len(WIDTHS)} widths each")
+        print(f"{len(shown)} pages seen in a browser, {len(WIDTHS)} widths and {len(THEMES)} themes each")
     else:
         print("no browser: Chromium on the path and the package playwright are needed to look at the pages")
 

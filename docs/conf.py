@@ -1,16 +1,22 @@
 """How the documentation is built: `sphinx-build -W docs docs/_build`, without a network."""
 
-import os
-from importlib.metadata import version as installed_version
+import importlib
+import sys
+from importlib.metadata import metadata
+from pathlib import Path
 
-from docutils.nodes import SkipNode
+from docutils.nodes import SkipNode, literal, reference
 from docutils.utils.math.latex2mathml import tex2mathml
+from sklearn.utils.discovery import all_estimators
 from sphinx_gallery.sorting import ExplicitOrder
 
 project = "sklearn_softmax"
 author = "The sklearn_softmax developers"
 copyright = author
-version = release = installed_version("sklearn_softmax")
+installed = metadata("sklearn_softmax")
+version = release = installed["Version"]
+# addresses of this project, by the names that pyproject.toml gives them; none as long as there is none
+addresses = dict(line.split(", ") for line in installed.get_all("Project-URL", []))
 
 extensions = [
     "myst_parser",
@@ -22,7 +28,7 @@ extensions = [
     "sphinx_design",
     "matplotlib.sphinxext.plot_directive",
 ]
-exclude_patterns = ["_build", "examples", "figures"]
+exclude_patterns = ["_build", "_pictures", "examples", "figures"]
 nitpicky = True
 # docstrings that are inherited from scikit-learn refer to labels and names of its own documentation
 suppress_warnings = ["ref.ref", "ref.term"]
@@ -41,26 +47,11 @@ numpydoc_show_class_members = False
 add_function_parentheses = False
 toc_object_entries_show_parents = "hide"
 
-if os.environ.get("DOCS_INTERSPHINX"):  # links to the documentation of others need the network
-    extensions.append("sphinx.ext.intersphinx")
-    intersphinx_mapping = {
-        "python": ("https://docs.python.org/3", None),
-        "numpy": ("https://numpy.org/doc/stable", None),
-        "sklearn": ("https://scikit-learn.org/stable", None),
-    }
-
 # Figures of the guide are drawn when it is built, so that they show what the code does today.
+sys.path.insert(0, str(Path(__file__).parent))
 plot_html_show_formats = plot_html_show_source_link = False
-plot_formats = [("png", 110)]
-plot_rcparams = {
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.constrained_layout.use": True,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "savefig.bbox": "standard",
-}
+plot_formats = ["svg"]
+plot_rcparams = importlib.import_module("picture_style").STYLE | {"axes.grid": True}
 plot_apply_rcparams = True
 
 sphinx_gallery_conf = {
@@ -78,6 +69,8 @@ sphinx_gallery_conf = {
             "out_of_core_text.py",
         ]
     ),
+    "image_scrapers": ("picture_style.scraper",),
+    "reset_modules": ("matplotlib", "picture_style.reset"),
     "backreferences_dir": "generated/backreferences",
     "doc_module": ("sklearn_softmax",),
     "abort_on_example_error": True,
@@ -92,14 +85,16 @@ html_theme = "pydata_sphinx_theme"
 html_title = "sklearn_softmax"
 html_static_path = ["_static"]
 html_css_files = ["style.css"]
+html_baseurl = addresses.get("Documentation", "")
 html_favicon = "_static/logo.svg"
 html_context = {"default_mode": "auto"}
 html_copy_source = html_show_sourcelink = False
 html_theme_options = {
     "logo": {"image_light": "_static/logo.svg", "image_dark": "_static/logo.svg", "text": "sklearn_softmax", "alt_text": "Home"},
     "navbar_align": "left",
-    "navbar_end": ["theme-switcher"],
+    "navbar_end": ["theme-switcher", "navbar-icon-links"],
     "header_links_before_dropdown": 5,
+    "icon_links": [{"name": name, "url": url, "icon": "fa-solid fa-arrow-up-right-from-square"} for name, url in addresses.items()],
     "secondary_sidebar_items": ["page-toc"],
     "footer_start": ["copyright"],
     "footer_end": ["sphinx-version"],
@@ -107,6 +102,7 @@ html_theme_options = {
 }
 html_sidebars = {
     "index": [],
+    "install": [],
     "quickstart": [],
     "comparison": [],
     "benchmarks": [],
@@ -130,5 +126,33 @@ def visit_block(translator, node):
     raise SkipNode
 
 
+# Estimators of scikit-learn lead to their page there, where a page first names them and where docstrings refer to them. The address
+# follows from the name, so that building the pages needs no network.
+OF_SKLEARN = {name: f"{cls.__module__.split('._')[0]}.{name}" for name, cls in all_estimators()}
+
+
+def at_sklearn(target, child):
+    url = f"https://scikit-learn.org/stable/modules/generated/{target}.html"
+    return reference("", "", child, internal=False, refuri=url, reftitle="scikit-learn")
+
+
+def resolve(app, env, node, child):
+    """What a docstring refers to by its full name."""
+    target = node.get("reftarget", "")
+    return at_sklearn(target, child) if target in OF_SKLEARN.values() else None
+
+
+def link_first(app, doctree, page):
+    """The first time that a page names an estimator, outside of titles and links."""
+    found = set()
+    for node in [*doctree.findall(literal)]:
+        name = node.astext()
+        if name in OF_SKLEARN and name not in found and node.parent.tagname not in ("title", "reference", "rubric"):
+            found.add(name)
+            node.replace_self(at_sklearn(OF_SKLEARN[name], node.deepcopy()))
+
+
 def setup(app):
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
+    app.connect("missing-reference", resolve)
+    app.connect("doctree-resolved", link_first)

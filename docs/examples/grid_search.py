@@ -36,7 +36,7 @@ print(f"best: alpha={best:.2g}, cross-validated log loss {loss:.3f} nats")
 # On the left the penalty is weak, and the model learns its rows by heart. On the right the penalty
 # is strong, and the model learns too little. The default is close to the best.
 results = search.cv_results_
-figure, axis = plt.subplots(figsize=(7, 4), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.5, 3.8), layout="constrained")
 for kind, colour, label in (
     ("test", "#d62728", "held-out rows"),
     ("train", "#1f4e79", "rows it was fitted to"),
@@ -47,9 +47,12 @@ for kind, colour, label in (
         alphas, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0
     )
     axis.plot(alphas, mean, color=colour, linewidth=2.4, marker="o", label=label)
-axis.axvline(search.best_params_["alpha"], color="grey", linestyle=":", linewidth=1)
-axis.axvline(1 / len(y), color="grey", linewidth=1)
-axis.text(1.1 / len(y), 0.7 * axis.get_ylim()[1], "default", color="grey")
+axis.axvline(search.best_params_["alpha"], color="0.4", linestyle=":", linewidth=1)
+axis.axvline(1 / len(y), color="0.4", linewidth=1)
+axis.text(1.1 / len(y), 0.7 * axis.get_ylim()[1], "default", color="0.4")
 axis.set(xscale="log", yscale="log", xlabel="alpha", ylabel="log loss (nats)")
+axis.yaxis.set_major_formatter("{x:g}")
+axis.yaxis.set_minor_formatter("{x:g}")
+axis.xaxis.set_major_formatter("{x:g}")
 axis.legend(frameon=False)
 plt.show()

@@ -31,19 +31,21 @@ for alpha, clf in fits.items():
 # %%
 # The first epochs bring most of the improvement, the later ones the last digits. A fit stops when
 # its gradient is below ``tol``. ``LossCurveDisplay`` plots the curve, here three in one picture.
-figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 for alpha, clf in fits.items():
     LossCurveDisplay.from_estimator(
         clf, ax=axis, name=f"alpha={alpha:g}", color=alphas[alpha], linewidth=2.2
     )
 axis.set(yscale="log", title="loss_curve_")
+axis.yaxis.set_major_formatter("{x:g}")
+axis.yaxis.set_minor_formatter("{x:g}")
 axis.legend(frameon=False)
 plt.show()
 
 # %%
 # The same fits, stopped early. With more epochs the bound is smaller. A curve is flat at the end
 # where ``tol`` has ended the fit. The warning that is silenced here has the bound in its text.
-figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 most = (1, 2, 3, 5, 10, 20, 30)
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
@@ -66,5 +68,6 @@ with warnings.catch_warnings():
 axis.set(
     xlabel="max_iter", ylabel="nats per row", yscale="log", title="optimality_gap_"
 )
+axis.yaxis.set_major_formatter("{x:g}")
 axis.legend(frameon=False)
 plt.show()

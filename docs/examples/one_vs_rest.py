@@ -50,7 +50,7 @@ for name, model in models.items():
 
 # %%
 # The regions, paler where the model is less sure:
-figure, axes = plt.subplots(1, 2, figsize=(9, 3.8), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(5.5, 3.2), sharey=True, layout="constrained")
 first, second = np.meshgrid(np.linspace(-5, 5, 200), np.linspace(-2, 3.2, 120))
 grid = np.column_stack([first.ravel(), second.ravel()])
 red_green_blue = np.array(
@@ -77,11 +77,11 @@ plt.show()
 #
 # Of the rows to which a model gives a class with a probability of about 30 %, about 30 % should be
 # of that class. Softmax follows the diagonal; normalised one-vs-rest does not.
-figure, axes = plt.subplots(1, 2, figsize=(8, 4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(1, 2, figsize=(5.5, 3.4), sharey=True, layout="constrained")
 edges = np.linspace(0, 1, 11)
 for axis, (name, model) in zip(axes, models.items()):
     proba = model.predict_proba(X_test)
-    axis.plot([0, 1], [0, 1], color="grey", linestyle=":", linewidth=1)
+    axis.plot([0, 1], [0, 1], color="0.4", linestyle=":", linewidth=1)
     for label, colour in enumerate(COLOURS):
         bins = np.digitize(proba[:, label], edges[1:-1])
         populated = [b for b in range(10) if np.count_nonzero(bins == b) >= 20]

@@ -8,6 +8,8 @@ few hundred are in memory. ``HashingVectorizer`` needs no vocabulary, and the mo
 sparse rows of 2^16 columns.
 """
 
+# sphinx_gallery_thumbnail_number = 2
+
 # %%
 # A stream of documents
 # ---------------------
@@ -80,14 +82,14 @@ print(f"{rows[-1]:.0f} docstrings, {clf.n_features_in_} columns")
 print(f"log loss of all {losses[-1]:.2f} nats, of the last thousand {lately[-1]:.2f}")
 
 # %%
-figure, axis = plt.subplots(figsize=(7, 3.8), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 for values, colour, label in (
     (lately, "#f0a3a3", "recent_progressive_loss_"),
     (losses, "#d62728", "progressive_loss_"),
 ):
     axis.plot(rows, values, color=colour, linewidth=2.4, label=label)
-axis.axhline(np.log(len(PACKAGES)), color="grey", linestyle=":", linewidth=1)
-axis.text(40, np.log(len(PACKAGES)) + 0.02, "guessing", color="grey")
+axis.axhline(np.log(len(PACKAGES)), color="0.4", linestyle=":", linewidth=1)
+axis.text(40, np.log(len(PACKAGES)) + 0.02, "guessing", color="0.4")
 axis.set(
     xlabel="docstrings",
     ylabel="progressive log loss (nats)",
@@ -114,7 +116,7 @@ words = [
 ]
 columns = vectorizer.transform(words).nonzero()[1]
 weights = clf.coef_[:, columns]
-figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
 limit = np.abs(weights).max()
 image = axis.imshow(weights, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
 axis.set_xticks(range(len(words)), words, rotation=30, ha="right")

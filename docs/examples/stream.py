@@ -72,7 +72,7 @@ titles = (
     "drift_log_odds_",
 )
 colours = {"auto": "#d62728", "never": "#f0a3a3"}
-figure, axes = plt.subplots(3, 1, figsize=(8, 8), layout="constrained", sharex=True)
+figure, axes = plt.subplots(3, 1, figsize=(5.5, 7), layout="constrained", sharex=True)
 for forgetting, curves in watched.items():
     for axis, curve in zip(axes, np.transpose(curves)):
         axis.plot(
@@ -84,12 +84,13 @@ for forgetting, curves in watched.items():
         )
 for axis, title in zip(axes, titles):
     axis.axvspan(*DRIFT, color="0.92", zorder=0)
-    axis.axvline(NEW_CLASS, color="grey", linewidth=1)
+    axis.axvline(NEW_CLASS, color="0.4", linewidth=1)
     axis.set_title(title, fontsize=10)
 axes[0].set(ylim=(0, 1.8))
 axes[1].set(yscale="log")
+axes[1].yaxis.set_major_formatter("{x:g}")
 axes[2].set(xlabel="rows", xlim=(0, N_ROWS))
-axes[0].text(DRIFT[0] + 100, 1.65, "classes move", color="grey")
-axes[0].text(NEW_CLASS + 100, 1.65, "a new class", color="grey")
+axes[0].text(DRIFT[0] + 100, 1.65, "classes move", color="0.4")
+axes[0].text(NEW_CLASS + 100, 1.65, "a new class", color="0.4")
 axes[0].legend(frameon=False, loc="upper left")
 plt.show()

@@ -36,17 +36,16 @@ paths = {
     "auto": path(),
 }
 colours = ("#5b9bd5", "#1f4e79", "#f0a3a3", "#d62728")
-figure, axes = plt.subplots(2, 2, figsize=(8, 5.6), sharex=True, sharey=True)
+figure, axes = plt.subplots(2, 2, figsize=(5.5, 4.6), sharex=True, sharey=True)
 first, second = np.meshgrid(np.linspace(-0.5, 3.5, 80), np.linspace(-0.6, 1.2, 80))
 values = objective(first, second)
 for axis, (name, coefs), colour in zip(axes.flat, paths.items(), colours):
     axis.contour(first, second, values, levels=values.min() + np.geomspace(0.003, 3, 12), colors="0.75", linewidths=0.7)
     axis.plot(*coefs.T, color=colour, linewidth=1.2)
     axis.plot(*optimum, marker="*", color="black", markersize=11, linestyle="none")
-    axis.set(title=name, xlim=(-0.5, 3.5), ylim=(-0.6, 1.2))
+    axis.set_title(name, fontsize=10)
+    axis.set(xlim=(-0.5, 3.5), ylim=(-0.6, 1.2))
     axis.grid(False)
-for axis in axes[1]:
-    axis.set_xlabel("coefficient of a narrow column")
-for axis in axes[:, 0]:
-    axis.set_ylabel("... of a wide one")
+figure.supxlabel("coefficient of the narrow column", fontsize=10)
+figure.supylabel("coefficient of the wide column", fontsize=10)
 plt.show()

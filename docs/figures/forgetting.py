@@ -15,7 +15,7 @@ y = np.argmax(scores + rng.gumbel(size=scores.shape), axis=1)
 names = ("recent_progressive_loss_", "effective_n_samples_", "drift_log_odds_")
 units = ("nats", "rows", "log odds")
 colours = {"never": "#f0a3a3", "auto": "#d62728"}
-figure, axes = plt.subplots(3, 1, figsize=(7, 6), sharex=True, layout="constrained")
+figure, axes = plt.subplots(3, 1, figsize=(5.5, 5.6), sharex=True)
 for forgetting, colour in colours.items():
     clf, watched = SoftmaxSGDClassifier(forgetting=forgetting), []
     for start in range(0, N_ROWS, BATCH):
@@ -27,11 +27,12 @@ for forgetting, colour in colours.items():
         axis.plot(at, values, color=colour, linewidth=2, label=f'forgetting="{forgetting}"')
 for axis, name, unit in zip(axes, names, units):
     for jump in JUMPS:
-        axis.axvline(jump, color="grey", linewidth=1, linestyle=":")
+        axis.axvline(jump, color="0.4", linewidth=1, linestyle=":")
     axis.set_title(name, fontsize=10)
     axis.set_ylabel(unit)
 axes[0].set_ylim(0, None)
 axes[1].set_yscale("log")
+axes[1].yaxis.set_major_formatter("{x:g}")
 axes[2].set_xlabel("rows")
 axes[0].legend(loc="upper left")
 plt.show()

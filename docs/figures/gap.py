@@ -23,10 +23,11 @@ minimum = objective(SoftmaxSGDClassifier(tol=1e-9, max_iter=1000, random_state=0
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)  # of max_iter, which is the point here
     fits = [SoftmaxSGDClassifier(max_iter=epochs, tol=None, random_state=0).fit(X, y) for epochs in EPOCHS]
-plt.figure(figsize=(7, 3.6))
+plt.figure(figsize=(5.5, 3.4))
 plt.plot(EPOCHS, [clf.optimality_gap_ for clf in fits], color="#d62728", linewidth=2.2, marker="o", label="optimality_gap_")
 plt.plot(EPOCHS, [objective(clf) - minimum for clf in fits], color="#1f4e79", linewidth=2.2, marker="o", label="F - min F")
 plt.yscale("log")
+plt.gca().yaxis.set_major_formatter("{x:g}")
 plt.xlabel("epochs")
 plt.ylabel("nats per example")
 plt.legend()

@@ -37,11 +37,12 @@ with warnings.catch_warnings():
         fits = [SoftmaxSGDClassifier(**fixed, **settings, max_iter=epochs, tol=None).fit(X, y) for epochs in EPOCHS]
         distance = [(objective(clf) - minimum) / (start - minimum) for clf in fits]
         plt.plot(EPOCHS, distance, color=colour, linewidth=2.2, marker="o", markersize=4, label=name)
-plt.gcf().set_size_inches(7, 3.8)
+plt.gcf().set_size_inches(5.5, 3.8)
 plt.xscale("log")
 plt.yscale("log")
 plt.xticks(EPOCHS, EPOCHS)
 plt.minorticks_off()
+plt.gca().yaxis.set_major_formatter("{x:g}")
 plt.xlabel("epochs")
 plt.ylabel("distance from the optimum")
 plt.legend()
