@@ -78,7 +78,16 @@ def test_every_line_of_the_cheat_sheet_runs(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib").use("agg")
     monkeypatch.chdir(tmp_path)
     X, y = load_wine(return_X_y=True)
-    names = {**vars(sklearn_softmax), "np": np, "copy": copy, "joblib": joblib, "GridSearchCV": GridSearchCV, "X": X, "y": y, "C": 1}
+    names = {
+        **vars(sklearn_softmax),
+        "np": np,
+        "copy": copy,
+        "joblib": joblib,
+        "GridSearchCV": GridSearchCV,
+        "X": X,
+        "y": y,
+        "C": 1,
+    }
     sheet = (ROOT / "docs" / "guide" / "cheatsheet.md").read_text(encoding="utf-8")
     lines = re.findall(r"^\| .* \| `(.+)` \|$", sheet, re.MULTILINE)
     assert len(lines) > 30
