@@ -80,7 +80,7 @@
 
   // Pictures: how they are shown.
   const pictures = elements
-    .filter((element) => element.tagName == "IMG" && element.clientWidth > 100)
+    .filter((element) => element.tagName == "IMG" && !element.closest(".sphx-glr-thumbcontainer"))
     .map((image) => ({
       source: image.currentSrc,
       width: image.getBoundingClientRect().width,

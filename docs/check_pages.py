@@ -97,6 +97,8 @@ def contrast(a, b):
 def unreadable(picture):
     """What is wrong with the text of a picture, as it is shown."""
     file = Path(unquote(urlsplit(picture["source"]).path))
+    if not file.is_file():
+        return  # said already
     if file.suffix != ".svg":
         yield f"the size of the text of {file.name} is not known: draw it as SVG"
         return

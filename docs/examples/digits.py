@@ -51,7 +51,8 @@ def main():
         X, y, test_size=0.25, stratify=y, random_state=0
     )
     print(
-        f"digits: {len(X_train)} images to learn from, {len(X_test)} held out, {X.shape[1]} features, 10 classes\n"
+        f"digits: {len(X_train)} images to learn from, {len(X_test)} held out, "
+        f"{X.shape[1]} features, 10 classes\n"
     )
     print(f"{'model':<42} {'log loss':>8} {'accuracy':>8} {'seconds':>8}")
 
@@ -82,7 +83,8 @@ def main():
     )
 
     print(
-        f"\nThe first fit took {fitted.n_iter_} epochs, and is at most {fitted.optimality_gap_:.1g} nats above its optimum."
+        f"\nThe first fit took {fitted.n_iter_} epochs, "
+        f"and is at most {fitted.optimality_gap_:.1g} nats above its optimum."
     )
     print(f"The grid search chose alpha={search.best_estimator_.alpha_:.2g}.")
     if find_spec("matplotlib"):

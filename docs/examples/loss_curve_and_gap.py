@@ -25,7 +25,8 @@ fits = {
 }
 for alpha, clf in fits.items():
     print(
-        f"alpha={alpha:g}: {clf.n_iter_} epochs, at most {clf.optimality_gap_:.1g} nats above the minimum"
+        f"alpha={alpha:g}: {clf.n_iter_} epochs, "
+        f"at most {clf.optimality_gap_:.1g} nats above the minimum"
     )
 
 # %%

@@ -45,7 +45,8 @@ for name, model in models.items():
     model.fit(X_train, y_train)
     loss = log_loss(y_test, model.predict_proba(X_test))
     print(
-        f"{name:<12} held-out accuracy {model.score(X_test, y_test):.3f}, log loss {loss:.3f} nats"
+        f"{name:<12} held-out accuracy {model.score(X_test, y_test):.3f}, "
+        f"log loss {loss:.3f} nats"
     )
 
 # %%

@@ -36,7 +36,8 @@ for number in range(N_ROUNDS):
         ray.get([one_pass.remote(start, *block) for block in blocks]), base=model
     )
     print(
-        f"round {number + 1}: log loss of new rows {log_loss(y_new, model.predict_proba(X_new)):.3f}"
+        f"round {number + 1}: log loss of new rows "
+        f"{log_loss(y_new, model.predict_proba(X_new)):.3f}"
     )
 ray.shutdown()
 

@@ -36,7 +36,7 @@ rows = (
 
 
 def one_pass(model):
-    """A function for `mapInPandas`: the rows of a partition, in pieces -> one row with the model that has learnt from them."""
+    """A function for `mapInPandas`: pieces of a partition -> one row with their model."""
 
     def learn(pieces):
         own, n_rows = pickle.loads(model), 0
@@ -56,7 +56,8 @@ for number in range(N_ROUNDS):
     results = rows.mapInPandas(one_pass(start), schema="model binary").collect()
     model = merge([pickle.loads(bytes(result.model)) for result in results], base=model)
     print(
-        f"round {number + 1}: log loss of new rows {log_loss(y_new, model.predict_proba(X_new)):.3f}"
+        f"round {number + 1}: log loss of new rows "
+        f"{log_loss(y_new, model.predict_proba(X_new)):.3f}"
     )
 spark.stop()
 
