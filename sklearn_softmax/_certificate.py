@@ -32,19 +32,20 @@ BLOCK = 1 << 16  # numbers
 def optimality_gap(objective, point, scores=None):
     """An upper bound of F(point) - min F, in nats; infinite where no bound is known.
 
-    Takes the memory of two arrays of shape (n_samples, n_classes), and about a pass over X.
+    Takes the memory of an array of shape (n_samples, n_classes), and of another one if the
+    scores are not known, and about a pass over X.
 
     Parameters
     ----------
     objective : Objective
     point : ndarray of shape (n_features + 1, n_classes)
     scores : ndarray of shape (n_samples, n_scores) or None, default=None
-        Those of the point, if they are known.
+        Those of the point, if they are known. They are overwritten.
     """
     if not np.isfinite(point).all():
         return np.inf
     with np.errstate(all="ignore"):  # numbers at the end of their range give no bound
-        gap = _gap(objective, point[:-1], objective.class_scores(objective.scores(point) if scores is None else scores.copy()))
+        gap = _gap(objective, point[:-1], objective.class_scores(objective.scores(point) if scores is None else scores))
     return max(0.0, float(gap)) if np.isfinite(gap) else np.inf
 
 

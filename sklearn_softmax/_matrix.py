@@ -36,9 +36,9 @@ FEW = 2
 # X is narrowed to predict if it has at most n_features / MUCH_MORE numbers.
 MUCH_MORE = 8
 LANES = 8  # classes of sparse rows are padded to a multiple of this for the kernels
-# The passes of Newton's method over dense rows are compiled up to so many features, and weights. Beyond, tiles of both sides of a
-# matrix product are needed, as BLAS has them.
-MOST_FEATURES, MOST_WEIGHTS = 1 << 11, 1 << 15
+# The passes of Newton's method over dense rows are compiled up to so many weights. Beyond, tiles of both sides of a matrix
+# product are needed, as BLAS has them.
+MOST_WEIGHTS = 1 << 19
 
 
 def inverse_or_zero(scale):
@@ -161,8 +161,7 @@ class DesignMatrix:
         self.offset = np.zeros(n_features) if offset is None or self.is_sparse else offset
         self.inverse_scale = np.ones(n_features) if inverse_scale is None else inverse_scale
         self.blocks = row_blocks(X, n_scores)
-        fits_cache = n_features <= MOST_FEATURES and n_features * n_scores <= MOST_WEIGHTS
-        self.is_fused = is_margin or (n_scores > 1 and (self.is_sparse or fits_cache))
+        self.is_fused = is_margin or (n_scores > 1 and (self.is_sparse or n_features * n_scores <= MOST_WEIGHTS))
         # a point and a result, as the kernels want them
         n_padded = -(-n_scores // LANES) * LANES if self.is_sparse and n_scores > 1 else n_scores
         self.padded = [aligned_zeros(n_features + 1, n_padded, np.float64) for _ in range(2)] if self.is_fused else None

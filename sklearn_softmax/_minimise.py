@@ -45,10 +45,10 @@ def _small_newton(objective, point, tolerance, *, max_passes, at=None, on_step=N
     gradient, scores = np.empty_like(point), np.empty((objective.n_samples, design.n_scores))
     values, passes = np.zeros(1 if tells_steps else MOST_STEPS), np.zeros(1 if tells_steps else MOST_STEPS, dtype=np.intp)
 
-    def solution(n_passes, value, size):
+    def solution():
         of_classes = objective.of_classes(0.5 * point if is_margin else point)
         evaluation = Evaluation(scores, value - objective.penalty(of_classes[:-1]), value, objective.of_classes(gradient))
-        return NewtonSolution(of_classes, n_passes, size, value, evaluation)
+        return NewtonSolution(of_classes, n_before, size, value, evaluation)
 
     n_before = -1 if at else 0  # the first pass is not new
     while True:
@@ -69,14 +69,14 @@ def _small_newton(objective, point, tolerance, *, max_passes, at=None, on_step=N
             step_values=values,
             step_passes=passes,
         )
-        is_stopped = False
+        last, is_stopped = solution(), False
         for step in range(n_steps):
-            is_stopped = on_step is not None and on_step(solution(n_before + int(passes[step]), values[step], size))
+            so_far = last._replace(n_passes=n_before + int(passes[step]), objective=values[step])
+            is_stopped = on_step is not None and on_step(so_far)
         n_before += n_passes
         if is_stopped or n_steps < len(values):
-            break
+            return last._replace(n_passes=n_before)
         n_before -= 1  # the next call begins with a pass that the last one has made
-    return solution(n_before, value, size)
 
 
 def minimise(objective, point, tolerance, *, sample=None, tells_steps=False, **how):

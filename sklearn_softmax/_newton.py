@@ -58,10 +58,11 @@ PRODUCT_OF_MARGINS, PRODUCT_OF_CLASSES = 48, 8
 # rows, and ROWS_PER_FEATURE for each feature. If they still do, they are shared by the
 # classes, of which none has less than SMALLEST_SHARE of the mean curvature.
 CHEAP, LEAST_ROWS, ROWS_PER_FEATURE, SMALLEST_SHARE = 5, 2000, 3, 1e-3
-# A preconditioner of a price of at most CREDIT passes is made at the start, and no other
-# within LEAST_PASSES passes, or TIMES_PRICE times its price. One of more than
-# MOST_NUMBERS numbers is never made.
-CREDIT, LEAST_PASSES, TIMES_PRICE = 24, 3, 2
+# A preconditioner of a price of at most CHEAP_START passes is made at the start, a more
+# expensive one after twice LEAST_PASSES passes. No other is made within LEAST_PASSES
+# passes, or TIMES_PRICE times the price of the last one. One of more than MOST_NUMBERS
+# numbers is never made.
+CHEAP_START, LEAST_PASSES, TIMES_PRICE = 8, 3, 2
 MOST_NUMBERS = 1 << 23
 # The diagonal of the preconditioner is this much larger, relative and absolute.
 JITTER, SMALLEST = 1e-10, 1e-100
@@ -131,7 +132,13 @@ class Preconditioner:
 
     To make the blocks takes about as long as `price` passes. They become worse as the
     model changes. They are made anew when the passes since the last time have taken
-    TIMES_PRICE as long, so that they take a small share of the time.
+    TIMES_PRICE as long, so that they take a small share of the time. But expensive blocks
+    that take longer than the passes that are left are not made.
+
+    Before there are blocks, the residual is divided by the squared scale of the penalty
+    where this is more than 1. The steps are then those in columns whose penalty is the
+    same. So with fewer rows than columns, they are combinations of rows, as the optimum
+    is, and need fewer passes.
 
     With L1 no preconditioner is used. It was measured to need more passes, because it
     pins the wrong entries.
@@ -149,13 +156,16 @@ class Preconditioner:
         self.price = 1 if self.is_diagonal else 1 + price / n_scores if self.is_shared else price
         n_blocks = 1 if self.is_shared else n_scores
         is_possible = not objective.penalty.has_l1 and (self.is_diagonal or size**2 * n_blocks <= MOST_NUMBERS)
-        self.passes_since = CREDIT if is_possible else -np.inf
+        self.passes_since = (LEAST_PASSES if self.price <= CHEAP_START else -LEAST_PASSES) if is_possible else -np.inf
         self.inverse = None
+        scale = np.broadcast_to(0.0 if objective.penalty.has_l1 else objective.penalty.scale, size - 1)
+        self.of_penalty = np.maximum(np.square(np.append(scale, 0.0)), 1.0)[:, None]
 
-    def is_due(self, most_passes):
-        """Whether it is time to make the blocks, for which so many passes are left."""
-        is_old = self.passes_since >= (TIMES_PRICE * self.price if self.inverse else self.price)
-        return is_old and self.passes_since >= LEAST_PASSES and self.price <= most_passes
+    def is_due(self, most_passes, passes_left=np.inf):
+        """Whether it is time to make the blocks, with at most `most_passes` and probably `passes_left` to go."""
+        least = max(LEAST_PASSES, TIMES_PRICE * self.price if self.inverse else 0)
+        is_worth_it = self.price <= max(CHEAP_START, passes_left)
+        return is_worth_it and self.passes_since >= least and self.price <= most_passes
 
     def update(self, curvature):
         """Make the blocks of a `Curvature`; returns what it took, in passes."""
@@ -195,7 +205,7 @@ class Preconditioner:
 
     def __call__(self, residual):
         if self.inverse is None:
-            return residual
+            return residual / self.of_penalty
         if self.is_margin:  # the classes are opposites
             return self.inverse(residual)
         solved = self.inverse(residual - residual.mean(axis=1, keepdims=True))

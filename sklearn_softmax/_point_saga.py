@@ -480,10 +480,12 @@ class Epochs:
         self.original, self.evaluation = snapshot, None
 
     def optimality_gap(self):
-        """How far the objective is above its minimum, at most."""
+        """How far the objective is above its minimum, at most; the last call, which frees memory."""
+        self.table, model = None, self.model()
         if self.evaluation is not None and self.problem.X.dtype == np.float64:  # in which the model is the point
-            return optimality_gap(self.objective, self.point, self.evaluation.scores)
-        return optimality_gap(self.objective, self.coordinates.point(*self.model().softmax_coef()))
+            scores, self.evaluation = self.evaluation.scores, None
+            return optimality_gap(self.objective, self.point, scores)
+        return optimality_gap(self.objective, self.coordinates.point(*model.softmax_coef()))
 
     def stream(self, class_counts):
         """A stream that goes on as after one pass over the rows."""

@@ -46,6 +46,11 @@ def _direction(gradient, pairs, precondition):
     return direction
 
 
+def _passes_left(n_passes, size_before, size, tol):
+    """How many passes the tolerance takes, if the gradient goes on falling as in the last passes."""
+    return n_passes * np.log(size / tol) / np.log(size_before / size) if n_passes and size < size_before else np.inf
+
+
 def quasi_newton(objective, point, tolerance, *, max_passes, at=None, sample=None, on_step=None):
     """Minimise an objective without an L1 norm.
 
@@ -61,10 +66,13 @@ def quasi_newton(objective, point, tolerance, *, max_passes, at=None, sample=Non
         n_passes = 0.0 if at else 1.0
         at = at or objective.evaluate(point)
         size = tolerance.size(at.gradient)
+        size_before, n_before = size, n_passes  # when the preconditioner was made
         while size > tolerance.tol and n_passes + 2 <= max_passes:
-            if precondition.is_due((max_passes - n_passes - 2) / price):
+            left = _passes_left(n_passes - n_before, size_before, size, tolerance.tol)
+            if precondition.is_due((max_passes - n_passes - 2) / price, left / price):
                 scores = at.scores if hessians is objective else hessians.scores(point)
                 n_passes += price * precondition.update(hessians.curvature(scores))
+                size_before, n_before = size, n_passes
             step = -_direction(at.gradient, pairs, precondition)
             step[~objective.is_free[:, 0]] = 0
             share, trial, n_more = descend(objective, point, at, at.gradient, step)

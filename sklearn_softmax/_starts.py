@@ -32,6 +32,9 @@ LEAST_PASSES = 10
 # With fewer numbers of X times classes than this, passes take less than what Python takes
 # between two.
 FEW_NUMBERS = 1 << 16
+# Data are short if there are at most ROWS_OF_FEW rows for each feature and FEW_CLASSES
+# classes, or ROWS_OF_SOME rows and SOME_CLASSES classes.
+ROWS_OF_FEW, FEW_CLASSES, ROWS_OF_SOME, SOME_CLASSES = 20, 8, 4, 32
 # The inner products of the rows of wide data: the largest number of rows, and how many times
 # as many features there are at least.
 MOST_IN_SPACE_OF_ROWS, TIMES_AS_WIDE = 1000, 2
@@ -49,7 +52,10 @@ def way_of(problem, class_weight, penalty, settings):
     times n to the optimum. A fit from the optimum of a sample of m rows takes 5 times n, and
     some 10 n_classes times m for the sample; with two classes, whose Hessian has one block,
     less than half of that, while an epoch takes as long. The space of the rows takes n / 4
-    passes to make, and then is small.
+    passes to make, and then is small. Of short data, the quasi-Newton method takes some 10
+    to 50 passes from zeros. A pass over rows of many features takes half the time of an
+    epoch, and with many classes as long. Of ill-conditioned data with more rows, it takes
+    more passes than epochs do.
 
     Parameters
     ----------
@@ -67,7 +73,9 @@ def way_of(problem, class_weight, penalty, settings):
         is_wide = n_samples <= MOST_IN_SPACE_OF_ROWS and TIMES_AS_WIDE * n_samples <= n_features
         if is_wide and penalty.alpha > 0:
             return ROWS
-        if n_classes == 2 or problem.X.size * n_classes <= FEW_NUMBERS:
+        rows_per_feature = ROWS_OF_FEW if n_classes <= FEW_CLASSES else ROWS_OF_SOME if n_classes <= SOME_CLASSES else 0
+        is_short = n_samples <= rows_per_feature * n_features
+        if n_classes == 2 or is_short or problem.X.size * n_classes <= FEW_NUMBERS:
             return SAMPLE
     return SAMPLE if n_classes * sample_size(problem, class_weight) <= n_samples else EPOCHS
 

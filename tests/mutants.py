@@ -42,6 +42,7 @@ def poisoned(file, head, value, tail, tests, nan="np.nan"):
 
 EXPLICIT_TESTS = "tests/test_kernels.py"
 AUTOMATIC_TESTS = "tests/test_automatic.py"
+OBJECTIVE_TESTS = "tests/test_objective.py -k definition"
 SMALL_WEIGHTS = "tests/test_torture.py -k next_to_zero"
 KERNELS = [
     # softmax.h
@@ -105,6 +106,10 @@ KERNELS = [
     # newton.h and small.h
     Mutant("newton.h", "where_less(t, zero, e * p, p)", "p", "tests/test_starts.py tests/test_newton.py"),
     Mutant("newton.h", "(change[k * stride] - mean_change)", "change[k * stride]", "tests/test_newton.py"),
+    Mutant("wide.h", "for (; j < n_features; ++j) to[j]", "for (; j + 1 < n_features; ++j) to[j]", OBJECTIVE_TESTS),
+    Mutant("wide.h", "for (; j < width; ++j) add_columns", "for (; j + 1 < width; ++j) add_columns", OBJECTIVE_TESTS),
+    Mutant("wide.h", "total(sum[m][c]) + intercept", "total(sum[m][c])", OBJECTIVE_TESTS),
+    Mutant("wide.h", "residuals[c * n_rows + r]", "residuals[r]", OBJECTIVE_TESTS),
     Mutant("newton.h", "label, zero - others, scores[k * stride]", "label, zero, scores[k * stride]", "tests/test_newton.py"),
     Mutant("small.h", "share * proba[k] * ((k == l) - proba[l])", "share * proba[k] * (k == l)", "tests/test_starts.py"),
     Mutant("small.h", "if (!is_free(j)) g = 0;", "", "tests/test_starts.py"),

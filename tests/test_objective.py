@@ -109,6 +109,30 @@ def test_products_with_centred_columns_have_their_digits_wherever_the_columns_li
         np.testing.assert_allclose(found, expected, rtol=0, atol=2e-13)
 
 
+@every_instruction_set
+@every_dtype
+@pytest.mark.parametrize("n_features", [1, 5, 63, 64, 67, 203, 5000])  # from 64 on, features are in the lanes of vectors
+def test_passes_are_those_of_their_definition(n_features, dtype):
+    rng = np.random.default_rng(n_features)
+    for n_samples, n_classes in [(1, 3), (7, 4), (8, 5), (33, 3), (33, 7), (40, 2), (41, 12)]:
+        X = rng.normal(size=(n_samples, n_features)).astype(dtype)
+        offset, inverse_scale = rng.normal(size=n_features), rng.random(n_features)
+        columns = np.column_stack([(X - offset) * inverse_scale, np.ones(n_samples)])
+        point = rng.normal(size=(n_features + 1, n_classes)) / np.sqrt(n_features)
+        y, weight = rng.integers(n_classes, size=n_samples), rng.random(n_samples)
+        objective = Objective(X, y, weight, Penalty(0.0, 0.0, n_classes), offset=offset, inverse_scale=inverse_scale)
+        at = objective.evaluate(point)
+        log_proba, shares = log_softmax(columns @ point, axis=1), weight / weight.sum()
+        proba = np.exp(log_proba)
+        assert at.loss == pytest.approx(-shares @ log_proba[np.arange(n_samples), y], rel=1e-12)
+        gradient = columns.T @ (shares[:, None] * (proba - np.eye(n_classes)[y]))
+        np.testing.assert_allclose(at.gradient, gradient, rtol=0, atol=1e-13)
+        step = rng.normal(size=point.shape) / n_features
+        change = proba * (columns @ step)
+        curved = shares[:, None] * (change - proba * change.sum(axis=1, keepdims=True))
+        np.testing.assert_allclose(objective.curvature(at.scores).product(step), columns.T @ curved, rtol=0, atol=2e-13)
+
+
 def test_a_constant_added_to_all_intercepts_changes_nothing():
     F, theta = objective(3), random_theta(3, np.random.default_rng(1))
     shifted = theta + np.r_[np.zeros(9), np.full(3, 5.0)]

@@ -15,6 +15,7 @@
 #pragma once
 
 #include "visits.h"
+#include "wide.h"
 
 namespace {
 
@@ -23,6 +24,8 @@ constexpr int rows_of_margins = 16;  // a multiple of the lanes of a vector
 // fewer.
 constexpr int vectors_of_tile = 8;
 constexpr ptrdiff_t most_in_tile = 1 << 16;
+// Rows of so many features have features in the lanes.
+constexpr ptrdiff_t many_features = 64;
 
 // The residual of the gradient: share (p - e_y).
 template <class T>
@@ -231,19 +234,21 @@ void pass_of_margins(const softmax::Pass<T>& p, const Margins& of_rows, const Re
     p.out[n_features] += of_intercept;
 }
 
-// Dense rows with more than two classes, tile by tile. A tile has the columns of its
-// rows: n_features times `n_vectors` vectors.
+// Dense rows of few features with more than two classes: rows in the lanes of vectors. A
+// tile has the columns of its rows: n_features times `n_vectors` vectors.
 template <class T>
 class DenseTiles {
     using V = Vec<double>;
-    static constexpr int most_classes = 8;
     static constexpr int n_registers = SOFTMAX_VECTOR_BYTES == 64 ? 16 : 8;  // for sums, of twice as many
     const softmax::Pass<T>& pass;
     const ptrdiff_t n_features, n_classes;
-    const int n_vectors, n_rows;
-    V *const tile, *const scores, *const sums;
+    V *const tile, *const sums;
 
    public:
+    static constexpr int most_classes = 8;
+    const int n_vectors, n_rows;
+    V* const scores;  // of each class, the rows in lanes
+
     static int vectors(ptrdiff_t n_features) {
         const ptrdiff_t most = most_in_tile / (n_features * V::lanes);
         return most < 1 ? 1 : most < vectors_of_tile ? int(most) : vectors_of_tile;
@@ -256,39 +261,11 @@ class DenseTiles {
         : pass(p),
           n_features(p.rows.n_features),
           n_classes(p.n_classes),
+          tile(reinterpret_cast<V*>(p.scratch)),
+          sums(tile + n_features * vectors(n_features)),
           n_vectors(vectors(n_features)),
           n_rows(n_vectors * V::lanes),
-          tile(reinterpret_cast<V*>(p.scratch)),
-          scores(tile + n_features * n_vectors),
-          sums(scores + n_classes * n_vectors) {}
-
-    template <class Residual>
-    void run(const Residual& residual_of) {
-        double* const of_intercept = pass.out + n_features * n_classes;
-        for (ptrdiff_t i = 0; i < pass.n_samples; i += n_rows) {
-            const int n_used = int(pass.n_samples - i < n_rows ? pass.n_samples - i : n_rows);
-            load(i, n_used);
-            in_classes([&](auto n, ptrdiff_t k) { score<decltype(n)::value>(k); });
-            for (int v = 0; v * V::lanes < n_used; ++v) {
-                const int left = n_used - v * V::lanes;
-                residual_of.lanes(i + v * V::lanes, left < V::lanes ? left : V::lanes, scores + v, n_vectors);
-            }
-            in_classes([&](auto n, ptrdiff_t k) { add<decltype(n)::value>(k, (n_used + V::lanes - 1) / V::lanes); });
-            for (ptrdiff_t k = 0; k < n_classes; ++k)
-                for (int v = 0; v * V::lanes < n_used; ++v) of_intercept[k] += total(scores[k * n_vectors + v]);
-        }
-        for (ptrdiff_t n = 0; n < n_features * n_classes; ++n) pass.out[n] += total(sums[n]);
-    }
-
-   private:
-    template <class F>
-    SOFTMAX_INLINE void in_classes(const F& f) const {
-        ptrdiff_t k = 0;
-        for (; k + most_classes <= n_classes; k += most_classes) f(Number<most_classes>{}, k);
-        for (; k + 4 <= n_classes; k += 4) f(Number<4>{}, k);
-        for (; k + 2 <= n_classes; k += 2) f(Number<2>{}, k);
-        if (k < n_classes) f(Number<1>{}, k);
-    }
+          scores(sums + n_features * n_classes) {}
 
     // Rows that are missing in the last tile stay as they are: their residuals are 0.
     void load(ptrdiff_t first, int n_used) {
@@ -306,13 +283,28 @@ class DenseTiles {
 
     // The scores of N classes from k on.
     template <int N>
-    SOFTMAX_SHARED void score(ptrdiff_t k) {
+    SOFTMAX_SHARED void score(ptrdiff_t k, int) {
         constexpr int most = n_registers / N < 4 ? n_registers / N : 4;
         int v = 0;
         for (; v + most <= n_vectors; v += most) score_vectors<N, most>(k, v);
         for (; v < n_vectors; ++v) score_vectors<N, 1>(k, v);
     }
 
+    // Adds the products of the columns with the residuals of N classes, in lanes.
+    template <int N>
+    SOFTMAX_SHARED void add(ptrdiff_t k, int n_used) {
+        constexpr int most = n_registers / N < 4 ? n_registers / N : 4;
+        ptrdiff_t j = 0;
+        const int n_used_vectors = (n_used + V::lanes - 1) / V::lanes;
+        for (; j + most <= n_features; j += most) add_columns<N, most>(j, k, n_used_vectors);
+        for (; j < n_features; ++j) add_columns<N, 1>(j, k, n_used_vectors);
+    }
+
+    void finish() const {
+        for (ptrdiff_t n = 0; n < n_features * n_classes; ++n) pass.out[n] += total(sums[n]);
+    }
+
+   private:
     template <int N, int NV>
     SOFTMAX_INLINE void score_vectors(ptrdiff_t k, int v) {
         V sum[N][NV];
@@ -328,15 +320,6 @@ class DenseTiles {
             }
         for (int c = 0; c < N; ++c)
             for (int n = 0; n < NV; ++n) scores[(k + c) * n_vectors + v + n] = sum[c][n];
-    }
-
-    // Adds the products of the columns with the residuals of N classes, in lanes.
-    template <int N>
-    SOFTMAX_SHARED void add(ptrdiff_t k, int n_used) {
-        constexpr int most = n_registers / N < 4 ? n_registers / N : 4;
-        ptrdiff_t j = 0;
-        for (; j + most <= n_features; j += most) add_columns<N, most>(j, k, n_used);
-        for (; j < n_features; ++j) add_columns<N, 1>(j, k, n_used);
     }
 
     template <int N, int NJ>
@@ -356,6 +339,34 @@ class DenseTiles {
             for (int c = 0; c < N; ++c) sums[(j + m) * n_classes + k + c] = sum[m][c];
     }
 };
+
+// Dense rows with more than two classes, tile by tile.
+template <class T, class Tiles, class Residual>
+void pass_of_tiles(const softmax::Pass<T>& p, Tiles tiles, const Residual& residual_of) {
+    using V = Vec<double>;
+    const auto in_classes = [&](const auto& f) {
+        ptrdiff_t k = 0;
+        for (; k + Tiles::most_classes <= p.n_classes; k += Tiles::most_classes) f(Number<Tiles::most_classes>{}, k);
+        if constexpr (Tiles::most_classes > 4)
+            for (; k + 4 <= p.n_classes; k += 4) f(Number<4>{}, k);
+        for (; k + 2 <= p.n_classes; k += 2) f(Number<2>{}, k);
+        if (k < p.n_classes) f(Number<1>{}, k);
+    };
+    double* const of_intercept = p.out + p.rows.n_features * p.n_classes;
+    for (ptrdiff_t i = 0; i < p.n_samples; i += tiles.n_rows) {
+        const int n_used = int(p.n_samples - i < tiles.n_rows ? p.n_samples - i : tiles.n_rows);
+        tiles.load(i, n_used);
+        in_classes([&](auto n, ptrdiff_t k) { tiles.template score<decltype(n)::value>(k, n_used); });
+        for (int v = 0; v * V::lanes < n_used; ++v) {
+            const int left = n_used - v * V::lanes;
+            residual_of.lanes(i + v * V::lanes, left < V::lanes ? left : V::lanes, tiles.scores + v, tiles.n_vectors);
+        }
+        in_classes([&](auto n, ptrdiff_t k) { tiles.template add<decltype(n)::value>(k, n_used); });
+        for (ptrdiff_t k = 0; k < p.n_classes; ++k)
+            for (int v = 0; v * V::lanes < n_used; ++v) of_intercept[k] += total(tiles.scores[k * tiles.n_vectors + v]);
+    }
+    tiles.finish();
+}
 
 template <class T, class Residual>
 void pass_of_sparse(const softmax::Pass<T>& p, double* scratch, const Residual& residual_of) {
@@ -394,18 +405,22 @@ template <class T>
 size_t pass_scratch(const softmax::Pass<T>& p) {
     if (p.n_classes == 1) return 2 * p.rows.n_features;
     if (p.rows.is_sparse()) return 2 * p.n_padded + p.rows.longest_row;
-    return DenseTiles<T>::scratch_size(p.rows.n_features, p.n_classes);
+    return p.rows.n_features < many_features ? DenseTiles<T>::scratch_size(p.rows.n_features, p.n_classes)
+                                             : WideTiles<T>::scratch_size(p.rows.n_features, p.n_classes);
 }
 
 template <class T, class Residual>
 void pass_over_rows(const softmax::Pass<T>& p, const Residual& residual_of) {
     if (p.n_samples == 0) return;
     const bool is_sparse = p.rows.is_sparse();
-    if (p.n_classes > 1)
-        is_sparse ? pass_of_sparse(p, p.scratch + p.n_padded, residual_of) : DenseTiles<T>(p).run(residual_of);
-    else
+    if (p.n_classes == 1)
         is_sparse ? pass_of_margins(p, SparseMargins<T>(p), residual_of)
                   : pass_of_margins(p, DenseMargins<T>(p), residual_of);
+    else if (is_sparse)
+        pass_of_sparse(p, p.scratch + p.n_padded, residual_of);
+    else
+        p.rows.n_features < many_features ? pass_of_tiles(p, DenseTiles<T>(p), residual_of)
+                                          : pass_of_tiles(p, WideTiles<T>(p), residual_of);
 }
 
 template <class T>
