@@ -74,6 +74,34 @@ def test_page(page):
     assert doctest.testfile(str(page), module_relative=False).failed == 0
 
 
+def messages(folder):
+    """The strings of the code, with `...` for what is computed."""
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(part.value if isinstance(part, ast.Constant) else "..." for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_messages_on_the_page_of_errors_are_those_of_the_code():
+    page = (ROOT / "docs" / "guide" / "errors.md").read_text(encoding="utf-8")
+    said = re.findall(r"^\*\*`(.+)`\*\*(?! \((?:scikit-learn|Python|NumPy)\))", page, re.MULTILINE)
+    ours = "\n".join(messages(ROOT / "sklearn_softmax"))
+    assert len(said) > 20
+    assert [text for text in said if text not in ours] == []
+
+
+def test_code_of_pages_fits_72_columns():
+    pages = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    code = [
+        line
+        for page in pages
+        for line in re.findall(r"^(?:>>>|\.\.\.) .*?(?=  # doctest:|$)", page.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert [line for line in code if len(line) > 72] == []
+
+
 def test_every_line_of_the_cheat_sheet_runs(tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib").use("agg")
     monkeypatch.chdir(tmp_path)
