@@ -1,7 +1,7 @@
 """Rows per second through `partial_fit`, in chunks of 1, 32 and 1000 rows, and through `predict_proba`, one at a time.
 
 How long a call of `predict_proba` takes, too, for one row after the other while the model stays: the median, what 1 in 100 calls
-exceed, and the longest.
+exceed, and the longest. With `--frames` the rows are those of a DataFrame of pandas.
 
 The first call of `partial_fit`, which says the classes, is not timed. The estimators take turns, in one process.
 """
@@ -25,6 +25,7 @@ MODELS = {"ours": rivals.ours, "sgd": rivals.sgd, "mlp": rivals.mlp}
 MODELS |= {"river": rivals.RiverSoftmax, "vw": rivals.VowpalWabbit, "torch": rivals.TorchSoftmax}
 MOST_WEIGHTS = {"mlp": 1_000_000}  # one call takes most of a second
 DENSE_ONLY = ("torch",)
+OF_FRAMES = ("ours", "sgd", "mlp")
 
 
 def learning(model, X, y, chunk):
@@ -82,6 +83,8 @@ def started_models(X, y, n_rows):
     for name, adapter in rivals.available(MODELS).items():
         if X.shape[1] * len(classes) > MOST_WEIGHTS.get(name, np.inf) or (issparse(X) and name in DENSE_ONLY):
             continue
+        if hasattr(X, "columns") and name not in OF_FRAMES:
+            continue
         models[name] = adapter()
         models[name].partial_fit(X[:n_rows], y[:n_rows], classes=classes)
     return models
@@ -117,11 +120,18 @@ def rows_of(name, folder, quick):
     return X[:5000], np.unique(y[:5000], return_inverse=True)[1]
 
 
+def as_frame(X):
+    import pandas as pd
+
+    return pd.DataFrame(X, columns=[f"column {number}" for number in range(X.shape[1])])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sets", nargs="+", choices=[*SETS, REAL], metavar="NAME", help="only these")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--data", metavar="DIR", help=f"folder with load.py, which has the real set {REAL}")
+    parser.add_argument("--frames", action="store_true", help="rows of a DataFrame; dense data only")
     parser.add_argument("--csv", metavar="FILE", help="write the tables there too")
     parser.add_argument("--quick", action="store_true", help="one round of a few milliseconds: does it run?")
     options = parser.parse_args()
@@ -132,6 +142,10 @@ def main():
     with threadpool_limits(1):
         for name in options.sets or [*SETS, *([REAL] if options.data else [])]:
             X, y = rows_of(name, options.data, options.quick)
+            if options.frames:
+                if issparse(X):
+                    continue
+                X = as_frame(X)
             figures = measure(X, y, *effort)
             print_table(f"{name}: {X.shape[1]} features, {y.max() + 1} classes", figures)
             table += [[name, *key, f"{value:.0f}"] for key, value in figures.items()]

@@ -1,6 +1,7 @@
 """What the documentation says is true: examples run, docstrings are complete and agree with signatures."""
 
 import ast
+import copy
 import doctest
 import importlib
 import inspect
@@ -13,9 +14,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType
 
+import joblib
+import numpy as np
 import pytest
 from numpydoc.docscrape import ClassDoc
 from numpydoc.validate import validate
+from sklearn.datasets import load_wine
+from sklearn.model_selection import GridSearchCV
 
 import sklearn_softmax
 from sklearn_softmax import SoftmaxSGDClassifier, SoftmaxSGDClassifierCV
@@ -23,7 +28,11 @@ from sklearn_softmax import SoftmaxSGDClassifier, SoftmaxSGDClassifierCV
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "benchmarks").glob("*.md"))]
 # what the examples of a page import beside the package and what it stands on; scikit-learn < 1.9 has no callbacks
-NEEDED = {"handover.md": ("onnxruntime", "shap", "skl2onnx", "skops.io"), "tools.md": ("sklearn.callback",)}
+NEEDED = {
+    "handover.md": ("onnxruntime", "shap", "skl2onnx", "skops.io"),
+    "tabular.md": ("pandas",),
+    "tools.md": ("sklearn.callback",),
+}
 OF_OTHERS = [pytest.mark.filterwarnings(f"ignore::{category}") for category in ("DeprecationWarning", "FutureWarning")]
 EXAMPLES = sorted((ROOT / "docs" / "examples").glob("*.py"))
 OWN_METHODS = sorted(
@@ -77,6 +86,55 @@ def test_page(page):
     for module in NEEDED.get(page.name, ()):
         pytest.importorskip(module)
     assert doctest.testfile(str(page), module_relative=False).failed == 0
+
+
+def messages(folder):
+    """The strings of the code, with `...` for what is computed."""
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                yield "".join(part.value if isinstance(part, ast.Constant) else "..." for part in node.values)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_messages_on_the_page_of_errors_are_those_of_the_code():
+    page = (ROOT / "docs" / "guide" / "errors.md").read_text(encoding="utf-8")
+    said = re.findall(r"^\*\*`(.+)`\*\*(?! \((?:scikit-learn|Python|NumPy)\))", page, re.MULTILINE)
+    ours = "\n".join(messages(ROOT / "sklearn_softmax"))
+    assert len(said) > 20
+    assert [text for text in said if text not in ours] == []
+
+
+def test_code_of_pages_fits_72_columns():
+    pages = [*(ROOT / "docs").rglob("*.md"), ROOT / "README.md"]
+    code = [
+        line
+        for page in pages
+        for line in re.findall(r"^(?:>>>|\.\.\.) .*?(?=  # doctest:|$)", page.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert [line for line in code if len(line) > 72] == []
+
+
+def test_every_line_of_the_cheat_sheet_runs(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib").use("agg")
+    monkeypatch.chdir(tmp_path)
+    X, y = load_wine(return_X_y=True)
+    names = {
+        **vars(sklearn_softmax),
+        "np": np,
+        "copy": copy,
+        "joblib": joblib,
+        "GridSearchCV": GridSearchCV,
+        "X": X,
+        "y": y,
+        "C": 1,
+    }
+    sheet = (ROOT / "docs" / "guide" / "cheatsheet.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| .* \| `(.+)` \|$", sheet, re.MULTILINE)
+    assert len(lines) > 30
+    for line in lines:
+        exec(line, names)
 
 
 def test_changelog_begins_with_this_version():

@@ -2,10 +2,10 @@
 A grid search with a progress bar
 =================================
 
-The strength of the penalty is all there is to choose. A search over it fits one model per
-strength and fold, and with scikit-learn 1.9 or newer a callback shows how far it is: here two bars,
-as they end. ``max_propagation_depth=1``, the default, adds one for each fit, and ``None`` the epochs
-of each.
+The strength of the penalty is all there is to choose. A search fits one model per strength and
+fold. With scikit-learn 1.9 or newer a callback shows the progress of the search. With
+``max_propagation_depth=1``, the default, there is also a bar for each fit, and with ``None`` a bar
+for the epochs of each fit.
 """
 
 # %%
@@ -33,7 +33,8 @@ best, loss = search.best_params_["alpha"], -search.best_score_
 print(f"best: alpha={best:.2g}, cross-validated log loss {loss:.3f} nats")
 
 # %%
-# To the left the model learns its rows by heart, to the right it learns too little.
+# On the left the penalty is weak, and the model learns its rows by heart. On the right the penalty
+# is strong, and the model learns too little. The default is close to the best.
 results = search.cv_results_
 figure, axis = plt.subplots(figsize=(5.5, 3.8), layout="constrained")
 for kind, colour, label in (

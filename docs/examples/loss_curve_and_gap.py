@@ -2,10 +2,10 @@
 The loss curve and the gap
 ==========================
 
-``loss_curve_`` has the objective of each epoch, each row scored just before its step.
-``optimality_gap_`` says after a fit how far from the optimum it is at most, in nats per example,
-and that bound is proven. So there are two pictures: how a fit went, and how much more epochs
-would bring.
+``loss_curve_`` has the training loss of each epoch, where each row is scored just before its step.
+``optimality_gap_`` says how far the training loss of the fitted model is above its minimum, at
+most, in nats per row. The first picture shows how a fit went, the second one how much more
+epochs could still improve it.
 """
 
 # %%
@@ -30,8 +30,8 @@ for alpha, clf in fits.items():
     )
 
 # %%
-# The first epochs bring most of it, the others the last digits. A fit stops by itself when its
-# gradient is below ``tol``. ``LossCurveDisplay`` plots the curve, here three in one picture.
+# The first epochs bring most of the improvement, the later ones the last digits. A fit stops when
+# its gradient is below ``tol``. ``LossCurveDisplay`` plots the curve, here three in one picture.
 figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 for alpha, clf in fits.items():
     LossCurveDisplay.from_estimator(
@@ -44,8 +44,8 @@ axis.legend(frameon=False)
 plt.show()
 
 # %%
-# The same fits, ended early: more epochs, a smaller bound. A curve is flat from where ``tol`` has
-# ended the fit, before ``max_iter`` does. The warning that is silenced here has the bound in its text.
+# The same fits, stopped early. With more epochs the bound is smaller. A curve is flat at the end
+# where ``tol`` has ended the fit. The warning that is silenced here has the bound in its text.
 figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 most = (1, 2, 3, 5, 10, 20, 30)
 with warnings.catch_warnings():
@@ -67,7 +67,7 @@ with warnings.catch_warnings():
             label=f"alpha={alpha:g}",
         )
 axis.set(
-    xlabel="max_iter", ylabel="nats per example", yscale="log", title="optimality_gap_"
+    xlabel="max_iter", ylabel="nats per row", yscale="log", title="optimality_gap_"
 )
 axis.yaxis.set_major_formatter("{x:g}")
 axis.legend(frameon=False)

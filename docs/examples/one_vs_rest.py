@@ -2,18 +2,18 @@
 Softmax against one-vs-rest
 ===========================
 
-``SGDClassifier`` and ``OneVsRestClassifier`` fit a binary model per class, "this one or any
-other", and divide the resulting probabilities by their sum. Softmax regression fits all classes
-at once. Both models are linear in the scores, but their regions and their probabilities differ.
-Here both are at their optimum, so that nothing but the model makes the difference.
+``SGDClassifier`` and ``OneVsRestClassifier`` fit a binary model per class, "this class or any
+other", and divide the probabilities by their sum. Softmax regression fits all classes at once.
+Both have linear scores, but their regions and their probabilities differ. Here both are at their
+optimum, so that only the model makes the difference.
 """
 
 # %%
 # Classes in a row
 # ----------------
 #
-# Five groups lie side by side. "The middle one or any other" has no linear answer, so one-vs-rest
-# has little to say there; among five scores that compete, softmax has no such problem.
+# Five groups lie side by side. No linear function separates the middle group from all others, so
+# one-vs-rest is unsure there. With softmax five scores compete, and the problem does not occur.
 import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.linear_model import LogisticRegression

@@ -3,9 +3,9 @@ Text out of core
 ================
 
 Which package was this docstring written for? The texts are the docstrings of the packages that
-are installed here, read from one source file after another, so that there is never more in memory
-than a few hundred of them. ``HashingVectorizer`` needs no vocabulary, and the model takes its rows
-as they are: sparse, with 2^16 columns.
+are installed here. They are read from one source file after another, so that never more than a
+few hundred are in memory. ``HashingVectorizer`` needs no vocabulary, and the model learns from its
+sparse rows of 2^16 columns.
 """
 
 # sphinx_gallery_thumbnail_number = 2
@@ -27,7 +27,7 @@ from sklearn.feature_extraction.text import HashingVectorizer
 from sklearn_softmax import SoftmaxSGDClassifier, fit_batches
 
 PACKAGES = ["matplotlib", "numpy", "scipy", "sklearn"]
-# would give them away
+# names that would give a package away
 NAMES = re.compile("|".join([*PACKAGES, "scikit-learn", r"\bnp\b"]), re.IGNORECASE)
 
 
@@ -54,10 +54,10 @@ def batches(n_texts=8000, size=50):
 # Learn from it
 # -------------
 #
-# ``fit_batches`` sends the texts through the vectorizer and gives them to ``partial_fit``.
-# Neighbours in a file are alike, and a stream is learnt from best if it is mixed: rows wait in a
-# buffer, from which a random half is drawn whenever it is full. Each row is predicted before it is
-# learnt from, so that the curve is of rows that the model has not seen.
+# ``fit_batches`` sends the texts through the vectorizer and passes them to ``partial_fit``.
+# Neighbours in a file are alike, so the rows are mixed: they wait in a buffer, and whenever the
+# buffer is full, the model learns from a random half of it. Each row is predicted before the model
+# learns from it, so that the curve is of rows that the model has not seen.
 vectorizer = HashingVectorizer(n_features=2**16, alternate_sign=False)
 clf = SoftmaxSGDClassifier()
 curve = []
@@ -103,7 +103,7 @@ plt.show()
 # What gives a package away
 # -------------------------
 #
-# Hashes cannot be turned back, but a word can be hashed and its coefficients looked up.
+# A hash cannot be turned back into a word, but a word can be hashed, and its coefficients read.
 words = [
     "axes",
     "colormap",

@@ -2,14 +2,15 @@
 Raw columns, no scaler
 ======================
 
-A column in millimetres or in kilometres is the same column. Here one column of the wine data
-changes its unit, from a millionth to a million times, and the other twelve stay as they are.
-Held-out log loss tells who minds.
+A column in millimetres and in kilometres has the same information. Here one column of the wine
+data changes its unit, from a millionth to a million times, and the other twelve columns stay as
+they are. The held-out log loss shows which estimators depend on the unit. Behind a scaler none of
+them does, so scikit-learn's estimators are shown with a scaler as well.
 """
 
 # %%
-# The estimators, each with its defaults: scikit-learn's own with a scaler in front, as one should,
-# and without. Warnings of those that do not converge are part of the story, and are left out here.
+# The estimators, each with its defaults. Those of scikit-learn are tried without a scaler and with
+# one. Warnings of estimators that do not converge are silenced.
 import warnings
 
 import matplotlib.pyplot as plt
@@ -69,9 +70,10 @@ for name, values in losses.items():
     print(f"{name:<34} between {min(values):.3f} and {max(values):.3f} nats")
 
 # %%
-# Ours has one model for all units, and needs no scaler for it. Without a scaler the penalty of the
-# others, and the step of the first, are in whatever unit there happens to be. With one they are as
-# indifferent as ours; in a stream there is no scaler that has seen all rows.
+# ``SoftmaxSGDClassifier`` gives the same model for all units, without a scaler to fit and to store.
+# Without a scaler, the penalty of the others depends on the unit, and so does the step size of
+# ``SGDClassifier``. With a scaler they do not depend on the unit either. But in a stream no scaler
+# has seen all rows.
 figure, axis = plt.subplots(figsize=(5.5, 5.2), layout="constrained")
 for name, (_, style) in estimators.items():
     axis.plot(factors, losses[name], linewidth=2.2, marker="o", label=name, **style)

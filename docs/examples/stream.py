@@ -2,10 +2,10 @@
 A stream with drift and a new class
 ===================================
 
-Rows arrive one batch after another and are gone. Each is predicted just before it is learnt from,
-so that every row is held out once and the curve is honest: *progressive* log loss, which the
-estimator keeps by itself. On the way the classes move, and later a class turns up that nobody has
-announced.
+Rows arrive in batches, and no row is stored. Each row is predicted just before the model learns
+from it, so that every row is held out once. The mean log loss of these predictions, the
+*progressive* log loss, is computed by the estimator. On the way the classes move, and later a class
+turns up that nobody has announced.
 """
 
 # %%
@@ -33,9 +33,9 @@ def batches():
 
 
 # %%
-# With ``new_classes="add"`` no class has to be named: a label that was never there before becomes
-# one. ``forgetting="auto"`` forgets old rows when the stream changes; for comparison the default,
-# which remembers all rows.
+# With ``new_classes="add"`` no class has to be named, because a new label becomes a class.
+# ``forgetting="auto"`` forgets old rows when the stream changes. The default, for comparison,
+# remembers all rows.
 streams = {
     forgetting: SoftmaxSGDClassifier(forgetting=forgetting, new_classes="add")
     for forgetting in ("auto", "never")
@@ -60,11 +60,11 @@ for forgetting, stream in streams.items():
     )
 
 # %%
-# What one sees: while nothing changes, the two streams are the same, and the log odds fall. While
-# the classes move, the log odds rise to their upper bound, which is the alarm. The stream with
-# ``"auto"`` then remembers some hundred rows only, and its loss stays low; once the classes rest, it
-# remembers one more row with each row. The new class is a change, too. The default notices the
-# same, and keeps an average of classes that are no longer where they were.
+# While nothing changes, the two streams are the same, and the log odds fall. While the classes move,
+# the log odds rise to their upper bound, which is the alarm. The stream with ``"auto"`` then
+# remembers some hundred rows only, and its loss stays low. When the classes rest, its memory grows by
+# one row per row. The new class is a change, too. The default notices the same changes, but predicts
+# with an average over all rows, so that its loss stays high.
 rows = BATCH * np.arange(1, N_ROWS // BATCH + 1)
 titles = (
     "recent_progressive_loss_ (nats)",
