@@ -357,7 +357,7 @@ def test_a_shift_of_all_classes_changes_nothing(data):
     X, y = data
     clf = optimum(X, y, alpha=0.02)
     expected = inference(clf, X, y, reference=3)
-    clf.coef_, clf.intercept_ = clf.coef_ + [5, -1, 2, 0], clf.intercept_ - 3
+    clf.coef_, clf.intercept_ = clf.coef_ + np.array([5, -1, 2, 0]), clf.intercept_ - 3
     result = inference(clf, X, y, reference=3)  # which has no warning
     assert_allclose(result.coef, expected.coef, atol=1e-9)
     assert_close(result.covariance_matrix, expected.covariance_matrix, 1e-9)

@@ -19,7 +19,7 @@ class WideTiles {
     static constexpr int n_registers = SOFTMAX_VECTOR_BYTES == 64 ? 16 : 8;  // for sums, of twice as many
     const softmax::Pass<T>& pass;
     const ptrdiff_t n_features, n_classes, width;  // of a row of the tile, in vectors
-    V *const tile, *const weights, *const sums;    // rows of `width` vectors: of each row, class, class
+    V *const tile, *const weights, *const sums;  // rows of `width` vectors: of each row, class, class
 
    public:
     static constexpr int most_classes = 4;
