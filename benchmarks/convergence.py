@@ -270,9 +270,9 @@ def draw_panel(axis, fits, colours):
         style = STYLES[name] | {"color": colours[STYLES[name]["color"]]}
         axis.plot(*zip(*points), clip_on=len(points) > 1, **style)
     axis.set(xscale="log", yscale="log", ylim=(LOWEST, 2), xlabel="CPU seconds of fit")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1,)))
-    axis.yaxis.set_minor_locator(NullLocator())
+    axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     for one in (axis.xaxis, axis.yaxis):
+        one.set_minor_locator(NullLocator())
         one.set_major_formatter(FormatStrFormatter("%g"))
     axis.grid()
 

@@ -39,7 +39,7 @@ for alpha, clf in fits.items():
     )
 axis.set(yscale="log", title="loss_curve_")
 axis.yaxis.set_major_formatter("{x:g}")
-axis.yaxis.set_minor_formatter("{x:g}")
+axis.yaxis.set_minor_formatter("")
 axis.legend(frameon=False)
 plt.show()
 
