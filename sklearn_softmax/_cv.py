@@ -605,6 +605,11 @@ n_features)
         return self
 
     def _fit_input(self, X, y, sample_weight, name, random_state=None):
+        if soft_labels(y)[0] is not None:
+            raise ValueError(
+                f"y has a column for each class, which {name} does not support. Pass one label per row, or copies of the rows with "
+                "each class, weighted by sample_weight."
+            )
         return _validation.fit_input(
             X,
             y,
@@ -612,10 +617,14 @@ n_features)
             None,
             None,
             None,
+            None,
+            None,
+            None,
             known=None,
             check_X=partial(_validation.checked_X, self),
             name=name,
             class_weight=self.class_weight,
+            label_smoothing=0.0,
             new_classes=self.new_classes,
             fit_intercept=self.fit_intercept,
             early_stopping=False,
