@@ -79,8 +79,10 @@ def fit_batches(
         The estimator to train, in place. A fitted estimator is trained further.
 
     batches : iterable or callable
-        Where the rows come from. An iterable gives ``(X, y)``, or ``(X, y,
-        sample_weight)``, for each batch. A callable is called in each epoch, without
+        Where the rows come from. An iterable gives ``(X, y)``, ``(X, y,
+        sample_weight)`` or ``(X, y, sample_weight, offset)`` for each batch, where
+        `sample_weight` may be None. y may have one label per row, or floats for each
+        class, if the estimator takes them. A callable is called in each epoch, without
         arguments, and returns such an iterable. Batches without rows are skipped.
 
     classes : array-like or set of shape (n_classes,) or None, default=None
@@ -123,7 +125,7 @@ def fit_batches(
     ------
     TypeError
         If `estimator` has no `partial_fit`, if `transform` is neither a transformer nor
-        callable, or if a batch is not a tuple of two or three.
+        callable, or if a batch is not a tuple of two to four.
     ValueError
         If `batches` has no rows or cannot be read again in another epoch, or if
         `partial_fit` raises this error. The estimator has then learnt from the batches
@@ -164,9 +166,11 @@ def fit_batches(
     for epoch in range(1, epochs + 1):
         n_rows, began = 0, time.perf_counter()
         read = _transformed(batches() if callable(batches) else batches, apply)
-        for X, y, sample_weight in _mixed(read, shuffle_buffer, random_state) if shuffle_buffer else read:
-            _check_classes(estimator, classes)
-            estimator.partial_fit(X, y, classes=classes, **({} if sample_weight is None else {"sample_weight": sample_weight}))
+        for X, y, sample_weight, offset in _mixed(read, shuffle_buffer, random_state) if shuffle_buffer else read:
+            _check_classes(estimator, classes, y)
+            metadata = {"sample_weight": sample_weight, "offset": offset}
+            given = {name: numbers for name, numbers in metadata.items() if numbers is not None}
+            estimator.partial_fit(X, y, classes=classes, **given)
             n_rows += _n_rows(X)
             report(Progress.of(estimator, epoch, n_rows, time.perf_counter() - began))
         if n_rows == 0:
@@ -179,9 +183,10 @@ def fit_batches(
     return estimator
 
 
-def _check_classes(estimator, classes):
+def _check_classes(estimator, classes, y):
     """Raise an error about missing classes that does not mention `partial_fit`."""
     may_be_none = hasattr(estimator, "classes_") or getattr(estimator, "new_classes", "error") == "add"
+    may_be_none |= _has_columns(y) and y.shape[1] > 1  # which stand for classes
     if classes is None and isinstance(estimator, ClassifierMixin) and not may_be_none:
         hint = ", or set new_classes='add'" if hasattr(estimator, "new_classes") else ""
         raise ValueError(
@@ -217,14 +222,21 @@ def _n_rows(X):
 
 
 def _transformed(batches, apply):
-    """(X, y, sample_weight or None) of each batch that has rows."""
+    """(X, y, sample_weight or None, offset or None) of each batch that has rows."""
     for number, batch in enumerate(batches):
-        if not isinstance(batch, tuple | list) or len(batch) not in (2, 3):
+        if not isinstance(batch, tuple | list) or len(batch) not in (2, 3, 4):
             what = f"{type(batch).__name__} of {len(batch)}" if isinstance(batch, tuple | list) else type(batch).__name__
-            raise TypeError(f"batch {number} is a {what}; expected (X, y) or (X, y, sample_weight).")
-        X, y, sample_weight = (*batch, None)[:3]
+            raise TypeError(
+                f"batch {number} is a {what}; expected (X, y), (X, y, sample_weight) or (X, y, sample_weight, offset)."
+            )
+        X, y, sample_weight, offset = (*batch, None, None)[:4]
         if _n_rows(X) > 0:
-            yield _with_names(apply(X)), as_array(y), sample_weight
+            yield _with_names(apply(X)), y if _has_columns(y) else as_array(y), sample_weight, offset
+
+
+def _has_columns(y):
+    """Whether y has a column for each class: an array, a sparse matrix or a frame."""
+    return issparse(y) or len(getattr(y, "shape", ())) == 2
 
 
 def _with_names(X):
@@ -243,12 +255,12 @@ def _mixed(batches, size, random_state):
     yielded at the end.
     """
     waiting, n_waiting = [], 0
-    for number, (X, y, sample_weight) in enumerate(batches):
+    for number, (X, y, sample_weight, offset) in enumerate(batches):
         n_rows = _n_rows(X)
         if sample_weight is not None:
             sample_weight = _weights(sample_weight, n_rows, number)
-        check_consistent_length(X, y)
-        waiting.append((X, y, sample_weight))
+        check_consistent_length(X, y, offset)
+        waiting.append((X, y, sample_weight, None if offset is None else as_array(offset, "offset")))
         n_waiting += n_rows
         if n_waiting >= size:
             rows = _together(waiting)
@@ -271,13 +283,22 @@ def _weights(sample_weight, n_rows, number):
 
 
 def _together(parts):
-    """Concatenate many (X, y, sample_weight) to one."""
-    all_X, all_y, all_weights = zip(*parts)
-    X, y = _rows_together(all_X), joined_labels(all_y)
-    if all(weight is None for weight in all_weights):
-        return X, y, None
-    weights = [np.ones(len(y)) if weight is None else weight for weight, y in zip(all_weights, all_y)]
-    return X, y, np.concatenate(weights)
+    """Concatenate many (X, y, sample_weight, offset) to one."""
+    all_X, all_y, all_weights, all_offsets = zip(*parts)
+    X = _rows_together(all_X)
+    y = _rows_together(all_y) if any(map(_has_columns, all_y)) else joined_labels(all_y)
+    n_rows = list(map(_n_rows, all_X))
+    return X, y, _numbers_together(all_weights, n_rows, 1.0), _numbers_together(all_offsets, n_rows, 0.0)
+
+
+def _numbers_together(parts, n_rows, otherwise):
+    """Concatenate numbers of rows, where some parts may be None."""
+    given = [part for part in parts if part is not None]
+    if not given:
+        return None
+    return np.concatenate(
+        [np.full((n, *given[0].shape[1:]), otherwise) if part is None else part for part, n in zip(parts, n_rows)]
+    )
 
 
 def _rows_together(parts):
@@ -332,9 +353,17 @@ def _frames_together(frames):
 
 
 def _take(part, rows):
-    X, y, sample_weight = part
-    X = X.iloc[rows] if hasattr(X, "iloc") else X.take(rows) if hasattr(X, "column_names") else X[rows]
-    return X, y[rows], None if sample_weight is None else sample_weight[rows]
+    X, y, sample_weight, offset = part
+    return (
+        _rows_of(X, rows),
+        _rows_of(y, rows),
+        None if sample_weight is None else sample_weight[rows],
+        None if offset is None else offset[rows],
+    )
+
+
+def _rows_of(X, rows):
+    return X.iloc[rows] if hasattr(X, "iloc") else X.take(rows) if hasattr(X, "column_names") else X[rows]
 
 
 fit_batches.__module__ = "sklearn_softmax"

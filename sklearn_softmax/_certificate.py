@@ -4,7 +4,9 @@ It is a duality gap. For any distributions q_i over the classes (a dual point),
 
     min F >= (1/S) sum_i s_i entropy(q_i) - conjugate of the penalty(-G),    G = (1/S) sum_i s_i x_i (q_i - e_yi)^T
 
-if sum_i s_i (q_i - e_yi) = 0, which is the price of an intercept without a penalty. The model's
+if sum_i s_i (q_i - e_yi) = 0, which is the price of an intercept without a penalty. If a label is
+a distribution, it takes the place of e_yi. With offsets o_i of the scores, <q_i - e_yi, o_i> is added
+to each entropy. In terms of divergences from the model, neither changes the gap. The model's
 own probabilities, moved by a step of Newton's method for the intercepts, are such a point. Where
 the intercepts are too far off for that, a step is taken and a mixture makes them one. The bound
 is as tight as the model is good. With L2 it is about |grad F|^2 / (2 alpha). Without an L2 part
@@ -54,10 +56,10 @@ def optimality_gap(objective, point, scores=None):
 def _gap(objective, weights, scores):
     shares, y, penalty = objective.shares, objective.y, objective.penalty
     loss, losses, dual, divergence = _near_dual_point(objective, scores)
-    better_loss = shares @ losses
+    better_loss = objective.mean_loss(scores, losses)
     gradient = objective.loss_gradient(dual)[:-1]
     gaps = [
-        loss + penalty(weights),  # no loss is negative
+        loss - objective.entropy_of_labels() + penalty(weights),  # no loss is less than the entropy of its label
         loss - better_loss + divergence + penalty.gap(weights, gradient),
     ]
     if penalty.has_l1:
@@ -65,7 +67,8 @@ def _gap(objective, weights, scores):
         largest = np.abs(penalty.standardised(gradient)).max()
         share = min(1.0, l1 / max(largest, l1)) * (1 - 1e-15)
         dual *= share
-        dual[np.arange(len(dual)), y] += 1 - share
+        for block in _blocks(dual):
+            dual[block] += (1 - share) * objective.targets(block)
         divergence = _divergence(shares, y, dual, scores, losses)
         gaps.append(loss - better_loss + divergence + penalty.gap(weights, share * gradient))
     return np.nanmin(gaps)  # a bound that could not be computed says nothing
@@ -104,15 +107,17 @@ def _near_dual_point(objective, scores):
     """
     shares, y = objective.shares, objective.y
     proba, losses = proba_and_losses(scores, y)
-    loss = float(shares @ losses)
+    loss = objective.mean_loss(scores, losses)
     if not objective.fit_intercept:
         return loss, losses, proba, 0.0
-    frequency = np.bincount(y, weights=shares, minlength=proba.shape[1])
+    frequency = objective.frequency()
     frequency /= frequency.sum()  # which rounding has moved away from 1, one share after the other
     step, means, mean_square = _intercept_step(shares, proba, frequency)
     if not means.max() - step.min() <= LARGEST_LOSS:  # take the step, if it helps
         better_losses = [proba_and_losses(scores[block] + step, y[block])[1] for block in _blocks(scores)]
-        if shares @ np.concatenate(better_losses) < loss:
+        better_loss = shares @ np.concatenate(better_losses)
+        better_loss += sum(objective.loss_of_shift(scores[block] + step, block) for block in _blocks(scores))
+        if better_loss < loss:
             scores += step
             losses = proba_and_losses(scores, y, out=proba)[1]
             step, means, mean_square = _intercept_step(shares, proba, frequency)

@@ -92,6 +92,9 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         loss_i  = -log softmax(W x_i + b)[y_i]
         s_i     = sample_weight_i * class_weight[y_i],  S = sum_i s_i
 
+    A label may be a distribution q_i over the classes. The loss is then the
+    cross-entropy ``-sum_k q_ik log softmax(W x_i + b)_k``.
+
     W_j are the coefficients of feature j, and v_j is the scale of feature j (`scale_`).
     This is the objective of `LogisticRegression` with ``C = 1 / (alpha * S)`` on
     columns that are divided by v_j. There is no scaler to add and no step size to tune.
@@ -221,6 +224,12 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         the rows so far. Weights change the probabilities too, which `with_class_prior`
         undoes.
 
+    label_smoothing : float, default=0.0
+        Share of the uniform distribution over the classes that each label is mixed
+        with, from 0 to below 1. ``0.1`` makes a label of 4 classes the distribution
+        (0.925, 0.025, 0.025, 0.025), as if y had these probabilities. Training then
+        needs memory for ``n_samples * n_classes`` numbers.
+
     new_classes : {"error", "add"}, default="error"
         What `partial_fit`, or `fit` with `warm_start`, does with a label that is not in
         `classes_`. "error" raises an error. "add" makes the label a class just before
@@ -304,7 +313,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
 
     progressive_loss_ : float
         The weighted mean log loss, in nats per row, of all rows given to `partial_fit`,
-        each predicted just before it was learnt from. It estimates the loss of new rows
+        each predicted just before it was learnt from. If labels are probabilities, or
+        smoothed, it is the cross-entropy, which is at least their entropy. It estimates the loss of new rows
         without held-out data. Only after `partial_fit`.
 
     recent_progressive_loss_ : float
@@ -401,6 +411,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [Interval(Integral, 1, None, closed="left")],
         "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
         "new_classes": [StrOptions({"error", "add"})],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
@@ -427,6 +438,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         validation_fraction=0.1,
         n_iter_no_change=5,
         class_weight=None,
+        label_smoothing=0.0,
         new_classes="error",
         warm_start=False,
         random_state=None,
@@ -449,6 +461,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         self.validation_fraction = validation_fraction
         self.n_iter_no_change = n_iter_no_change
         self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
         self.new_classes = new_classes
         self.warm_start = warm_start
         self.random_state = random_state
@@ -494,7 +507,10 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         return hasattr(self, "_stream")
 
     @fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None):
+    def fit(
+        self, X, y, sample_weight=None, *,
+        classes=None, offset=None, X_val=None, y_val=None, sample_weight_val=None, offset_val=None,
+    ):  # fmt: skip
         """Fit the model.
 
         Parameters
@@ -502,20 +518,40 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         X : {array-like, sparse} of shape (n_samples, n_features)
             Training rows.
 
-        y : array-like of shape (n_samples,)
-            Labels.
+        y : array-like of shape (n_samples,), or {array-like, sparse} of floats of shape (n_samples, n_classes)
+            Labels. A row of floats has the probability, or the count, of each class. It
+            stands for copies of the row with each class, which have these weights. So
+            the weight of the row is multiplied by the sum of its floats. A sum within
+            1e-6 of 1 counts as 1. A row of zeros counts as absent.
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows, from 0 to 1e30. None gives each row the weight 1.
 
+        classes : array-like of shape (n_classes,) or None, default=None
+            If y has one label per row: all labels that can occur. None is the labels in
+            y. If y has a column for each class: the labels of the columns. None is the
+            names of the columns if y is a dataframe, or `classes_` with `warm_start`,
+            or else 0, 1, and so on. `classes_` is sorted, whatever the order of the
+            columns.
+
+        offset : array-like of shape (n_samples, n_classes) or None, default=None
+            What is added to the scores ``W x + b`` of each row, with columns in the
+            order of `classes_`. Two classes may have an offset of shape (n_samples,),
+            which is added to the log odds of ``classes_[1]``. The model does not
+            remember offsets. So pass `offset` to the prediction methods, too, if their
+            rows have one. None adds nothing.
+
         X_val : {array-like, sparse} of shape (n_val, n_features) or None, default=None
             Validation rows for `early_stopping`. None holds out a part of X.
 
-        y_val : array-like of shape (n_val,) or None, default=None
-            Labels of the rows of `X_val`.
+        y_val : array-like of shape (n_val,) or (n_val, n_classes), or None, default=None
+            Labels of the rows of `X_val`, of either kind. They are not smoothed.
 
         sample_weight_val : array-like of shape (n_val,) or None, default=None
             Weights of the rows of `X_val`. None gives each row the weight 1.
+
+        offset_val : array-like of shape (n_val, n_classes) or None, default=None
+            The offset of the rows of `X_val`.
 
         Returns
         -------
@@ -569,13 +605,17 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
                 X,
                 y,
                 sample_weight,
+                classes,
+                offset,
                 X_val,
                 y_val,
                 sample_weight_val,
+                offset_val,
                 known=self._known() if goes_on else None,
                 check_X=partial(_validation.checked_X, self),
                 name=type(self).__name__,
                 class_weight=self.class_weight,
+                label_smoothing=self.label_smoothing,
                 new_classes=self.new_classes,
                 fit_intercept=self.fit_intercept,
                 early_stopping=self.early_stopping,
@@ -598,7 +638,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
                 callbacks.end(solution)
         return self
 
-    def partial_fit(self, X, y, classes=None, sample_weight=None):
+    def partial_fit(self, X, y, classes=None, sample_weight=None, *, offset=None):
         """Learn from each row once, in order.
 
         The model does not depend on how a stream is cut into calls, up to rounding.
@@ -608,16 +648,24 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         X : {array-like, sparse} of shape (n_samples, n_features)
             Training rows.
 
-        y : array-like of shape (n_samples,)
-            Labels.
+        y : array-like of shape (n_samples,), or {array-like, sparse} of floats of shape (n_samples, n_classes)
+            Labels, or the probabilities or counts of the classes, as in `fit`.
 
         classes : array-like or set of shape (n_classes,) or None, default=None
             All labels that can occur. Required in the first call, unless
-            ``new_classes="add"``.
+            ``new_classes="add"``. If y has a column for each class, `classes` are the
+            labels of the columns, in their order. None is then the names of the columns
+            of a dataframe, or `classes_`, or 0, 1, and so on in the first call. With
+            ``new_classes="add"`` these labels are classes from the first row of the
+            call on.
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows, from 0 to 1e30. None gives each row the weight 1. If
             all weights are 0, nothing changes.
+
+        offset : array-like of shape (n_samples, n_classes) or None, default=None
+            What is added to the scores of each row, as in `fit`. The columns are in the
+            order that `classes_` has after the call.
 
         Returns
         -------
@@ -647,10 +695,12 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
                 y,
                 classes,
                 sample_weight,
+                offset,
                 known=None if is_first else self._known(),
                 check_X=partial(_validation.checked_X, self),
                 name=type(self).__name__,
                 class_weight=self.class_weight,
+                label_smoothing=self.label_smoothing,
                 new_classes=self.new_classes,
             )
             if given is None:
@@ -898,7 +948,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             )
         return stream.scalars
 
-    def _scores(self, X):
+    def _scores(self, X, offset):
         """Scores of shape (n_samples, n_classes), whose softmax is `predict_proba`.
 
         For two classes, they are minus and plus the public score, whose sigmoids give
@@ -912,6 +962,10 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
                 scores = raw_prediction(*self._stream.rows_and_predictor(X))
             else:
                 scores = raw_prediction(X, self._predictor())
+        offset = _validation.checked_offset(offset, *scores.shape)
+        if offset is not None:
+            limit = np.finfo(scores.dtype).max
+            scores = np.clip(scores + offset, -limit, limit).astype(scores.dtype)
         if scores.shape[1] == 2:
             limit = np.finfo(scores.dtype).max / 2
             scores[:, 1] = 2 * np.clip(scores[:, 1], -limit, limit)
@@ -919,13 +973,16 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         return scores
 
     @gives_namespace_of_X
-    def decision_function(self, X):
+    def decision_function(self, X, offset=None):
         """The scores ``W x + b``.
 
         Parameters
         ----------
         X : {array-like, sparse} of shape (n_samples, n_features)
             Rows to predict.
+
+        offset : array-like of shape (n_samples, n_classes) or None, default=None
+            What is added to the scores of each row, as in `fit`. None adds nothing.
 
         Returns
         -------
@@ -935,11 +992,11 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             one class so far has a column of zeros. Scores are finite if the
             coefficients are, however large X is.
         """
-        scores = self._scores(X)
+        scores = self._scores(X, offset)
         return scores[:, 1].copy() if scores.shape[1] == 2 else scores
 
     @gives_namespace_of_X
-    def predict_proba(self, X):
+    def predict_proba(self, X, offset=None):
         """Probabilities of the classes: softmax of `decision_function`.
 
         Parameters
@@ -947,13 +1004,16 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         X : {array-like, sparse} of shape (n_samples, n_features)
             Rows to predict.
 
+        offset : array-like of shape (n_samples, n_classes) or None, default=None
+            What is added to the scores of each row, as in `fit`. None adds nothing.
+
         Returns
         -------
         proba : ndarray of shape (n_samples, n_classes)
             Probabilities in the order of `classes_`, in the dtype of `coef_`. Each row
             sums to 1. With two classes both probabilities are accurate, however small.
         """
-        scores = self._scores(X)
+        scores = self._scores(X, offset)
         if scores.shape[1] == 2:
             return expit(scores)
         with np.errstate(over="ignore", under="ignore"):  # a difference of two scores may be -inf, and exp(-inf) = 0 is right
@@ -962,7 +1022,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
             return proba.astype(scores.dtype, copy=False)
 
     @gives_namespace_of_X
-    def predict_log_proba(self, X):
+    def predict_log_proba(self, X, offset=None):
         """Logarithms of the probabilities: log-softmax of `decision_function`.
 
         Parameters
@@ -970,13 +1030,16 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         X : {array-like, sparse} of shape (n_samples, n_features)
             Rows to predict.
 
+        offset : array-like of shape (n_samples, n_classes) or None, default=None
+            What is added to the scores of each row, as in `fit`. None adds nothing.
+
         Returns
         -------
         log_proba : ndarray of shape (n_samples, n_classes)
             Logarithms in the order of `classes_`. They are finite if the coefficients
             are.
         """
-        scores = self._scores(X)
+        scores = self._scores(X, offset)
         if scores.shape[1] == 2:
             return log_expit(scores)
         with np.errstate(over="ignore", under="ignore"):
@@ -984,7 +1047,7 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         return np.maximum(log_proba, np.finfo(scores.dtype).min)
 
     @gives_namespace_of_X
-    def predict(self, X):
+    def predict(self, X, offset=None):
         """The most probable class of each row.
 
         Parameters
@@ -992,12 +1055,15 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         X : {array-like, sparse} of shape (n_samples, n_features)
             Rows to predict.
 
+        offset : array-like of shape (n_samples, n_classes) or None, default=None
+            What is added to the scores of each row, as in `fit`. None adds nothing.
+
         Returns
         -------
         y : ndarray of shape (n_samples,)
             Predicted labels.
         """
-        scores = self._scores(X)
+        scores = self._scores(X, offset)
         return self.classes_[scores.argmax(axis=1)]
 
     def with_class_prior(self, priors, *, trained_on=None):

@@ -27,6 +27,7 @@ __all__ = [
     "labels_of_iterable",
     "numbers_and_unseen",
     "numbers_of",
+    "soft_labels",
     "union_of_classes",
     "unseen_labels",
     "values_of_frame",
@@ -63,8 +64,8 @@ def gives_namespace_of_X(method):
     """
 
     @wraps(method)
-    def wrapper(self, X):
-        return in_namespace_of(X, method(self, as_numpy(X, "X")))
+    def wrapper(self, X, offset=None):
+        return in_namespace_of(X, method(self, as_numpy(X, "X"), offset))
 
     return wrapper
 
@@ -106,6 +107,42 @@ def labels(y, name="y"):
     else:
         raise _bytes_error(name) if kind == "S" else ValueError(f"Unknown label type: {name} is of {y.dtype}. {ONE_TYPE}")
     return y
+
+
+def soft_labels(y, name="y"):
+    """The shares or counts of the classes in each row, and the names of the columns.
+
+    Returns
+    -------
+    counts : ndarray of shape (n, n_classes), float64
+        None if y has one label per row instead.
+    names : list or None
+        The column names of a frame.
+    """
+    if isinstance(y, list | tuple) and (len(y) == 0 or np.ndim(y[0]) == 0):  # a list of labels
+        return None, None
+    if issparse(y):
+        counts = y.toarray() if y.ndim == 2 and y.dtype.kind == "f" and y.shape[1] > 1 else None
+    elif isinstance(y, list | tuple) or getattr(y, "ndim", 2) == 2:
+        counts = None if y is None or isinstance(y, str) else as_array(y, name)
+    else:
+        return None, None
+    if counts is None or counts.ndim != 2 or counts.shape[1] < 2:
+        return None, None
+    if counts.dtype.kind in "biu":
+        raise ValueError(
+            f"{name} should be a 1d array, got an array of shape {counts.shape} instead. Multilabel targets are not supported. "
+            f"If the columns of {name} are counts or shares of the classes, pass floats: {name}.astype(float)."
+        )
+    if counts.dtype.kind != "f":
+        return None, None
+    counts = counts.astype(np.float64)
+    if not np.isfinite(counts).all():
+        raise ValueError(f"{name} contains NaN or infinity: {counts[~np.isfinite(counts)][0]}. Pass finite shares or counts.")
+    if (counts < 0).any():
+        raise ValueError(f"{name} has negative shares or counts of classes: {counts.min()}. Pass numbers of at least 0.")
+    columns = None if issparse(y) else columns_of(y)
+    return counts, None if columns is None else list(columns)
 
 
 def labels_of_iterable(classes, name="classes"):

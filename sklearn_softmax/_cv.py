@@ -21,6 +21,7 @@ from . import _absent, _solver, _validation
 from ._callbacks import FitCallbacks
 from ._classifier import SoftmaxSGDClassifier, unchanged_on_error
 from ._compat import Interval, StrOptions, fit_context, is_routing_enabled
+from ._containers import soft_labels
 from ._model import Model
 from ._objective import Objective, Penalty
 from ._path import Path
@@ -499,6 +500,7 @@ n_features)
     # Methods of the estimator ask for these parameters, which are none here.
 
     learning_rate, average, new_classes, early_stopping, validation_fraction = "auto", "auto", "error", False, 0.1
+    label_smoothing = 0.0
 
     @property
     def alpha(self):
@@ -605,6 +607,11 @@ n_features)
         return self
 
     def _fit_input(self, X, y, sample_weight, name, random_state=None):
+        if soft_labels(y)[0] is not None:
+            raise ValueError(
+                f"y has a column for each class, which {name} does not support. Pass one label per row, or copies of the rows "
+                "with each class, weighted by sample_weight."
+            )
         return _validation.fit_input(
             X,
             y,
@@ -612,10 +619,14 @@ n_features)
             None,
             None,
             None,
+            None,
+            None,
+            None,
             known=None,
             check_X=partial(_validation.checked_X, self),
             name=name,
             class_weight=self.class_weight,
+            label_smoothing=self.label_smoothing,
             new_classes=self.new_classes,
             fit_intercept=self.fit_intercept,
             early_stopping=False,

@@ -87,16 +87,7 @@ class Setting:
 
     def objective(self, problem):
         """The objective of the rows of a problem, in the coordinates."""
-        coordinates = self.coordinates
-        return Objective(
-            problem.X,
-            problem.y,
-            problem.sample_weight,
-            self.penalty,
-            self.fit_intercept,
-            offset=coordinates.offset.astype(np.float64),
-            inverse_scale=coordinates.inverse_scale.astype(np.float64),
-        )
+        return Objective.of(problem, self.penalty, self.fit_intercept, self.coordinates)
 
     def point_of(self, model):
         """The point of a model; the means over the classes are made 0."""

@@ -14,7 +14,7 @@ from sklearn.utils.extmath import row_norms
 from . import kernels
 from ._certificate import optimality_gap
 from ._matrix import kernel_rows, raw_prediction
-from ._model import Model
+from ._model import Model, numbers_of_rows
 from ._objective import Objective, Penalty
 from ._schedule import default_eta0, step_sizes
 from ._stream import PlainIterates, Stream
@@ -81,6 +81,7 @@ class _Sweeper:
         self.problem, self.settings = problem, settings
         self.scalars, self.model = stream.scalars, stream.iterates.model
         model = self.model
+        self.of_rows = numbers_of_rows(problem, model)
         self.penalty = Penalty(np.nan, settings.l1_ratio, model.n_classes)  # the kernel gets an alpha for each step
         values = kernel_rows(problem.X)[0]
         with np.errstate(over="ignore"):
@@ -135,6 +136,7 @@ class _Sweeper:
                 average_from=average_from,
                 progressive_loss=progressive_loss,
                 model=model,
+                **self.of_rows,
             )
             if not may_overflow or (
                 n_visited == len(order) and model.is_finite() and np.isfinite(loss) and self._has_finite_scores(order).all()
@@ -259,8 +261,7 @@ class Epochs:
         self.sweeper.model.assign(snapshot)
 
     def _objective(self):
-        problem, settings = self.normalised, self.settings
-        return Objective(problem.X, problem.y, problem.sample_weight, self.penalty, settings.fit_intercept)
+        return Objective.of(self.normalised, self.penalty, self.settings.fit_intercept)
 
     def optimality_gap(self):
         """How far the objective is above its minimum, at most."""

@@ -19,6 +19,7 @@ __all__ = [
     "inverse_or_zero",
     "kernel_rows",
     "loss_residual",
+    "losses_of_shift",
     "narrowed",
     "occurring_columns",
     "raw_prediction",
@@ -81,11 +82,18 @@ def dense_columns(rows, offset, inverse_scale, has_ones):
     return columns
 
 
-def loss_residual(proba, shares, y):
-    """shares_i (p_i - e_yi) of rows with these probabilities, in place."""
+def loss_residual(proba, shares, y, label_shift=None):
+    """shares_i (p_i - e_yi + shift_i) of rows with these probabilities, in place."""
+    if label_shift is not None:
+        proba += label_shift
     proba *= shares[:, None]
     proba[np.arange(len(proba)), y] -= shares
     return proba
+
+
+def losses_of_shift(label_shift, scores, y):
+    """sum_k shift_ik score_ik of each row, which the loss of a class y_i lacks; see kernels/softmax.h."""
+    return np.einsum("ij,ij->i", label_shift, scores - scores[np.arange(len(y)), y][:, None])
 
 
 def _add_transposed_product(rows, residual, total):
@@ -240,8 +248,8 @@ class DesignMatrix:
         rows.data = (rows.data * self.inverse_scale[rows.indices]) ** 2  # squared alone, they may overflow
         return rows
 
-    def loss_gradient(self, shares, y, point):
-        """(mean loss in nats, its gradient, the product with the point); one pass.
+    def loss_gradient(self, shares, y, point, label_shift=None, score_offset=None):
+        """(mean loss in nats, its gradient, the scores at the point); one pass.
 
         Parameters
         ----------
@@ -249,10 +257,13 @@ class DesignMatrix:
             Weights of the rows that sum to 1.
         y : ndarray of shape (n_samples,), int32, class numbers
         point : ndarray of shape (n_features + 1, n_scores)
+        label_shift, score_offset : ndarray of shape (n_samples, n_scores) or None
+            See `Objective`.
         """
         scores = np.empty((self.shape[0], self.n_scores))
         if self.is_fused:
-            loss, gradient = self._fused(kernels.loss_gradient, point, y=y, shares=shares, scores=scores)
+            of_rows = dict(y=y, shares=shares, label_shift=label_shift, score_offset=score_offset, scores=scores)
+            loss, gradient = self._fused(kernels.loss_gradient, point, **of_rows)
             return loss, gradient, scores
         losses, weights = np.empty(self.shape[0]), self._in_units(point[:-1])
 
@@ -260,9 +271,13 @@ class DesignMatrix:
             rows = self._rows(block)
             scores[block] = rows @ weights
             scores[block] += point[-1]
-            proba = scores[block].copy()
+            if score_offset is not None:
+                scores[block] += score_offset[block]
+            proba, shift = scores[block].copy(), None if label_shift is None else label_shift[block]
             kernels.softmax(proba, y[block], losses[block])
-            return rows, loss_residual(proba, shares[block], y[block])
+            if shift is not None:
+                losses[block] += losses_of_shift(shift, scores[block], y[block])
+            return rows, loss_residual(proba, shares[block], y[block], shift)
 
         gradient = self._summed(rows_and_residual)
         return float(shares @ losses), gradient, scores

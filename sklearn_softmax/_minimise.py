@@ -56,6 +56,8 @@ def _small_newton(objective, point, tolerance, *, max_passes, at=None, on_step=N
             *kernel_rows(design.X),
             y=objective.y,
             shares=objective.shares,
+            label_shift=objective.label_shift,
+            score_offset=objective.score_offset,
             offset=design.offset,
             inverse_scale=design.inverse_scale,
             l2=l2,

@@ -28,6 +28,7 @@ __all__ = [
     "columns_of",
     "intercept_with_class",
     "not_finite",
+    "numbers_of_rows",
     "soft_threshold",
     "with_class",
 ]
@@ -74,6 +75,30 @@ def by_class(columns, n_classes):
 def columns_of(array):
     """A view of an array with a number for each class: the columns of the kernels."""
     return array[..., 1:] if array.shape[-1] == 2 else array
+
+
+def numbers_of_rows(problem, model, lanes=None):
+    """What the kernels add to the residuals and to the scores of the rows of a problem.
+
+    Returns their arguments `label_shift` and `score_offset` as a dict. For `lanes` see
+    `Iterates`.
+    """
+    return {
+        "label_shift": _padded_rows(problem.label_shift, model, lanes),
+        "score_offset": _padded_rows(problem.offset, model, lanes),
+    }
+
+
+def _padded_rows(rows, model, lanes):
+    """An array of shape (n_samples, n_classes), or None, as the kernels take it."""
+    if rows is None:
+        return None
+    if lanes is not None:
+        rows = rows[:, np.argsort(lanes)]
+    columns = columns_of(rows)
+    padded = aligned_zeros(len(rows), model.weights.shape[1], model.weights.dtype)
+    padded[:, : columns.shape[1]] = columns
+    return padded
 
 
 def not_finite():

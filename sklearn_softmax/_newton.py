@@ -330,7 +330,7 @@ def descend(objective, point, at, subgradient, step):
             return 1.0, trial, 1
     step_scores = trial.scores - at.scores
     if not np.isfinite(step_scores).all():
-        step_scores = objective.scores(step)
+        step_scores = objective.change_of_scores(step)
     share = _sufficient_share(objective, at.scores, point, step, step_scores, slope)
     if share == 0:
         return 0.0, at, 1

@@ -4,9 +4,11 @@ For weights W (n_classes, n_features), intercepts b, rows x_i with labels y_i an
 S = sum_i s_i:
 
     F(W, b) = (1/S) sum_i s_i loss_i + alpha sum_j ((1 - l1_ratio)/2 v_j^2 ||W_j||_2^2 + l1_ratio v_j ||W_j||_1)
-    loss_i  = -log softmax(W x_i + b)[y_i]                                              in nats
+    loss_i  = -log softmax(W x_i + b + o_i)[y_i]                                        in nats
 
-where W_j are the coefficients of feature j, and v_j its scale. A feature whose scale is 0 has
+A label may be a distribution q_i over the classes. Then loss_i = -sum_k q_ik log softmax(...)[k],
+which is the loss of a class y_i plus (e_yi - q_i)^T (scores). The offsets o_i of the rows are
+mostly 0. W_j are the coefficients of feature j, and v_j its scale. A feature whose scale is 0 has
 coefficients of 0.
 
 With two classes the rows of W are -w/2 and w/2, and the L2 strength is doubled:
@@ -21,10 +23,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import entr, expit
 
 from . import kernels
-from ._matrix import DesignMatrix, loss_residual
+from ._matrix import DesignMatrix, loss_residual, losses_of_shift
+from ._model import columns_of
 
 __all__ = ["Curvature", "Evaluation", "Objective", "Penalty", "normalised", "proba_and_losses"]
 
@@ -248,20 +251,49 @@ class Objective:
     penalty : Penalty
         Of points in these coordinates.
     fit_intercept : bool
+    label_shift : ndarray of shape (n_samples, n_classes) or None
+        e_y - q of each row, if labels are distributions q.
+    score_offset : ndarray of shape (n_samples, n_classes) or None
+        What is added to the scores of each row.
     offset, inverse_scale : ndarray of shape (n_features,), float64, or None
         See `DesignMatrix`. None: the units of X. A feature with an inverse scale of 0 is left out.
+
+    Attributes
+    ----------
+    label_shift, score_offset : ndarray of shape (n_samples, n_scores) or None
     """
 
-    def __init__(self, X, y, sample_weight, penalty, fit_intercept=True, *, offset=None, inverse_scale=None):
+    def __init__(
+        self, X, y, sample_weight, penalty, fit_intercept=True, *,
+        label_shift=None, score_offset=None, offset=None, inverse_scale=None,
+    ):  # fmt: skip
         self.is_margin = penalty.n_classes == 2
         self.design = DesignMatrix(X, 1 if self.is_margin else penalty.n_classes, self.is_margin, offset, inverse_scale)
         self.y, self.shares = np.asarray(y, dtype=np.int32), normalised(sample_weight) / len(y)  # s_i / S
+        self.label_shift = None if label_shift is None else np.ascontiguousarray(columns_of(label_shift))
+        self.score_offset = None if score_offset is None else np.ascontiguousarray(self.of_scores(score_offset))
         self.penalty, self.fit_intercept = penalty, fit_intercept
         with np.errstate(over="ignore"):  # of a column of tiny values
             self.l2 = np.minimum(penalty.l2, LARGEST_L2)
         # the entries of points that are minimised over, and those that the L1 norm acts on
         self.is_free = np.append(self.design.inverse_scale != 0, fit_intercept)[:, None]
         self.is_signed = np.append(np.broadcast_to(penalty.l1[:, 0] > 0, X.shape[1]), False)[:, None]
+
+    @classmethod
+    def of(cls, problem, penalty, fit_intercept=True, coordinates=None):
+        """F on the rows of a `Problem`, in `Coordinates` or in the units of X."""
+        in_coordinates = {}
+        if coordinates is not None:
+            arrays = {"offset": coordinates.offset, "inverse_scale": coordinates.inverse_scale}
+            in_coordinates = {name: array.astype(np.float64) for name, array in arrays.items()}
+        of_rows = {"label_shift": problem.label_shift, "score_offset": problem.offset}
+        return cls(problem.X, problem.y, problem.sample_weight, penalty, fit_intercept, **of_rows, **in_coordinates)
+
+    def with_rows(self, X, penalty):
+        """The objective with the same labels, weights and offsets, of other features."""
+        offset = None if self.score_offset is None else self.class_scores(self.score_offset)
+        of_rows = {"label_shift": self.shift_of_classes(), "score_offset": offset}
+        return Objective(X, self.y, self.shares, penalty, self.fit_intercept, **of_rows)
 
     @property
     def n_samples(self):
@@ -279,14 +311,54 @@ class Objective:
         """Scores of each class; of a margin m, -m/2 and m/2."""
         return np.hstack([-0.5 * scores, 0.5 * scores]) if self.is_margin else scores
 
+    def change_of_scores(self, step):
+        """The change of scores of a step; half a pass."""
+        return self.design.product(self.of_scores(step))
+
     def scores(self, point):
-        """The scores of a point, or the change of scores of a step; half a pass."""
-        return self.design.product(self.of_scores(point))
+        """The scores of a point; half a pass."""
+        scores = self.change_of_scores(point)
+        return scores if self.score_offset is None else np.add(scores, self.score_offset, out=scores)
+
+    def shift_of_classes(self, block=slice(None)):
+        """`label_shift` of some rows, with a column for each class, or None."""
+        return None if self.label_shift is None else self.of_classes(self.label_shift[block])
+
+    def loss_of_shift(self, class_scores, block):
+        """What the loss of the classes y lacks in a block of rows, because labels are distributions; times their shares."""
+        if self.label_shift is None:
+            return 0.0
+        return float(self.shares[block] @ losses_of_shift(self.shift_of_classes(block), class_scores, self.y[block]))
+
+    def mean_loss(self, class_scores, losses):
+        """(1/S) sum_i s_i loss_i, in nats, from the losses of the classes y."""
+        return float(self.shares @ losses) + sum(self.loss_of_shift(class_scores[block], block) for block in self.design.blocks)
+
+    def entropy_of_labels(self):
+        """The mean entropy of the labels, in nats; no mean loss is less."""
+        if self.label_shift is None:
+            return 0.0
+        return sum(float(self.shares[block] @ entr(self.targets(block)).sum(axis=1)) for block in self.design.blocks)
+
+    def frequency(self):
+        """The share of each class in the labels."""
+        if self.label_shift is not None:
+            return sum(self.shares[block] @ self.targets(block) for block in self.design.blocks)
+        return np.bincount(self.y, weights=self.shares, minlength=self.penalty.n_classes)
+
+    def targets(self, block):
+        """The labels of some rows as distributions."""
+        targets = np.zeros((len(self.y[block]), self.penalty.n_classes))
+        targets[np.arange(len(targets)), self.y[block]] = 1
+        if self.label_shift is not None:
+            targets -= self.shift_of_classes(block)
+        return np.maximum(targets, 0, out=targets)
 
     def loss(self, point):
         """(1/S) sum_i s_i loss_i, in nats."""
         scores = self.class_scores(self.scores(point))
-        return float(self.shares @ proba_and_losses(scores, self.y, out=scores)[1])
+        of_shift = sum(self.loss_of_shift(scores[block], block) for block in self.design.blocks)
+        return of_shift + float(self.shares @ proba_and_losses(scores, self.y, out=scores)[1])
 
     def value(self, point):
         """F, in nats."""
@@ -294,7 +366,9 @@ class Objective:
 
     def evaluate(self, point):
         """The `Evaluation` at a point; one pass."""
-        loss, gradient, scores = self.design.loss_gradient(self.shares, self.y, self.of_scores(point))
+        loss, gradient, scores = self.design.loss_gradient(
+            self.shares, self.y, self.of_scores(point), self.label_shift, self.score_offset
+        )
         gradient, weights = self.of_classes(gradient), point[:-1]
         of_penalty = self.l2 * weights
         gradient[:-1] += of_penalty
@@ -303,8 +377,10 @@ class Objective:
         return Evaluation(scores, loss, loss + penalty, gradient)
 
     def loss_gradient(self, proba):
-        """(1/S) sum_i s_i x_i (p_i - e_yi)^T, with probabilities that may be others than the model's; half a pass."""
-        return self.design.transposed_product(lambda block: loss_residual(proba[block].copy(), self.shares[block], self.y[block]))
+        """(1/S) sum_i s_i x_i (p_i - q_i)^T, with probabilities that may be others than the model's; half a pass."""
+        return self.design.transposed_product(
+            lambda block: loss_residual(proba[block].copy(), self.shares[block], self.y[block], self.shift_of_classes(block))
+        )
 
     def curvature(self, scores):
         """The `Curvature` at the point with these scores."""
@@ -322,7 +398,8 @@ class Objective:
 
         The difference of two means is lost in their rounding long before tight tolerances.
         That of a small step is computed as such: loss_i changes by
-        log sum_a p_a exp(d_a - d_y), where d is the change of the scores.
+        log sum_a p_a exp(d_a - d_y), where d is the change of the scores, and by what a label that is
+        a distribution adds, which is linear in d.
         """
         is_small, total = np.abs(step_scores).max() < SMALL_CHANGE, 0.0
         for block in self.design.blocks:
@@ -333,5 +410,5 @@ class Objective:
                 change_of_losses = np.log1p(np.einsum("ij,ij->i", proba, np.expm1(change)))
             else:
                 change_of_losses = proba_and_losses(before + change, y)[1] - losses
-            total += self.shares[block] @ change_of_losses
+            total += self.shares[block] @ change_of_losses + self.loss_of_shift(change, block)
         return float(total) + self.penalty.change(point[:-1], step[:-1])

@@ -23,7 +23,7 @@ from ._certificate import optimality_gap
 from ._coordinates import SMALLEST_TOTAL, Moments, scale_of_classes, scale_of_features, solver_coordinates
 from ._matrix import inverse_or_zero, kernel_rows
 from ._minimise import is_small, minimise
-from ._model import Model, aligned_zeros, by_class, columns_of
+from ._model import Model, aligned_zeros, by_class, columns_of, numbers_of_rows
 from ._newton import PASSES_OF_STEP, Tolerance
 from ._objective import BLOCK, Objective, Penalty
 from ._starts import EPOCHS, SAMPLE, optimum_in_space_of_rows, optimum_of_sample, sample_of, way_of
@@ -106,22 +106,14 @@ def prepare(problem, n_classes):
     total_weight = max(float(problem.sample_weight.sum()), SMALLEST_TOTAL)
     problem = problem.normalised()
     moments = Moments.of(problem)
-    class_weight = np.bincount(problem.y, weights=problem.sample_weight, minlength=n_classes)
+    class_weight = problem.prior_counts(n_classes)
     spreads = moments.spreads(problem.n_samples)
     return PreparedProblem(problem, total_weight, n_classes, moments, spreads, class_weight)
 
 
 def objective_of(problem, penalty, coordinates, fit_intercept):
     """The `Objective` of the rows of a problem, with a penalty of points in these coordinates."""
-    return Objective(
-        problem.X,
-        problem.y,
-        problem.sample_weight,
-        penalty,
-        fit_intercept,
-        offset=coordinates.offset.astype(np.float64),
-        inverse_scale=coordinates.inverse_scale.astype(np.float64),
-    )
+    return Objective.of(problem, penalty, fit_intercept, coordinates)
 
 
 def tolerance_of(prepared, coordinates, feature_scale, tol):
@@ -195,6 +187,7 @@ class Epochs:
             Moments.zeros(len(weights), dtype), StreamScalars(), alpha=self.penalty.alpha, l1_ratio=settings.l1_ratio,
         )  # fmt: skip
         self.table = aligned_zeros(prepared.n_samples, weights.shape[1], dtype) if settings.variance_reduction else None
+        self.of_rows = numbers_of_rows(problem, self.iterates.model)
         self.reads_only = self.is_warm  # the next epoch leaves the model as it is
         self.best_objective, self.best = np.inf, self._model_here().copy()
         self.spare = None  # memory for the next average, if the last one is the best model
@@ -307,6 +300,7 @@ class Epochs:
             flush=True,
             table=self.table,
             norms=norms,
+            of_rows=self.of_rows,
         )
         self.curvature = (scalars.curvature - curvature) / n_samples * self.penalty.n_classes
         if self.table is not None:
@@ -371,6 +365,7 @@ class Epochs:
             table=self.table,
             gradient=self.gradient,
             intercept_gradient=self.intercept_gradient,
+            **self.of_rows,
         )
         model.average = target.average
         self.curvature = curvature / self.n_visits

@@ -168,8 +168,8 @@ def _advance_and_grow(stream, problem, settings, is_known):
         Which classes of the problem the stream has.
     """
     begin, is_known = 0, is_known.copy()
-    labels, first_rows = np.unique(problem.y, return_index=True)
-    entries = sorted((row, number) for row, number in zip(first_rows, labels) if not is_known[number])
+    first_rows = problem.first_rows(len(is_known))
+    entries = sorted((row, number) for number, row in enumerate(first_rows) if not is_known[number] and row < problem.n_samples)
     stream, undo = stream.tentative(problem.X, len(entries), settings.forgets)  # an earlier pass may have ended when one fails
     try:
         for n_entered, (row, number) in enumerate(entries):
@@ -249,7 +249,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         problem, settings, alpha, start, len(class_counts), random_state, is_watched=is_watched, only_epochs=has_validation
     )
     if validation is not None:
-        held_out = Objective(validation.X, validation.y, validation.sample_weight, method.penalty)
+        held_out = Objective.of(validation, method.penalty)
     progress, best_model, is_converged, is_stopped = NoProgress(settings.tol), None, None, False
     started = time.perf_counter()
 

@@ -15,7 +15,6 @@ from scipy.linalg import lapack, solve_triangular
 from ._matrix import inverse_or_zero
 from ._minimise import minimise
 from ._newton import Tolerance
-from ._objective import Objective
 
 __all__ = [
     "EPOCHS",
@@ -145,9 +144,7 @@ class SpaceOfRows:
 
     def objective_here(self, alpha):
         """The `Objective` in this space, for a strength of the penalty."""
-        objective = self.objective
-        penalty = replace(objective.penalty, alpha=alpha, scale=1.0)
-        return Objective(self.factor, objective.y, objective.shares, penalty, objective.fit_intercept)
+        return self.objective.with_rows(self.factor, replace(self.objective.penalty, alpha=alpha, scale=1.0))
 
     def point(self, point_here):
         """The point of the objective, of one of this space."""

@@ -18,7 +18,7 @@ from scipy.special import expit
 from . import kernels
 from ._coordinates import Coordinates, Moments, stream_coordinates, weighted_sum
 from ._matrix import inverse_or_zero, kernel_rows, narrowed, occurring_columns
-from ._model import Model, aligned_zeros, by_class, columns_of, intercept_with_class, not_finite, soft_threshold
+from ._model import Model, aligned_zeros, by_class, columns_of, intercept_with_class, not_finite, numbers_of_rows, soft_threshold
 from ._objective import Penalty
 
 __all__ = ["Iterates", "PlainIterates", "Stream", "StreamScalars"]
@@ -348,8 +348,12 @@ class Iterates:
         table=None,
         norms=None,
         progressive_loss=None,
+        of_rows=None,
     ):
-        """One pass of the stream rule; an `order` of None is the order of the rows."""
+        """One pass of the stream rule; an `order` of None is the order of the rows.
+
+        `of_rows` is `numbers_of_rows` if it is known.
+        """
         kernels.stream(
             *kernel_rows(problem.X),
             y=problem.y if self.lanes is None else self.lanes[problem.y],
@@ -370,6 +374,7 @@ class Iterates:
             progressive_loss=progressive_loss,
             scalars=self.scalars.numbers,
             state=self,
+            **(numbers_of_rows(problem, self.model, self.lanes) if of_rows is None else of_rows),
         )
 
     def original(self, averaged, standardizes, features=slice(None)):

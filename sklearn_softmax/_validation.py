@@ -25,6 +25,7 @@ from ._containers import (
     labels_of_iterable,
     numbers_and_unseen,
     numbers_of,
+    soft_labels,
     union_of_classes,
     unseen_labels,
     values_of_frame,
@@ -38,12 +39,16 @@ __all__ = [
     "Known",
     "Problem",
     "StreamInput",
+    "arranged",
     "assigned_classes",
     "assigned_coefficients",
     "checked_X",
+    "checked_offset",
     "checked_weight",
+    "classes_of_columns",
     "fit_input",
     "labelled_problem",
+    "mass_of",
     "own_dtype",
     "rounding_of",
     "stream_input",
@@ -53,6 +58,9 @@ __all__ = [
 
 # The fourth power of the sum of weights, with which the average counts, must be finite.
 LARGEST_WEIGHT = 1e30
+LARGEST_OFFSET = 1e10
+# Shares of classes may be rounded: if their sum is so near to 1, the row has the weight 1.
+ROUNDING_OF_SHARES = 1e-6
 NO_NUMBERS = np.empty(0, dtype=np.intp)
 INDEX_TYPES = np.dtype(np.int32), np.dtype(np.int64)
 NOT_CSR = "X is not a valid CSR matrix: "
@@ -98,6 +106,17 @@ class Problem(NamedTuple):
 
     rounding : float
         The eps of the dtype in which the rows were given, if it is coarser than that of X.
+
+    targets : ndarray of shape (n_samples, n_classes), float64, or None
+        The label of each row as a distribution over the classes, times the class weights
+        and normalised. `y` is then the class with the largest share. None: the labels are
+        the classes `y`.
+
+    base_targets : ndarray of shape (n_samples, n_classes), float64, or None
+        The same without the class weights. None: as `targets`.
+
+    offset : ndarray of shape (n_samples, n_classes), float64, or None
+        What is added to the scores of each row, with the mean 0. None: nothing.
     """
 
     X: Any
@@ -105,6 +124,44 @@ class Problem(NamedTuple):
     sample_weight: np.ndarray
     base_weight: np.ndarray
     rounding: float = 0.0
+    targets: np.ndarray | None = None
+    base_targets: np.ndarray | None = None
+    offset: np.ndarray | None = None
+
+    def with_targets(self, counts):
+        """The problem with distributions as labels, in proportion to `counts`.
+
+        A row of counts that are all 0 must have the weight 0.
+        """
+        sums = counts.sum(axis=1, keepdims=True)
+        targets = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
+        return self._replace(targets=targets, y=targets.argmax(axis=1).astype(np.int32))
+
+    def smoothed(self, share, is_known):
+        """The problem whose labels are mixed with the uniform distribution.
+
+        Parameters
+        ----------
+        share : float
+            The share of the uniform distribution, over the known classes.
+        is_known : ndarray of shape (n_classes,) or (n_samples, n_classes), bool
+        """
+        if not share:
+            return self
+        targets = self.targets
+        if targets is None:
+            targets = np.zeros((self.n_samples, is_known.shape[-1]))
+            targets[np.arange(self.n_samples), self.y] = 1
+        return self.with_targets((1 - share) * targets + share * (is_known / is_known.sum(axis=-1, keepdims=True)))
+
+    @property
+    def label_shift(self):
+        """e_y - targets of each row, of shape (n_samples, n_classes), or None."""
+        if self.targets is None:
+            return None
+        shift = -self.targets
+        shift[np.arange(self.n_samples), self.y] += 1
+        return shift
 
     @property
     def n_samples(self):
@@ -116,11 +173,19 @@ class Problem(NamedTuple):
 
     def take(self, rows):
         """The problem with only these rows."""
-        return Problem(self.X[rows], self.y[rows], self.sample_weight[rows], self.base_weight[rows], self.rounding)
+        names = "X", "y", "sample_weight", "base_weight", "targets", "base_targets", "offset"
+        arrays = {name: getattr(self, name) for name in names}
+        return self._replace(**{name: array[rows] for name, array in arrays.items() if array is not None})
 
     def renumbered(self, is_kept):
         """The problem with numbers for the kept classes. Others must have no rows."""
-        return self._replace(y=(np.cumsum(is_kept) - 1).astype(np.int32)[self.y])
+        if is_kept.all():
+            return self
+        names = "targets", "base_targets", "offset"
+        kept = {name: getattr(self, name)[:, is_kept] for name in names if getattr(self, name) is not None}
+        if "offset" in kept:
+            kept["offset"] -= kept["offset"].mean(axis=1, keepdims=True)
+        return self._replace(y=(np.cumsum(is_kept) - 1).astype(np.int32)[self.y], **kept)
 
     def take_positive(self):
         """The problem without its rows of weight 0, which count as absent."""
@@ -135,13 +200,49 @@ class Problem(NamedTuple):
         """The problem with its base weights times `factors`, one factor per row."""
         return self._replace(sample_weight=self.base_weight * factors).take_positive()
 
-    def class_counts(self, n_classes):
-        """The weight of each class, without class weights."""
-        return np.bincount(self.y, weights=self.base_weight, minlength=n_classes)
+    def weighted_by_class(self, factors):
+        """The problem with its base weights times a factor for each class.
+
+        A label that is a distribution stands for copies of the row with each class, and
+        the shares as weights.
+
+        Parameters
+        ----------
+        factors : ndarray of shape (n_classes,) or (n_samples, n_classes)
+        """
+        if self.targets is None:
+            return self.weighted(factors[self.y] if factors.ndim == 1 else factors[np.arange(self.n_samples), self.y])
+        counts = self.targets * factors
+        return self._replace(base_targets=self.targets).with_targets(counts).weighted(counts.sum(axis=1))
 
     def prior_counts(self, n_classes):
         """The weight of each class, with class weights."""
+        if self.targets is not None:
+            return self.sample_weight @ self.targets
         return np.bincount(self.y, weights=self.sample_weight, minlength=n_classes)
+
+    def class_counts(self, n_classes):
+        """The weight of each class, without class weights."""
+        if self.targets is not None:
+            return self.base_weight @ (self.targets if self.base_targets is None else self.base_targets)
+        return np.bincount(self.y, weights=self.base_weight, minlength=n_classes)
+
+    def first_rows(self, n_classes):
+        """The first row of each class with a share of it; the number of rows if there is none."""
+        first = np.full(n_classes, self.n_samples)
+        if self.targets is None:
+            labels, rows = np.unique(self.y, return_index=True)
+            first[labels] = rows
+        elif self.n_samples:
+            occurs = self.targets > 0
+            first = np.where(occurs.any(axis=0), occurs.argmax(axis=0), self.n_samples)
+        return first
+
+    def occurring(self, n_classes):
+        """Which classes have a share of a row, as an array of booleans."""
+        if self.targets is None:
+            return np.bincount(self.y, minlength=n_classes) > 0
+        return self.first_rows(n_classes) < self.n_samples
 
 
 def _is_plain_memory(array):
@@ -250,20 +351,93 @@ def _canonical(X):
 
 
 def _checked_X_y(X, y, known, name, check_X, are_labels_known):
-    """X as `checked_X`, and y as one label per row.
+    """X as `checked_X`, and y as one label, or the counts of the classes, per row.
 
     If the labels are known beforehand, y need not be checked for a regression target.
     That check of scikit-learn warns of small chunks in which most labels differ.
+
+    Returns
+    -------
+    X : ndarray or CSR
+    y : ndarray of shape (n_samples,), or (n_samples, n_columns) if y has counts
+    names : list or None
+        The names of the columns of y, if it is a frame.
     """
     if y is None:
         raise ValueError(f"This {name} estimator requires y to be passed, but the target y is None.")
     X = check_X(X, FLOATS, True) if known is None else check_X(X, known.dtype, False)
-    y = labels(y)
+    counts, names = soft_labels(y)
+    y = labels(y) if counts is None else counts
     if len(y) != X.shape[0]:
         check_consistent_length(X, y)  # slow, so only where it will raise
-    if not are_labels_known:
+    if not are_labels_known and y.ndim == 1:
         check_classification_targets(y)
-    return X, y
+    return X, y, names
+
+
+def classes_of_columns(counts, names, classes, otherwise, y_name="y"):
+    """The class of each column of counts: `classes`, the names of columns, or else."""
+    n_columns = counts.shape[1]
+    if isinstance(classes, set | frozenset):
+        raise ValueError(f"classes={classes} is a set, but the columns of {y_name} have an order. Pass a list.")
+    if classes is None and names is None:
+        if otherwise is None:
+            return np.arange(n_columns)
+        if len(otherwise) != n_columns:
+            raise ValueError(
+                f"{y_name} has {n_columns} columns, but there are {len(otherwise)} classes: {otherwise}. Pass a column for each, "
+                "in this order, or a dataframe whose columns have the names of classes."
+            )
+        return otherwise
+    named = labels_of_iterable(list(names) if classes is None else classes)
+    if len(named) != n_columns or len(np.unique(named)) != n_columns:
+        raise ValueError(
+            f"{y_name} has {n_columns} columns, but the classes that name them are {named.tolist()}. Pass one different label "
+            "for each column, in their order."
+        )
+    return named
+
+
+def arranged(counts, named, classes):
+    """The counts with a column for each of `classes`, of which `named` may be a part."""
+    arranged = np.zeros((len(counts), len(classes)))
+    for column in range(len(named)):
+        numbers, unseen = numbers_and_unseen(named[column : column + 1], classes)
+        if len(unseen) == 0:
+            arranged[:, numbers[0]] = counts[:, column]
+    return arranged
+
+
+def mass_of(counts, y_name="y"):
+    """The sum of the counts of each row, which multiplies its weight."""
+    mass = counts.sum(axis=1)
+    if not (mass <= LARGEST_WEIGHT).all():
+        raise ValueError(f"{y_name} has a row whose sum is {mass.max()}, more than {LARGEST_WEIGHT:g}. Divide y by one number.")
+    return np.where(np.abs(mass - 1) <= ROUNDING_OF_SHARES, 1.0, mass)
+
+
+def checked_offset(offset, n_samples, n_classes, name="offset"):
+    """`offset` as an array of shape (n_samples, n_classes), float64, with the means 0.
+
+    The result is None if `offset` is None.
+    """
+    if offset is None:
+        return None
+    try:
+        array = np.asarray(as_numpy(offset, name), dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{name} has a value that is no number of float64 ({error}). Pass real numbers.") from error
+    if n_classes == 2 and array.shape == (n_samples,):
+        array = np.column_stack([-0.5 * array, 0.5 * array])
+    if array.shape != (n_samples, n_classes):
+        of_two = f", or {(n_samples,)}, on the log odds of the second class" if n_classes == 2 else ""
+        raise ValueError(
+            f"{name}.shape == {array.shape}, expected {(n_samples, n_classes)}{of_two}: one number per row of X and class."
+        )
+    if not (np.abs(array) <= LARGEST_OFFSET).all():
+        wrong = array[~(np.abs(array) <= LARGEST_OFFSET)][0]
+        raise ValueError(f"{name} has the value {wrong}. Pass finite numbers of at most {LARGEST_OFFSET:g} in size.")
+    return array - array.mean(axis=1, keepdims=True)
 
 
 def checked_weight(sample_weight, n_samples, name="sample_weight"):
@@ -337,7 +511,9 @@ def labelled_problem(X, y, sample_weight, classes, *, check_X, name, class_weigh
     A label that is not among the classes is an error.
     """
     rounding, known = rounding_of(X), Known(own_dtype(X), classes, np.zeros(len(classes)))
-    X, y = _checked_X_y(X, y, known, name, check_X, are_labels_known=True)
+    X, y, _ = _checked_X_y(X, y, known, name, check_X, are_labels_known=True)
+    if y.ndim == 2:
+        raise ValueError(f"y has {y.shape[1]} columns, one for each class, which is not supported here. Pass one label per row.")
     y = numbers_of(y, classes, "y", "Pass the rows that the model was fitted on.")
     base_weight = checked_weight(sample_weight, X.shape[0])
     counts = np.bincount(y, weights=base_weight, minlength=len(classes))
@@ -396,14 +572,18 @@ def fit_input(
     X,
     y,
     sample_weight,
+    classes,
+    offset,
     X_val,
     y_val,
     sample_weight_val,
+    offset_val,
     *,
     known,
     check_X,
     name,
     class_weight,
+    label_smoothing,
     new_classes,
     fit_intercept,
     early_stopping,
@@ -414,7 +594,7 @@ def fit_input(
 
     Parameters
     ----------
-    X, y, sample_weight, X_val, y_val, sample_weight_val
+    X, y, sample_weight, classes, offset, X_val, y_val, sample_weight_val, offset_val
         As `fit` takes them.
     known : Known or None
         What the model knows from which training continues. None: a new model.
@@ -422,50 +602,80 @@ def fit_input(
         `checked_X` without its first argument.
     name : str
         Name of the estimator, for messages.
-    class_weight, new_classes, fit_intercept, early_stopping, validation_fraction
+    class_weight, label_smoothing, new_classes, fit_intercept, early_stopping, validation_fraction
         The parameters of the estimator.
     random_state : RandomState
         Random numbers for the split.
     """
     rounding = rounding_of(X)
-    X, y = _checked_X_y(X, y, known, name, check_X, are_labels_known=False)
-    classes, base_weight = np.unique(y), checked_weight(sample_weight, X.shape[0])
+    X, y, names = _checked_X_y(X, y, known, name, check_X, are_labels_known=False)
+    base_weight, is_soft = checked_weight(sample_weight, X.shape[0]), y.ndim == 2
+    if is_soft:
+        columns = classes_of_columns(y, names, classes, None if known is None else known.classes)
+        base_weight = base_weight * mass_of(y)
     if not (base_weight > 0).any():
-        raise ValueError("Sample weights must contain at least one non-zero number.")
-    if len(classes) == 1:
+        raise ValueError(
+            "Sample weights must contain at least one non-zero number"
+            + (", in a row of y that is not all 0." if is_soft else ".")
+        )
+    labels_of_y = columns if is_soft else np.unique(y)
+    if len(labels_of_y) == 1:
         raise ValueError(
             f"{name} needs samples of at least 2 classes in the data, but the data contains only one class: "
-            f"{classes.tolist()[0]!r}"
+            f"{labels_of_y.tolist()[0]!r}"
         )
+    if is_soft:
+        counting, classes = columns[(y[base_weight > 0] > 0).any(axis=0)], np.unique(columns)
+    elif classes is None:
+        counting, classes = np.unique(y[base_weight > 0]), labels_of_y
+    else:
+        counting = classes = np.unique(labels_of_iterable(classes))
+        numbers_of(y[base_weight > 0], classes, "y", "Pass all labels that can occur as classes=, or None.")
     if known is not None:
-        classes = _classes_to_go_on_with(known.classes, np.unique(y[base_weight > 0]), may_grow=new_classes == "add")
-    numbers, _ = numbers_and_unseen(y, classes)  # meaningless for rows of weight 0
-    problem = Problem(X, numbers, base_weight, base_weight, rounding).take_positive()
+        classes = _classes_to_go_on_with(known.classes, counting, may_grow=new_classes == "add")
+    numbers = np.zeros(X.shape[0], dtype=np.int32) if is_soft else numbers_and_unseen(y, classes)[0]
+    # the numbers are meaningless for rows of weight 0
+    offset = checked_offset(offset, X.shape[0], len(classes))
+    problem = Problem(X, numbers, base_weight, base_weight, rounding, offset=offset)
+    if is_soft:
+        problem = problem.with_targets(arranged(y, columns, classes))
+    problem = problem.take_positive().smoothed(label_smoothing, np.ones(len(classes), dtype=bool))
 
-    class_weights = weights_of_classes(class_weight, classes, problem.class_counts(len(classes)))
-    problem = problem.weighted(class_weights[problem.y])
-    counts = base_weight * class_weights[numbers] > 0
+    class_weights, counts = None, base_weight > 0
+    if class_weight is not None:
+        class_weights = weights_of_classes(class_weight, classes, problem.class_counts(len(classes)))
+        problem = problem.weighted_by_class(class_weights)
+        counts &= (arranged(y, columns, classes) @ class_weights > 0) if is_soft else class_weights[numbers] > 0
     if problem.n_samples == 0:
         raise ValueError(f"class_weight={class_weight!r} gives every class in y the weight zero. Leave one positive.")
     is_present = np.ones(len(classes), dtype=bool)
     if fit_intercept:
-        is_present = np.bincount(problem.y, minlength=len(classes)) > 0
+        is_present = problem.occurring(len(classes))
         problem = problem.renumbered(is_present)
 
     validation = None
-    if any(given is not None for given in (X_val, y_val, sample_weight_val)):
+    if any(given is not None for given in (X_val, y_val, sample_weight_val, offset_val)):
         if not early_stopping:
             raise ValueError(
-                "X_val, y_val and sample_weight_val are not used with early_stopping=False. Set early_stopping=True."
+                "X_val, y_val, sample_weight_val and offset_val are not used with early_stopping=False. Set early_stopping=True."
             )
         if X_val is None or y_val is None:
             missing = "X_val" if X_val is None else "y_val"
             raise ValueError(f"{missing} is missing. Pass X_val and y_val together (sample_weight_val is optional).")
         X_val = check_X(X_val, X.dtype, False)
-        validation = _validation_problem(X_val, y_val, sample_weight_val, classes, is_present, class_weights)
+        offset_val = checked_offset(offset_val, X_val.shape[0], len(classes), "offset_val")
+        validation = _validation_problem(
+            X_val, y_val, sample_weight_val, offset_val, classes, columns if is_soft else classes, is_present, class_weights
+        )
     elif early_stopping:
         train, held_out = _split(problem, classes[is_present], validation_fraction, random_state)
         problem, validation = problem.take(train), problem.take(held_out)
+        is_lost = ~problem.occurring(int(is_present.sum()))
+        if fit_intercept and is_lost.any():
+            raise ValueError(
+                f"early_stopping=True holds out all rows with a share of class {classes[is_present][is_lost][:1].tolist()[0]!r}. "
+                "Pass X_val and y_val to fit, or choose another validation_fraction."
+            )
     return FitInput(problem, validation, classes, is_present, counts)
 
 
@@ -478,39 +688,61 @@ def _classes_to_go_on_with(known, counting, may_grow):
     return known
 
 
-def _validation_problem(X_val, y_val, sample_weight_val, classes, is_present, class_weights):
-    """`X_val`, `y_val`, `sample_weight_val` -> Problem, with numbers as in training."""
-    y_val = labels(y_val, "y_val")
+def _validation_problem(X_val, y_val, sample_weight_val, offset_val, classes, columns, is_present, class_weights):
+    """`X_val`, `y_val` and so on -> Problem, with numbers as in training.
+
+    `columns` are the classes of the columns of `y_val`, if it has counts without names.
+    """
+    counts, names = soft_labels(y_val, "y_val")
+    y_val = labels(y_val, "y_val") if counts is None else counts
     if len(y_val) != X_val.shape[0]:
         raise ValueError(f"X_val has {X_val.shape[0]} rows, but y_val has {len(y_val)} labels. Pass one label per row.")
-    numbers = numbers_of(y_val, classes, "y_val", "Pass validation rows whose labels occur in y.")
     base_weight = checked_weight(sample_weight_val, X_val.shape[0], "sample_weight_val")
+    if counts is None:
+        numbers = numbers_of(y_val, classes, "y_val", "Pass validation rows whose labels occur in y.")
+    else:
+        numbers, columns = np.zeros(len(counts), dtype=np.int32), classes_of_columns(counts, names, None, columns, "y_val")
+        base_weight = base_weight * mass_of(counts, "y_val")
+        counting = columns[(counts[base_weight > 0] > 0).any(axis=0)]
+        numbers_of(counting, classes, "y_val", "Pass validation rows whose classes occur in y.")
     if not (base_weight > 0).any():
         raise ValueError("sample_weight_val must contain at least one non-zero number.")
-    validation = Problem(X_val, numbers, base_weight, base_weight).weighted(class_weights[numbers])
-    absent = np.unique(validation.y[~is_present[validation.y]])
-    if len(absent):
+    validation = Problem(X_val, numbers, base_weight, base_weight, offset=offset_val)
+    if counts is not None:
+        validation = validation.with_targets(arranged(counts, columns, classes))
+    validation = validation.take_positive()
+    if class_weights is not None:
+        validation = validation.weighted_by_class(class_weights)
+    is_absent = validation.occurring(len(classes)) & ~is_present
+    if is_absent.any():
         raise ValueError(
-            f"y_val contains labels that have no row of positive weight in y: {classes[absent]}. Their loss would be infinite. "
-            "Give such rows the weight 0 in sample_weight_val, too, or give rows of y with these labels a positive weight."
+            f"y_val contains labels that have no row of positive weight in y: {classes[is_absent]}. Their loss would be "
+            "infinite. Give such rows the weight 0 in sample_weight_val, too, or give rows of y with these labels a positive "
+            "weight."
         )
     return validation.renumbered(is_present)
 
 
 def _split(problem, classes, validation_fraction, random_state):
     """Hold out a stratified part: (rows to train on, rows to validate on)."""
-    counts = np.bincount(problem.y, minlength=len(classes))
+    strata = problem.y
+    counts = np.bincount(strata, minlength=len(classes))
     n_held_out = int(np.ceil(validation_fraction * problem.n_samples))
     present = counts > 0
     rarest = np.flatnonzero(present)[np.argmin(counts[present])]
-    if counts[rarest] < 2 or min(n_held_out, problem.n_samples - n_held_out) < present.sum():
+    is_possible = counts[rarest] >= 2 and min(n_held_out, problem.n_samples - n_held_out) >= present.sum()
+    if not is_possible and problem.targets is not None and problem.n_samples >= 2:
+        # rows have a share of many classes, so that these are not missing in a part
+        strata, is_possible = np.zeros_like(strata), True
+        n_held_out = min(n_held_out, problem.n_samples - 1)
+    if not is_possible:
         raise ValueError(
             f"early_stopping=True cannot split {problem.n_samples} rows by validation_fraction={validation_fraction} so that "
             f"each part has rows of all {present.sum()} classes. Class {classes[rarest : rarest + 1].tolist()[0]!r} has "
             f"{counts[rarest]} row(s). Pass X_val and y_val to fit, or choose another validation_fraction."
         )
     splitter = StratifiedShuffleSplit(n_splits=1, test_size=n_held_out, random_state=random_state)
-    train, held_out = next(splitter.split(np.empty((problem.n_samples, 0)), problem.y))
+    train, held_out = next(splitter.split(np.empty((problem.n_samples, 0)), strata))
     return np.sort(train), np.sort(held_out)
 
 
@@ -544,7 +776,9 @@ class StreamInput(NamedTuple):
     added: np.ndarray
 
 
-def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_weight, new_classes):
+def stream_input(
+    X, y, classes, sample_weight, offset, *, known, check_X, name, class_weight, label_smoothing, new_classes
+):  # fmt: skip
     """Input of ``partial_fit`` -> StreamInput, or None if nothing changes.
 
     "balanced" weighs each row by the counts that include this row, so that the model
@@ -552,7 +786,7 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
 
     Parameters
     ----------
-    X, y, classes, sample_weight
+    X, y, classes, sample_weight, offset
         As `partial_fit` takes them.
     known : Known or None
         What the stream knows. None in its first call.
@@ -560,14 +794,17 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
         `checked_X` without its first argument.
     name : str
         Name of the estimator, for messages.
-    class_weight, new_classes
+    class_weight, label_smoothing, new_classes
         The parameters of the estimator.
     """
     may_grow = new_classes == "add"
-    there, added, counts = _named_classes(classes, known, may_grow)
     rounding = rounding_of(X)
-    X, y = _checked_X_y(X, y, known, name, check_X, are_labels_known=True)
-    numbers, unseen = numbers_and_unseen(y, there)
+    X, y, names = _checked_X_y(X, y, known, name, check_X, are_labels_known=True)
+    is_soft = y.ndim == 2
+    if is_soft:
+        classes = columns = classes_of_columns(y, names, classes, None if known is None else known.classes)
+    there, added, counts = _named_classes(classes, known, may_grow)
+    numbers, unseen = (np.zeros(len(y), dtype=np.int32), ()) if is_soft else numbers_and_unseen(y, there)
     classes, is_there = there, None
     if len(unseen):
         if not may_grow:
@@ -577,23 +814,35 @@ def stream_input(X, y, classes, sample_weight, *, known, check_X, name, class_we
         is_there = are_among(classes, there)
         numbers = numbers_and_unseen(y, classes)[0]
         counts = _spread(counts, is_there)
-    if sample_weight is None and class_weight is None:
+    offset = checked_offset(offset, X.shape[0], len(classes))
+    if sample_weight is None and class_weight is None and offset is None and not is_soft and not label_smoothing:
         ones = np.ones(X.shape[0])
         problem = Problem(X, numbers, ones, ones, rounding)
         in_rows = np.bincount(numbers, minlength=len(classes))
         return StreamInput(problem, classes, counts + in_rows, in_rows, is_there, added)
     base_weight = checked_weight(sample_weight, X.shape[0])
-    problem = Problem(X, numbers, base_weight, base_weight, rounding).take_positive()
+    if is_soft:
+        base_weight = base_weight * mass_of(y)
+    problem = Problem(X, numbers, base_weight, base_weight, rounding, offset=offset)
+    if is_soft:
+        problem = problem.with_targets(arranged(y, columns, classes))
+    problem = problem.take_positive()
+    if label_smoothing:
+        is_known = np.ones(len(classes), dtype=bool)
+        if is_there is not None:  # the rows before a class enters know nothing of it
+            is_known = is_there | (problem.first_rows(len(classes)) <= np.arange(problem.n_samples)[:, None])
+        problem = problem.smoothed(label_smoothing, is_known)
     counts_after = counts + problem.class_counts(len(classes))
-    if isinstance(class_weight, str):
+    if isinstance(class_weight, str) and problem.targets is None:
         problem = problem.weighted(_running_balance(problem.y, problem.base_weight, counts))
+    elif isinstance(class_weight, str):
+        problem = problem.weighted_by_class(_running_balance_of_shares(problem.targets, problem.base_weight, counts))
     elif class_weight is not None:  # keys may be classes to come
-        problem = problem.weighted(weights_of_classes(class_weight, classes, counts, may_grow)[problem.y])
+        problem = problem.weighted_by_class(weights_of_classes(class_weight, classes, counts, may_grow))
     if problem.n_samples == 0 and len(added) == 0:
         return None
     if is_there is not None:  # a new label of weight 0 is no class
-        stays = is_there.copy()
-        stays[problem.y] = True
+        stays = is_there | problem.occurring(len(classes))
         problem = problem.renumbered(stays)
         classes, counts_after, is_there = classes[stays], counts_after[stays], is_there[stays]
     return StreamInput(problem, classes, counts_after, problem.prior_counts(len(classes)), is_there, added)
@@ -648,6 +897,14 @@ def _running_balance(y, weight, counts):
     is_new[order[np.unique(first)]] = counts[y[order[np.unique(first)]]] == 0
     n_classes = (counts > 0).sum() + np.cumsum(is_new)
     return total / (n_classes * own)
+
+
+def _running_balance_of_shares(targets, weight, counts):
+    """`_running_balance` of each row and class, for labels that are distributions."""
+    own = counts + np.cumsum(weight[:, None] * targets, axis=0)
+    occur = own > 0
+    total = own.sum(axis=1, keepdims=True)
+    return np.divide(total, occur.sum(axis=1, keepdims=True) * own, out=np.zeros_like(own), where=occur)
 
 
 # Attributes ---------------------------------------------------------------------------

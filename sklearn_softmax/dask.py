@@ -29,7 +29,7 @@ from sklearn.utils.validation import check_is_fitted
 from . import _absent, _distributed, _validation
 from ._classifier import SoftmaxSGDClassifier
 from ._compat import Interval, fit_context
-from ._containers import as_array, labels, labels_of_iterable, numbers_and_unseen, numbers_of, union_of_classes
+from ._containers import as_array, labels, labels_of_iterable, numbers_and_unseen, numbers_of, soft_labels, union_of_classes
 from ._coordinates import scale_of_classes, scale_of_features, solver_coordinates
 from ._distributed import Part, Setting
 from ._matrix import inverse_or_zero
@@ -96,39 +96,64 @@ class Facts(NamedTuple):
 # ----------------------------------------------------------------- tasks of workers
 
 
-def checked_block(X, y, sample_weight):
-    """A block of rows as arrays, or an error that says what is wrong with it."""
+class Block(NamedTuple):
+    """A block of rows as arrays.
+
+    If y has a column for each class, `columns` are the classes of these, else None.
+    """
+
+    X: Any
+    y: np.ndarray
+    weight: np.ndarray
+    names: tuple | None
+    columns: np.ndarray | None
+
+
+def checked_block(X, y, sample_weight, classes=None):
+    """A `Block`, or an error that says what is wrong with it."""
     if not len(X.shape) == 2:
         raise ValueError(f"X has blocks of shape {X.shape}, expected 2 dimensions. Reshape one feature to a column.")
-    y = as_array(y)
-    y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+    counts, columns = soft_labels(y)
+    if counts is None:
+        y = as_array(y)
+        y = y.ravel() if y.ndim == 2 and y.shape[1] == 1 else y
+    else:
+        y, columns = counts, _validation.classes_of_columns(counts, columns, classes, None)
     if len(y) != X.shape[0]:
         raise ValueError(f"X has a block of {X.shape[0]} rows, but y has {len(y)} labels there. Give both the same partitions.")
     weight = _validation.checked_weight(sample_weight, len(y))
+    if counts is not None:
+        weight = weight * _validation.mass_of(counts)
     names = None
     if X.shape[0]:
         estimator = SoftmaxSGDClassifier()  # scikit-learn sets the names of columns in it
-        X, y = _validation.checked_X(estimator, X, dtype=FLOATS, reset=True), labels(y)
+        X = _validation.checked_X(estimator, X, dtype=FLOATS, reset=True)
+        y = labels(y) if counts is None else y
         names = getattr(estimator, "feature_names_in_", None)
-    return X, y, weight, None if names is None else tuple(names)
+    return Block(X, y, weight, None if names is None else tuple(names), columns)
+
+
+def problem_of(block, classes, dtype=None):
+    """The `Problem` of a block, rows of weight 0 included."""
+    X, y, weight, _, columns = block
+    numbers = numbers_and_unseen(y, classes)[0] if columns is None else np.zeros(len(y), dtype=np.int32)
+    rounding = _validation.rounding_of(X)
+    problem = _validation.Problem(X if dtype is None else X.astype(dtype, copy=False), numbers, weight, weight, rounding)
+    return problem if columns is None else problem.with_targets(_validation.arranged(y, columns, classes))
 
 
 def facts(block):
-    X, y, weight, names = block
-    found, numbers = np.unique(y, return_inverse=True)
-    weights = np.bincount(numbers, weights=weight, minlength=len(found))
+    X, y, _, names, columns = block
+    found = np.unique(y if columns is None else columns)
+    weights = problem_of(block, found).prior_counts(len(found))
     dtype = getattr(X, "dtype", None) if X.shape[0] else None
     return Facts(X.shape[0], X.shape[1], names, dtype, issparse(X), found, weights)
 
 
 def encoded(block, classes, class_weights, is_present, dtype):
     """The `Problem` of a block, with the classes that are present."""
-    X, y, weight, _ = block
-    numbers = numbers_and_unseen(y, classes)[0]
-    counting = (weight > 0) & is_present[numbers]
-    rounding = _validation.rounding_of(X)
-    X, numbers, weight = X[counting].astype(dtype, copy=False), numbers[counting], weight[counting]
-    return _validation.Problem(X, numbers, weight, weight, rounding).weighted(class_weights[numbers]).renumbered(is_present)
+    problem = problem_of(block, classes, dtype).take_positive()
+    return problem.weighted_by_class(class_weights).renumbered(is_present)
 
 
 def dealt_out(problem, n_parts, seed):
@@ -139,9 +164,14 @@ def dealt_out(problem, n_parts, seed):
 
 def joined(problems):
     X = [problem.X for problem in problems]
-    arrays = (np.concatenate([getattr(problem, name) for problem in problems]) for name in ("y", "sample_weight", "base_weight"))
+    names = [
+        name
+        for name in ("y", "sample_weight", "base_weight", "targets", "base_targets")
+        if getattr(problems[0], name) is not None
+    ]
+    arrays = {name: np.concatenate([getattr(problem, name) for problem in problems]) for name in names}
     X, rounding = vstack(X, format="csr") if issparse(X[0]) else np.concatenate(X), max(problem.rounding for problem in problems)
-    return _validation.Problem(X, *arrays, rounding)
+    return _validation.Problem(X, **arrays, rounding=rounding)
 
 
 def as_part(problem, validation_fraction, seed):
@@ -162,7 +192,8 @@ def weights_of(part):
 def one_pass(part, estimator, classes):
     """A model that has learnt from each row once."""
     problem = part.problem
-    return deepcopy(estimator).partial_fit(problem.X, classes[problem.y], classes, problem.base_weight)
+    y = classes[problem.y] if problem.targets is None else problem.base_targets
+    return deepcopy(estimator).partial_fit(problem.X, y, classes, problem.base_weight)
 
 
 def itself(thing):
@@ -550,14 +581,17 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
             Rows. The blocks of an array have all features, and may be dense arrays or
             sparse matrices of scipy.
 
-        y : dask array, series or dataframe of shape (n_samples,)
-            Labels, with the partitions of X.
+        y : dask array, series or dataframe of shape (n_samples,), or (n_samples, n_classes) of floats
+            Labels, or the probabilities or counts of the classes as in
+            `SoftmaxSGDClassifier`, with the partitions of X.
 
         sample_weight : dask array or series of shape (n_samples,) or None, default=None
             Weights of the rows, with the partitions of X. None is 1 for each row.
 
         classes : array-like of shape (n_classes,) or None, default=None
-            All labels. None is the labels that occur in y.
+            All labels. None is the labels that occur in y. If y has a column for each
+            class, `classes` are the labels of the columns. None is then the names of
+            the columns of a dataframe, or 0, 1, and so on.
 
         Returns
         -------
@@ -620,7 +654,7 @@ class DaskSoftmaxSGDClassifier(HasPage, BaseEstimator):
         common : Facts
             The summary of all blocks.
         """
-        blocks = cluster.compute([dask.delayed(checked_block)(*block) for block in blocks_of(X, y, sample_weight)])
+        blocks = cluster.compute([dask.delayed(checked_block)(*block, classes) for block in blocks_of(X, y, sample_weight)])
         all_facts = cluster.gather(cluster.each(facts, blocks))
         classes, counts, common = agreed(all_facts, classes)
         class_weights = _validation.weights_of_classes(self.class_weight, classes, counts.sum(axis=0))

@@ -29,6 +29,8 @@ def explicit(
     average_from: int,  # IN  the first visit whose model enters the average
     progressive_loss: NDArray[np.float64] | None,  # INOUT  as in stream
     model: Any,  # INOUT  Model, in the dtype of values
+    label_shift: NDArray[Any] | None = None,  # IN  (n_samples, n_padded), in the dtype of values: see Visits in kernels.h
+    score_offset: NDArray[Any] | None = None,  # IN  likewise
 ) -> tuple[float, int]:
     """Visit rows in order, one explicit step each; see explicit.h.
 
@@ -62,6 +64,8 @@ def stream(
     progressive_loss: NDArray[np.float64] | None,  # INOUT  (4,): see ProgressiveLoss in kernels.h
     scalars: NDArray[np.float64],  # INOUT  (14,): the numbers of StreamScalars
     state: Any,  # INOUT  Iterates, in the dtype of values
+    label_shift: NDArray[Any] | None = None,  # IN  as in explicit
+    score_offset: NDArray[Any] | None = None,  # IN
 ) -> None:
     """Visit rows in order by the stream rule of stream.h, one implicit step each."""
 
@@ -82,6 +86,8 @@ def point_saga(
     table: NDArray[Any],  # INOUT  (n_samples, n_padded): the last residual of each row
     gradient: NDArray[Any],  # INOUT  (n_features, n_padded): the mean of the table's gradients
     intercept_gradient: NDArray[np.float64],  # INOUT  (n_padded,)
+    label_shift: NDArray[Any] | None = None,  # IN  as in explicit
+    score_offset: NDArray[Any] | None = None,  # IN
 ) -> tuple[float, float]:
     """One epoch of Point-SAGA, see point_saga.h.
 
@@ -171,6 +177,8 @@ def loss_gradient(
     point: NDArray[np.float64],  # IN  (n_features + 1, n_classes), for CSR padded to a multiple of 8; two classes: 1 column
     scores: NDArray[np.float64],  # OUT  (n_samples, n_classes); two classes: (n_samples, 1), the margins
     out: NDArray[np.float64],  # INOUT  as point: the gradient is added
+    label_shift: NDArray[np.float64] | None = None,  # IN  as scores: e_y - q of rows whose label is a distribution q
+    score_offset: NDArray[np.float64] | None = None,  # IN  as scores: added to the scores of each row
 ) -> float:
     """Add the gradient of the mean loss to `out`; returns the mean loss; see newton.h."""
 
@@ -207,6 +215,8 @@ def small_newton(
     scores: NDArray[np.float64],  # OUT  (n_samples, n_classes)
     step_values: NDArray[np.float64],  # OUT  (most_steps,): F after each step
     step_passes: NDArray[np.intp],  # OUT  (most_steps,): the passes so far after each step
+    label_shift: NDArray[np.float64] | None = None,  # IN  as in loss_gradient
+    score_offset: NDArray[np.float64] | None = None,  # IN
 ) -> tuple[int, int, float, float]:
     """Newton's method for a small problem; see small.h.
 

@@ -12,14 +12,21 @@ def softmax(scores):
 
 
 def log_loss(scores, y):
-    """-log softmax(scores)[y] of one row, in nats: log of the sum of exp(score - score of y), less 1 inside log1p."""
+    """-log softmax(scores)[y] of one row, in nats: log of the sum of exp(score - score of y), less 1 inside log1p.
+
+    If y is a distribution over the classes, the mean of that.
+    """
+    if np.ndim(y):
+        return sum(share * log_loss(scores, k) for k, share in enumerate(y))
     relative = scores - np.max(scores)
     others = np.exp(np.delete(relative, np.argmax(relative))).sum()
     return np.log1p(others) - relative[y]
 
 
 def residual(scores, y):
-    """softmax(scores) - e_y."""
+    """softmax(scores) - e_y, or softmax(scores) - y for a distribution y."""
+    if np.ndim(y):
+        return sum(share * residual(scores, k) for k, share in enumerate(y))
     proba = softmax(scores)
     proba[y] = -np.delete(proba, y).sum()  # p_y - 1, accurate also where p_y is almost 1
     return proba
@@ -31,7 +38,7 @@ def soft_threshold(W, amount):
 
 def sweep(
     X, y, sample_weight, order, eta, alpha, W, b, *, l2_ratio, l1_ratio, fit_intercept, average_from=None, average=None,
-    thresholds=(0.0, 0.0), follows_weight=False,
+    thresholds=(0.0, 0.0), follows_weight=False, offset=None,
 ):  # fmt: skip
     """Visit the rows of the dense array X in order, one step each, with the cumulative L1 penalty.
 
@@ -49,7 +56,7 @@ def sweep(
         mean_W, mean_b, total = average
     (threshold, mean_threshold), loss = thresholds, 0.0
     for t, i in enumerate(order):
-        scores = soft_threshold(W, threshold) @ X[i] + b
+        scores = soft_threshold(W, threshold) @ X[i] + b + (0 if offset is None else offset[i])
         loss += sample_weight[i] * log_loss(scores, y[i])
         g = residual(scores, y[i])
         step = eta[t] * sample_weight[i]
@@ -182,7 +189,10 @@ class Stream:
     growth_of_steps, steps_total : the same of the curvature
     drift_log_odds, step_log_odds : R and E
     progressive_loss : the sum of weight * log loss of predictions
+    offset : (n_samples, n_classes), what is added to the scores of each row, or None
     """
+
+    offset = None
 
     def __init__(self, theta, beta, coordinates, moments, *, eta0, alpha, l2_ratio, l1_ratio, fit_intercept, **how):
         self.theta, self.beta = np.array(theta, dtype=np.float64), np.array(beta, dtype=np.float64)
@@ -241,7 +251,7 @@ class Stream:
             refreshes = begins and (self.n_rows >= self.refresh_at or is_far or self.is_far(X[i]))
             if refreshes:
                 self.refresh_at = self.n_rows + max(1, self.n_rows // 16)
-            self.predict(X[i], y[i], sample_weight[i], is_sparse=False)
+            self.predict(i, X[i], y[i], sample_weight[i], is_sparse=False)
             self.see(X[i], sample_weight[i], everything, refreshes)
             self.visit(i, X[i], y[i], sample_weight[i])
             if self.n_rows == self.block_end:
@@ -270,7 +280,7 @@ class Stream:
                 fresh = stream_coordinates(self.moments, self.weight, self.centre, self.standardize, self.eps)
                 self.coordinates = [np.where(stored[i], new, old) for new, old in zip(fresh, self.coordinates)]
             self.bring_up_to_date(stored[i])
-            self.predict(X[i], y[i], sample_weight[i], is_sparse=True)
+            self.predict(i, X[i], y[i], sample_weight[i], is_sparse=True)
             self.see(X[i], sample_weight[i], stored[i], refreshes=True)
             average_weight = self.average_weight
             self.visit(i, X[i], y[i], sample_weight[i])
@@ -288,17 +298,20 @@ class Stream:
                 fresh = stream_coordinates(self.moments, self.weight + w, self.centre, self.standardize, self.eps)
                 self.coordinates = [np.where(touched, new, old) for new, old in zip(fresh, self.coordinates)]
 
-    def predict(self, x, y, w, is_sparse):
+    def offset_of(self, i):
+        return 0 if self.offset is None else self.offset[i]
+
+    def predict(self, i, x, y, w, is_sparse):
         """Predict a row before it is seen, and let what the average and the iterate predicted decide how much is forgotten."""
         seen, theta, beta = self.seen(x), self.theta_average, self.beta_average
         if not is_sparse:  # as if the open block ended here
             share = self.share_since(self.block_average_weight)
             theta, beta = theta + share * (self.theta - theta), beta + share * (self.beta - beta)
-        z = seen @ self.thresholded(self.theta, self.length) + self.beta
+        z = seen @ self.thresholded(self.theta, self.length) + self.beta + self.offset_of(i)
         if not self.averages or self.average_weight == 0:
             self.progressive_loss += w * log_loss(z, y)
             return
-        z_average = seen @ self.thresholded(theta, self.average_length) + beta
+        z_average = seen @ self.thresholded(theta, self.average_length) + beta + self.offset_of(i)
         predicted = z_average + self.share_of_iterate() * (z - z_average)
         self.progressive_loss += w * log_loss(predicted, y)
 
@@ -327,7 +340,7 @@ class Stream:
         """One implicit step."""
         seen = self.seen(x)
         stepped = seen * self.coordinates[2]
-        z = seen @ self.thresholded(self.theta, self.length) + self.beta
+        z = seen @ self.thresholded(self.theta, self.length) + self.beta + self.offset_of(i)
         p = softmax(z)
         self.loss += w * log_loss(z, y)
         self.weight += w
@@ -339,8 +352,7 @@ class Stream:
         self.table[i], self.norms[i] = g, 1 + seen @ seen
         self.theta = self.theta - step * np.outer(stepped, g)
         self.beta = self.beta - step * g * self.fit_intercept
-        before = residual(z, y)[y]
-        length = step * (np.clip(g[y] / before, 0, 1) if before != 0 else 1)
+        length = step * self.share_of_step(g, residual(z, y), y)
         self.length += length
         self.penalty_step += length * self.strength()
         average_weight = self.average_weight
@@ -348,6 +360,15 @@ class Stream:
         self.average_weight += self.growth * w * self.averaged() ** 3
         self.average_length += self.share_since(average_weight) * (self.length - self.average_length)
         self.n_rows += 1
+
+    @staticmethod
+    def share_of_step(g, before, y):
+        """How much shorter an implicit step is than an explicit one."""
+        if np.ndim(y) and np.max(y) < 1:
+            square = before @ before
+            return np.clip(g @ before / square, 0, 1) if square > 0 else 1
+        y = np.argmax(y) if np.ndim(y) else y
+        return np.clip(g[y] / before[y], 0, 1) if before[y] != 0 else 1
 
     def penalise(self, features, gap):
         """The penalty on features for steps of which the strengths add up to `gap`."""
@@ -455,7 +476,7 @@ class PointSaga:
         self.theta, self.beta, self.table, self.gradient, self.intercept_gradient = (np.array(a, dtype=float) for a in arrays)
         self.offset, self.inverse_scale, _, self.ratio = (np.array(array, dtype=np.float64) for array in coordinates)
         self.step, self.l2, self.l1 = step, alpha * l2_ratio, alpha * l1_ratio
-        self.fit_intercept = how["fit_intercept"]
+        self.fit_intercept, self.score_offset = how["fit_intercept"], how.get("offset")
 
     def dense(self, X, y, sample_weight, order, repeats):
         """One epoch over rows of X, in blocks of 16 visits."""
@@ -514,7 +535,7 @@ class PointSaga:
     def visit(self, i, x, y, w, n_repeats, n_visits):
         """One implicit step along what the row's residual differs from its last one."""
         seen = (x - self.offset) * self.inverse_scale
-        z = seen @ self.theta + self.beta
+        z = seen @ self.theta + self.beta + (0 if self.score_offset is None else self.score_offset[i])
         p = softmax(z)
         self.loss += w * log_loss(z, y)
         self.curvature += w * np.sum(p * (1 - p))

@@ -21,10 +21,11 @@ from test_kernels import (
 from sklearn_softmax import kernels
 from sklearn_softmax._coordinates import Coordinates, Moments
 from sklearn_softmax._matrix import kernel_rows
-from sklearn_softmax._model import Model, aligned_zeros, by_class, columns_of
+from sklearn_softmax._model import Model, aligned_zeros, by_class, columns_of, numbers_of_rows
 from sklearn_softmax._newton import Tolerance, newton
 from sklearn_softmax._objective import Objective, Penalty
 from sklearn_softmax._stream import Iterates, StreamScalars
+from sklearn_softmax._validation import Problem
 
 CONTAINERS = ("dense", np.int32, np.int64)
 N_CLASSES = [2, 3, 10, 26, 33, 130]
@@ -81,6 +82,8 @@ class Task:
     wakes_up: bool = False  # feature 3, which varies by roundings before
     changes: bool = False  # labels say something of the rows, and another thing in the second half
     forgets: bool = False
+    is_soft: bool = False  # whether labels are distributions; every third is a class all the same
+    has_offset: bool = False
     n_samples: int = 30
     n_visits: int = 60
     n_features: int = 7
@@ -111,6 +114,28 @@ class Task:
         y = np.argmax(self.X @ rng.normal(size=(self.n_features, self.n_classes)), axis=1)
         y[self.n_samples // 2 :] = (y[self.n_samples // 2 :] + 1) % self.n_classes
         return y.astype(np.int32)
+
+    @cached_property
+    def labels(self):
+        """What the twins take as y."""
+        if not self.is_soft:
+            return self.y
+        shares = self.rng("labels").multinomial(64, np.ones(self.n_classes) / self.n_classes, size=self.n_samples) / 64
+        shares[::3] = np.eye(self.n_classes)[self.y[::3]]
+        return shares
+
+    @cached_property
+    def offset(self):
+        if not self.has_offset:
+            return None
+        return short(balanced(self.rng("offset").normal(size=(self.n_samples, self.n_classes))))
+
+    def of_rows(self, dtype):
+        """y and so on, as the kernels take them."""
+        if not self.is_soft:
+            return dict(y=self.y, score_offset=None if self.offset is None else padded(self.offset, dtype))
+        problem = Problem(self.X, self.y, self.sample_weight, self.sample_weight, offset=self.offset).with_targets(self.labels)
+        return dict(y=problem.y, **numbers_of_rows(problem, Model.zeros(self.n_features, self.n_classes, dtype)))
 
     @cached_property
     def sample_weight(self):
@@ -165,7 +190,7 @@ class Task:
         for start in range(0, self.n_visits, calls):
             kernels.stream(
                 *kernel_rows(contained(self.X.astype(dtype), container)),
-                y=self.y,
+                **self.of_rows(dtype),
                 sample_weight=self.sample_weight,
                 order=self.order[start : start + calls],
                 eta0=self.eta0,
@@ -209,7 +234,7 @@ class Task:
         """theta, beta, table of residuals somewhere else, and the mean of its gradients."""
         seen = self.seen(is_sparse)
         scores = seen @ self.theta + self.beta + self.rng("table").normal(size=(self.n_samples, self.n_classes))
-        table = short([reference.residual(z, y) for z, y in zip(scores, self.y)])
+        table = short([reference.residual(z, y) for z, y in zip(scores, self.labels)])
         theta = np.where(self.coordinates(is_sparse, step_scale=False).inverse_scale[:, None] > 0, self.theta, 0)
         return theta, self.beta, table, short(self.mean_gradient(seen, table)), self.mean_gradient_of_intercept(table)
 
@@ -237,7 +262,7 @@ class Task:
         for _ in range(n_epochs):
             loss, curvature = kernels.point_saga(
                 *kernel_rows(contained(self.X.astype(dtype), container)),
-                y=self.y,
+                **self.of_rows(dtype),
                 sample_weight=self.sample_weight,
                 order=self.visits,
                 repeats=self.repeats,
@@ -272,10 +297,11 @@ def stream_twin(task, is_sparse, settle):
         centre=centre, standardize=task.standardize, average_from=task.average_from, eps=np.finfo(np.float32).eps,
         forgets=task.forgets, **task.penalty_numbers(),
     )  # fmt: skip
+    twin.offset = task.offset
     if is_sparse:
-        twin.sparse(task.X, stored_in(task.X, np.int32), task.y, task.sample_weight, task.order, settle)
+        twin.sparse(task.X, stored_in(task.X, np.int32), task.labels, task.sample_weight, task.order, settle)
     else:
-        twin.dense(task.X, task.y, task.sample_weight, task.order, settle)
+        twin.dense(task.X, task.labels, task.sample_weight, task.order, settle)
     return twin
 
 
@@ -283,9 +309,9 @@ def stream_twin(task, is_sparse, settle):
 def point_saga_twin(task, is_sparse, *, step=0.1, n_epochs=1):
     twin = reference.PointSaga(
         *task.saga_start(is_sparse), asdict(task.coordinates(is_sparse, step_scale=False)).values(), step=step,
-        fit_intercept=task.intercept, **task.penalty_numbers(),
+        fit_intercept=task.intercept, offset=task.offset, **task.penalty_numbers(),
     )  # fmt: skip
-    rest = task.y, task.sample_weight, task.visits, task.repeats
+    rest = task.labels, task.sample_weight, task.visits, task.repeats
     for _ in range(n_epochs):
         if is_sparse:
             twin.sparse(task.X, stored_in(task.X, np.int32), *rest)
@@ -471,6 +497,21 @@ def test_stream_equals_its_twin_where_the_rows_change(n_classes, average_from, p
         assert twin.progressive_loss < 0.95 * remembering.progressive_loss
     for each in (task, forgetful):
         each.check_stream(dtype, tolerance=10, settle=False)
+
+
+@every_instruction_set
+@every_dtype
+@pytest.mark.parametrize("is_soft, has_offset", [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("n_classes", [2, 3, 10, 33])
+def test_rules_equal_their_twins_with_soft_labels_and_offsets(n_classes, is_soft, has_offset, dtype):
+    how = dict(is_soft=is_soft, has_offset=has_offset)
+    for moves, penalty in [(True, "elastic net"), (True, "none"), (False, "L2")]:
+        Task(n_classes, penalty, moves=moves, **how).check_stream(dtype, tolerance=10)
+    Task(n_classes, "L2", size=30.0, n_visits=30, **how).check_stream(dtype, tolerance=100)  # many Newton steps
+    if n_classes <= 3:
+        task = Task(n_classes, "L2", changes=True, forgets=True, n_samples=300, n_visits=300, **how)
+        task.check_stream(dtype, ("dense", np.int32), tolerance=100)
+    Task(n_classes, "elastic net", moves=False, **how).check_point_saga(dtype, tolerance=10, n_epochs=2)
 
 
 @every_instruction_set

@@ -374,9 +374,9 @@ BAD_LABELS = [
     (np.array(["2020", "NaT", "2021", "2020"], dtype="M8[D]"), ValueError, "contains NaN"),
     (np.ma.array([0, 1, 0, 1], mask=[0, 0, 1, 0]), ValueError, "masked"),
     (np.array([0, 1j, 0, 1]), ValueError, "Complex data not supported"),
-    (sp.csr_array(np.eye(4)), TypeError, "Sparse data"),
+    (sp.csr_array(np.eye(4, dtype=int)), TypeError, "Sparse data"),
     ("abcd", ValueError, "1d array, got str"),
-    (np.zeros((4, 2)), ValueError, "1d array"),
+    (np.zeros((4, 2), dtype=int), ValueError, "1d array"),
 ]
 BAD_LABELS += [(pd.Series([0, None, 1, 1], dtype="Int64"), ValueError, "contains NaN")] if pd else []
 BAD_LABELS += [(pl.Series(["a", None, "b", "b"]), ValueError, "contains NaN")] if pl else []

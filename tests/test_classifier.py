@@ -53,14 +53,14 @@ def test_defaults_are_those_of_the_design():
 @pytest.mark.parametrize(
     "method, names",
     [
-        ("fit", ["self", "X", "y", "sample_weight", "X_val", "y_val", "sample_weight_val"]),
-        ("partial_fit", ["self", "X", "y", "classes", "sample_weight"]),
+        ("fit", ["self", "X", "y", "sample_weight", "classes", "offset", "X_val", "y_val", "sample_weight_val", "offset_val"]),
+        ("partial_fit", ["self", "X", "y", "classes", "sample_weight", "offset"]),
     ],
 )
 def test_training_methods_have_the_signature_of_the_design(method, names):
     parameters = inspect.signature(getattr(SoftmaxSGDClassifier, method)).parameters
     assert list(parameters)[: len(names)] == names
-    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in names if name.endswith("_val"))
+    assert all(parameters[name].kind is inspect.Parameter.KEYWORD_ONLY for name in names if name.endswith(("_val", "offset")))
 
 
 @pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_log_proba", "decision_function"])

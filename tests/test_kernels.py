@@ -10,7 +10,8 @@ from scipy.sparse import csr_array
 
 from sklearn_softmax import kernels
 from sklearn_softmax._matrix import kernel_rows
-from sklearn_softmax._model import Model
+from sklearn_softmax._model import Model, numbers_of_rows
+from sklearn_softmax._validation import Problem
 
 BEST, *_ = ALL = kernels.available_instruction_sets()
 TOLERANCE = {np.float64: 1e-11, np.float32: 2e-5}
@@ -81,6 +82,22 @@ class Task:
         self.coef_average = 0.3 * rng.normal(size=(n_rows, n_features)).astype(dtype)
         self.intercept_average = 0.3 * rng.normal(size=n_rows)
         self.averaged_weight = 2.5
+        self.labels, self.offset = self.y, None  # what the twin takes
+
+    def with_soft_labels_and_offset(self):
+        rng, shape = np.random.default_rng(1), (len(self.X), self.n_classes)
+        self.labels = rng.multinomial(64, np.ones(self.n_classes) / self.n_classes, size=len(self.X)) / 64
+        self.labels[::3] = np.eye(self.n_classes)[self.y[::3]]
+        self.offset = rng.integers(-8, 8, size=shape) / 4
+        self.offset -= self.offset.mean(axis=1, keepdims=True) if self.n_classes == 2 else 0
+        return self
+
+    def of_rows(self):
+        """y and so on, as the kernels take them."""
+        if self.offset is None:
+            return dict(y=self.y)
+        problem = Problem(self.X, self.y, self.sample_weight, self.sample_weight, offset=self.offset).with_targets(self.labels)
+        return dict(y=problem.y, **numbers_of_rows(problem, self.model()))
 
     @property
     def l2_ratio(self):
@@ -102,7 +119,7 @@ class Task:
         model = self.model() if model is None else model
         loss, n_visited = kernels.explicit(
             *kernel_rows(contained(self.X, container)),
-            y=self.y,
+            **self.of_rows(),
             sample_weight=self.sample_weight,
             order=self.order,
             eta=self.eta,
@@ -123,7 +140,7 @@ class Task:
         visits = slice(first, last)
         kernels.explicit(
             *kernel_rows(contained(self.X, container)),
-            y=self.y,
+            **self.of_rows(),
             sample_weight=self.sample_weight,
             order=self.order[visits],
             eta=self.eta[visits],
@@ -146,7 +163,7 @@ class Task:
             average = (*Model(self.n_classes, start.average, start.intercept_average).softmax_coef(), self.averaged_weight)
         return reference.sweep(
             self.X,
-            self.y,
+            self.labels,
             self.sample_weight,
             self.order,
             self.eta,
@@ -157,6 +174,7 @@ class Task:
             fit_intercept=self.fit_intercept,
             average_from=self.average_from,
             average=average,
+            offset=self.offset,
         )
 
     def check(self, containers=CONTAINERS):
@@ -211,6 +229,25 @@ def test_a_sweep_equals_its_twin(n_classes, intercept, weights, averaging, penal
 def test_a_sweep_equals_its_twin_for_any_length_of_vectors(n_classes, dtype):
     Task(n_classes, dtype, penalty="elastic net", averaging="from middle", weights="varied", n_visits=20).check()
     Task(n_classes, dtype, penalty="L2", averaging="from middle", weights="varied", n_visits=20).check()
+
+
+@every_instruction_set
+@every_dtype
+@every_averaging
+@pytest.mark.parametrize("penalty", ["L2", "elastic net"])
+@pytest.mark.parametrize("n_classes", [2, 3, 10, 33])
+def test_a_sweep_equals_its_twin_with_soft_labels_and_offsets(n_classes, penalty, averaging, dtype):
+    task = Task(n_classes, dtype, penalty=penalty, averaging=averaging, weights="varied").with_soft_labels_and_offset()
+    task.check()
+    model, numbers, expected = task.model(), np.zeros(4), 0.0
+    for t, i in enumerate(task.order):
+        W, b = (array.astype(np.float64) for array in model.predictor().softmax_coef())
+        expected += task.sample_weight[i] * reference.log_loss(W @ task.X[i] + b + task.offset[i], task.labels[i])
+        model = task.part(model, t, t + 1, "dense")
+    for container in ("dense", np.int32):
+        numbers = np.zeros(4)
+        task.part(task.model(), 0, 60, container, numbers)
+        assert numbers[0] == pytest.approx(expected, rel=10 * TOLERANCE[dtype])
 
 
 @every_instruction_set

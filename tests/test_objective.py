@@ -14,15 +14,22 @@ from sklearn_softmax._certificate import optimality_gap
 from sklearn_softmax._matrix import DesignMatrix, raw_prediction, rows_in
 from sklearn_softmax._model import Model
 from sklearn_softmax._objective import Objective, Penalty, proba_and_losses
+from sklearn_softmax._validation import Problem
 
+every_kind = pytest.mark.parametrize("kind", ["classes", "distributions and offsets"])
 every_number_of_classes = pytest.mark.parametrize("n_classes", [2, 3])
 
 
-def objective(n_classes, *, alpha=0.05, l1_ratio=0.0, fit_intercept=True):
+def objective(n_classes, *, alpha=0.05, l1_ratio=0.0, fit_intercept=True, kind="classes"):
     rng = np.random.default_rng(n_classes)
     X = rng.normal(size=(40, 3))
     y = (X @ rng.normal(size=(3, n_classes)) + rng.gumbel(size=(40, n_classes))).argmax(axis=1)
-    return Objective(X, y, rng.uniform(0.2, 3, size=40), Penalty(alpha, l1_ratio, n_classes), fit_intercept)
+    weight, of_rows = rng.uniform(0.2, 3, size=40), {}
+    if kind == "distributions and offsets":
+        counts = rng.dirichlet(np.full(n_classes, 0.5), size=40) + np.eye(n_classes)[y]
+        problem = Problem(X, y, weight, weight).with_targets(np.where(counts < 0.2, 0, counts))
+        y, of_rows = problem.y, dict(label_shift=problem.label_shift, score_offset=rng.normal(size=(40, n_classes)))
+    return Objective(X, y, weight, Penalty(alpha, l1_ratio, n_classes), fit_intercept, **of_rows)
 
 
 def model_of(theta, n_classes):
@@ -46,9 +53,10 @@ def public_gradient(F, theta, n_classes):
     return np.concatenate([gradient[:-1].T.ravel(), gradient[-1]])
 
 
+@every_kind
 @every_number_of_classes
-def test_gradient_is_that_of_finite_differences(n_classes):
-    F, theta = objective(n_classes), random_theta(n_classes, np.random.default_rng(1))
+def test_gradient_is_that_of_finite_differences(n_classes, kind):
+    F, theta = objective(n_classes, kind=kind), random_theta(n_classes, np.random.default_rng(1))
     steps = 1e-5 * np.eye(len(theta))
     expected = [(F.value(point_of(theta + h, n_classes)) - F.value(point_of(theta - h, n_classes))) / 2e-5 for h in steps]
     np.testing.assert_allclose(public_gradient(F, theta, n_classes), expected, atol=1e-9)
@@ -172,11 +180,12 @@ def minimum(F, n_classes):
     return theta_of(found.x)
 
 
+@every_kind
 @every_number_of_classes
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize(("alpha", "l1_ratio"), [(0.05, 0.0), (0.05, 0.4), (0.05, 1.0), (1e-4, 0.0), (0.0, 0.0)])
-def test_optimality_gap_is_a_certified_bound(alpha, l1_ratio, fit_intercept, n_classes):
-    F = objective(n_classes, alpha=alpha, l1_ratio=l1_ratio, fit_intercept=fit_intercept)
+def test_optimality_gap_is_a_certified_bound(alpha, l1_ratio, fit_intercept, n_classes, kind):
+    F = objective(n_classes, alpha=alpha, l1_ratio=l1_ratio, fit_intercept=fit_intercept, kind=kind)
     best, rng = minimum(F, n_classes), np.random.default_rng(0)
     least = F.value(point_of(best, n_classes))
     mask = 1.0 if fit_intercept else np.arange(len(best)) < 3 * len(best) // 4
@@ -191,11 +200,12 @@ def test_optimality_gap_is_a_certified_bound(alpha, l1_ratio, fit_intercept, n_c
     assert (optimality_gap(F, at_zero) == np.inf) == (alpha == 0)
 
 
+@every_kind
 @every_number_of_classes
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.4])
-def test_optimality_gap_vanishes_at_the_minimum(l1_ratio, fit_intercept, n_classes):
-    F = objective(n_classes, l1_ratio=l1_ratio, fit_intercept=fit_intercept)
+def test_optimality_gap_vanishes_at_the_minimum(l1_ratio, fit_intercept, n_classes, kind):
+    F = objective(n_classes, l1_ratio=l1_ratio, fit_intercept=fit_intercept, kind=kind)
     assert optimality_gap(F, point_of(minimum(F, n_classes), n_classes)) < 1e-8
 
 

@@ -1,7 +1,7 @@
 // The explicit rule: plain stochastic gradient steps of given sizes, on the features as
 // they are.
 //
-//     g = softmax(W^T x + b) - e_y,    step = eta_t * sample_weight
+//     g = softmax(W^T x + b + offset) - e_y,    step = eta_t * sample_weight
 //     W_j <- W_j - step x_j g,    b <- b - step g
 //
 // and then the prox of the penalty. The prox of L2 divides by 1 + step alpha_t
@@ -208,7 +208,7 @@ class ExplicitRule {
         if (s.may_overflow && !is_finite(scores)) return false;
         const double weight = weight_of(i), step = s.eta.data[t * s.eta.stride] * weight;
         const double penalty_step = s.alpha.data[t * s.alpha.stride] * step;
-        const double loss = residual<NV>(scores, n_vectors, visits.y[i]);
+        const double loss = residual<NV>(scores, n_vectors, visits.y[i], visits.shift_of(i));
         s.loss += weight * loss;
         if (s.progressive_loss) add_loss(*s.progressive_loss, weight, averages ? loss_of_average(v, i, loss) : loss);
         const V length = V::broadcast(T(step)), length_in_u = V::broadcast(T(step / scale));
@@ -257,7 +257,8 @@ class ExplicitRule {
         if (!(s.averaged_weight > 0)) return loss;
         V* const scores = v.prediction();
         for (int k = 0; k < v.n_vectors(); ++k) scores[k] = plus_intercept(scores[k], s.intercept_average + k * V::lanes);
-        return residual<NV>(scores, v.n_vectors(), visits.y[i]);
+        add_offset(visits, i, scores, v.n_vectors());
+        return residual<NV>(scores, v.n_vectors(), visits.y[i], visits.shift_of(i));
     }
 
     // Sparse: adds the visits since feature j was up to date to the average.

@@ -11,6 +11,9 @@
 // inverse has a closed form. If a Newton step moves all scores by small_move at most,
 // that step is enough. Else more steps follow, each halved until the merit does not
 // rise. (Toulis and Airoldi 2017.)
+//
+// If the label is a distribution, with a shift as in softmax.h, g - shift is the solution
+// of the same equation with start - shift.
 #pragma once
 
 #include "margin.h"
@@ -25,7 +28,7 @@ constexpr int most_halvings = 10;
 // in memory of the caller.
 template <int NV, class V>
 struct RowVectors {
-    static constexpr int count = 6;
+    static constexpr int count = 7;
     V memory[NV ? count * NV : 1];
     V* const at;
     const int n_in_memory;
@@ -39,6 +42,7 @@ struct RowVectors {
     V* step() { return at + 3 * n_vectors(); }  // of Newton's method
     V* trial() { return at + 4 * n_vectors(); }  // residual
     V* trial_exponentials() { return at + 5 * n_vectors(); }
+    V* explicit_residual() { return at + 6 * n_vectors(); }  // that before the step, of rows with a label shift
     // Results of a visit, in memory that it does not need at the same time.
     V* change() { return residual(); }
     V* prediction() { return step(); }
@@ -76,9 +80,9 @@ SOFTMAX_INLINE double newton_step(const Vec<T>* e, const RowSums& sums, const Ve
 }
 
 template <int NV, class T>
-SOFTMAX_INLINE double square(const Vec<T>* g, int vectors) {
-    Vec<T> sum = g[0] * g[0];
-    for (int k = 1; k < (NV ? NV : vectors); ++k) sum = sum + g[k] * g[k];
+SOFTMAX_INLINE double inner_product(const Vec<T>* a, const Vec<T>* b, int vectors) {
+    Vec<T> sum = a[0] * b[0];
+    for (int k = 1; k < (NV ? NV : vectors); ++k) sum = sum + a[k] * b[k];
     return total(sum);
 }
 
@@ -107,7 +111,7 @@ SOFTMAX_SHARED void take_long_steps(RowVectors<NV, V>& v, int32_t y, typename V:
     V *const scores = v.scores(), *const e = v.exponentials(), *const g = v.residual(), *const step = v.step();
     V *const trial = v.trial(), *const trial_e = v.trial_exponentials();
     for (int n_steps = 1;; ++n_steps) {
-        const double merit = 0.5 * q * square<NV>(g, n_vectors) + loss;
+        const double merit = 0.5 * q * inner_product<NV>(g, g, n_vectors) + loss;
         RowSums sums;
         T share = 1;
         for (int halvings = 0;; ++halvings, share *= T(0.5)) {
@@ -118,7 +122,7 @@ SOFTMAX_SHARED void take_long_steps(RowVectors<NV, V>& v, int32_t y, typename V:
                 trial_e[k] = scores[k] - back * step[k];
             }
             sums = exponentials<NV>(trial_e, n_vectors, y, trial_e);
-            if (!(0.5 * q * square<NV>(trial, n_vectors) + sums.loss > merit)) break;
+            if (!(0.5 * q * inner_product<NV>(trial, trial, n_vectors) + sums.loss > merit)) break;
         }
         loss = sums.loss;
         const V back = V::broadcast(share * q);

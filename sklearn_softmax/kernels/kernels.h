@@ -78,6 +78,10 @@ struct Visits {
     Rows<T> rows;
     const int32_t* y;
     Numbers sample_weight;  // by row
+    // (n_samples, n_padded) each, with 0 in the lanes of no class. Rows whose label is a
+    // distribution q instead of the class y: e_y - q, see softmax.h; null: none are. And
+    // what is added to the scores of each row; null: nothing.
+    const T *label_shift, *score_offset;
     const ptrdiff_t* order;
     ptrdiff_t n_visits;
     double l2_ratio, l1_ratio;
@@ -95,6 +99,12 @@ struct Visits {
     bool is_margin() const { return n_padded == 1; }
     // The columns that are not padding.
     ptrdiff_t n_columns() const { return is_margin() ? 1 : n_classes; }
+    // The label shift of row i, or null if its label is a class.
+    const T* shift_of(ptrdiff_t i) const {
+        if (!label_shift) return nullptr;
+        const T* const shift = label_shift + i * n_padded;
+        return shift[is_margin() ? 0 : y[i]] != 0 ? shift : nullptr;
+    }
 };
 
 // `coverage` and `averaged_weight` of explicit.h when the average of a feature was up
@@ -233,6 +243,7 @@ struct LossGradient {
     Pass<T> pass;
     const int32_t* y;  // IN
     const double* shares;  // IN (n_samples): weights that sum to 1
+    const double *label_shift, *score_offset;  // IN, as scores; null: see Visits
     // OUT
     double* scores;  // (n_samples, n_classes); two classes: (n_samples), the margins
     double loss;  // the mean loss; zero on entry

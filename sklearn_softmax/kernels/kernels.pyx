@@ -60,6 +60,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         Rows[T] rows
         const int32_t* y
         Numbers sample_weight
+        const T* label_shift
+        const T* score_offset
         const Py_ssize_t* order
         Py_ssize_t n_visits
         double l2_ratio
@@ -144,6 +146,8 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         Pass[T] pass_ "pass"
         const int32_t* y
         const double* shares
+        const double* label_shift
+        const double* score_offset
         double* scores
         double loss
 
@@ -317,6 +321,8 @@ def explicit(
     Py_ssize_t average_from,
     double[::1] progressive_loss,
     model,
+    const floating[:, ::1] label_shift=None,
+    const floating[:, ::1] score_offset=None,
 ):
     cdef:
         floating[:, ::1] weights = model.weights
@@ -331,7 +337,8 @@ def explicit(
     if order.shape[0] == 0:
         return 0.0, 0
     set_visits[floating](
-        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept, model.n_classes, weights, intercept,
+        &task.visits, values, indices, y, sample_weight, label_shift, score_offset, order, penalty, fit_intercept,
+        model.n_classes, weights, intercept,
     )
     task.eta = numbers(eta)
     task.alpha = numbers(alpha)
@@ -475,6 +482,8 @@ cdef void set_visits(
     Indices indices,
     const int32_t[::1] y,
     const double[:] sample_weight,
+    const floating[:, ::1] label_shift,
+    const floating[:, ::1] score_offset,
     const Py_ssize_t[::1] order,
     penalty,
     bint fit_intercept,
@@ -486,6 +495,8 @@ cdef void set_visits(
     set_rows[floating](&task.rows, values, indices, weights.shape[0])
     task.y = &y[0]
     task.sample_weight = numbers(sample_weight)
+    task.label_shift = &label_shift[0, 0] if label_shift is not None else NULL
+    task.score_offset = &score_offset[0, 0] if score_offset is not None else NULL
     task.order = &order[0]
     task.n_visits = order.shape[0]
     task.l2_ratio = penalty.l2_ratio
@@ -521,6 +532,8 @@ def stream(
     double[::1] progressive_loss,
     double[::1] scalars,
     state,
+    const floating[:, ::1] label_shift=None,
+    const floating[:, ::1] score_offset=None,
 ):
     cdef:
         floating[:, ::1] weights = state.model.weights
@@ -534,7 +547,7 @@ def stream(
         Scratch scratch, moments, thresholded
 
     set_visits[floating](
-        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept,
+        &task.visits, values, indices, y, sample_weight, label_shift, score_offset, order, penalty, fit_intercept,
         state.model.n_classes, weights, intercept,
     )
     set_coordinates[floating](&task.visits.coordinates, state.coordinates, weights)
@@ -586,6 +599,8 @@ def point_saga(
     floating[:, ::1] table,
     floating[:, ::1] gradient,
     double[::1] intercept_gradient,
+    const floating[:, ::1] label_shift=None,
+    const floating[:, ::1] score_offset=None,
 ):
     cdef:
         floating[:, ::1] weights = model.weights
@@ -598,7 +613,8 @@ def point_saga(
         Scratch scratch
 
     set_visits[floating](
-        &task.visits, values, indices, y, sample_weight, order, penalty, fit_intercept, model.n_classes, weights, intercept,
+        &task.visits, values, indices, y, sample_weight, label_shift, score_offset, order, penalty, fit_intercept,
+        model.n_classes, weights, intercept,
     )
     set_coordinates[floating](&task.visits.coordinates, coordinates, weights)
     task.visits.table = &table[0, 0]
@@ -666,6 +682,22 @@ cdef void set_pass(
     task.out = &out[0, 0]
 
 
+cdef void set_loss(
+    LossGradient[floating]* task,
+    const int32_t[::1] y,
+    const double[::1] shares,
+    const double[:, ::1] label_shift,
+    const double[:, ::1] score_offset,
+    double[:, ::1] scores,
+):
+    task.y = &y[0]
+    task.shares = &shares[0]
+    task.label_shift = &label_shift[0, 0] if label_shift is not None else NULL
+    task.score_offset = &score_offset[0, 0] if score_offset is not None else NULL
+    task.scores = &scores[0, 0]
+    task.loss = 0
+
+
 def loss_gradient(
     const floating[::1] values,
     columns,
@@ -678,6 +710,8 @@ def loss_gradient(
     const double[:, ::1] point,
     double[:, ::1] scores,
     double[:, ::1] out,
+    const double[:, ::1] label_shift=None,
+    const double[:, ::1] score_offset=None,
 ):
     cdef:
         Indices indices = Indices(columns, starts)
@@ -687,10 +721,7 @@ def loss_gradient(
     set_pass[floating](&task.pass_, values, indices, shares.shape[0], scores.shape[1], offset, inverse_scale, point, out)
     scratch = Scratch(pass_scratch(task.pass_) * sizeof(double))
     task.pass_.scratch = <double*> scratch.start
-    task.y = &y[0]
-    task.shares = &shares[0]
-    task.scores = &scores[0, 0]
-    task.loss = 0
+    set_loss[floating](&task, y, shares, label_shift, score_offset, scores)
     with nogil:
         run_loss_gradient(task)
     return task.loss
@@ -741,6 +772,8 @@ def small_newton(
     double[:, ::1] scores,
     double[::1] step_values,
     Py_ssize_t[::1] step_passes,
+    const double[:, ::1] label_shift=None,
+    const double[:, ::1] score_offset=None,
 ):
     cdef:
         Indices indices = Indices(columns, starts)
@@ -752,10 +785,7 @@ def small_newton(
     )
     scratch = Scratch(small_newton_scratch(task.loss.pass_) * sizeof(double))
     task.loss.pass_.scratch = <double*> scratch.start
-    task.loss.y = &y[0]
-    task.loss.shares = &shares[0]
-    task.loss.scores = &scores[0, 0]
-    task.loss.loss = 0
+    set_loss[floating](&task.loss, y, shares, label_shift, score_offset, scores)
     task.l2 = &l2[0]
     task.per_unit = &per_unit[0, 0]
     task.fit_intercept = fit_intercept

@@ -32,8 +32,13 @@ SOFTMAX_INLINE double curvature(const One<T>* e, const RowSums& sums, int, int32
 }
 
 template <int, class T>
-SOFTMAX_INLINE double square(const One<T>* g, int) {
-    return 2 * double(g->v) * g->v;
+SOFTMAX_INLINE double inner_product(const One<T>* a, const One<T>* b, int) {
+    return 2 * double(a->v) * b->v;
+}
+
+template <class T>
+SOFTMAX_INLINE double loss_of_shift(const T* shift, const One<T>* scores, int, int32_t) {
+    return 2 * double(*shift) * scores->v;
 }
 
 template <int, class T>
@@ -41,12 +46,27 @@ SOFTMAX_INLINE double slope_along(const One<T>*, const RowSums& sums, const One<
     return -2 * (sums.others / sums.sum) * (double(of_class(to, y)) - of_class(from, y));
 }
 
+template <int, class T>
+SOFTMAX_INLINE void residual_of(const One<T>*, const RowSums& sums, int, int32_t y, One<T>* g) {
+    const T others = T(sums.others / sums.sum);
+    *g = {y ? -others : others};
+}
+
 template <int NV, class T>
 SOFTMAX_INLINE double residual(One<T>* scores, int vectors, int32_t y) {
     const RowSums sums = exponentials<NV>(scores, vectors, y, scores);
-    const T others = T(sums.others / sums.sum);
-    *scores = {y ? -others : others};
+    residual_of<NV>(scores, sums, vectors, y, scores);
     return sums.loss;
+}
+
+// The same with the label shift of the row, or null.
+template <int NV, class V>
+SOFTMAX_INLINE double residual(V* scores, int vectors, int32_t y, const typename V::Number* shift) {
+    if (!shift) return residual<NV>(scores, vectors, y);
+    const double of_shift = loss_of_shift(shift, scores, vectors, y);
+    const double loss = residual<NV>(scores, vectors, y) + of_shift;
+    add_numbers(scores, shift, vectors);
+    return loss;
 }
 
 template <int, class T>

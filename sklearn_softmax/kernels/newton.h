@@ -27,7 +27,7 @@ constexpr ptrdiff_t most_in_tile = 1 << 16;
 // Rows of so many features have features in the lanes.
 constexpr ptrdiff_t many_features = 64;
 
-// The residual of the gradient: share (p - e_y).
+// The residual of the gradient: share (p - e_y + shift).
 template <class T>
 struct LossResidual {
     softmax::LossGradient<T>& task;
@@ -35,9 +35,15 @@ struct LossResidual {
     void operator()(ptrdiff_t i, Vec<double>* scores, int n_vectors) const {
         double* const of_classes = reinterpret_cast<double*>(scores);
         const ptrdiff_t n_classes = task.pass.n_classes;
+        if (task.score_offset)
+            for (ptrdiff_t k = 0; k < n_classes; ++k) of_classes[k] += task.score_offset[i * n_classes + k];
         for (ptrdiff_t k = 0; k < n_classes; ++k) task.scores[i * n_classes + k] = of_classes[k];
         for (ptrdiff_t k = n_classes; k < task.pass.n_padded; ++k) of_classes[k] = -HUGE_VAL;
         task.loss += task.shares[i] * residual<0>(scores, n_vectors, task.y[i]);
+        if (task.label_shift) {
+            for (ptrdiff_t k = 0; k < n_classes; ++k) of_classes[k] += task.label_shift[i * n_classes + k];
+            add_loss_of_shift(i);
+        }
         const Vec<double> share = Vec<double>::broadcast(task.shares[i]);
         for (int k = 0; k < n_vectors; ++k) scores[k] = share * scores[k];
     }
@@ -48,6 +54,8 @@ struct LossResidual {
         using V = Vec<double>;
         double sign[rows_of_margins], small[rows_of_margins], losses[rows_of_margins];
         for (int r = n_rows; r < rows_of_margins; ++r) margins[r] = 0;
+        if (task.score_offset)
+            for (int r = 0; r < n_rows; ++r) margins[r] += task.score_offset[first + r];
         for (int r = 0; r < n_rows; ++r) task.scores[first + r] = margins[r];
         for (int r = 0; r < rows_of_margins; ++r) sign[r] = r < n_rows && task.y[first + r] ? -1 : 1;
         const V zero = V::broadcast(0), one = V::broadcast(1);
@@ -59,6 +67,11 @@ struct LossResidual {
             max(t, zero).store(losses + r);
         }
         for (int r = 0; r < rows_of_margins; ++r) losses[r] += log_of_one_and(small[r]);
+        if (task.label_shift)
+            for (int r = 0; r < n_rows; ++r) {
+                margins[r] += task.label_shift[first + r];
+                losses[r] += task.label_shift[first + r] * task.scores[first + r];
+            }
         for (int r = 0; r < n_rows; ++r) {
             task.loss += task.shares[first + r] * losses[r];
             margins[r] *= task.shares[first + r];
@@ -72,6 +85,9 @@ struct LossResidual {
         double own[V::lanes], shares[V::lanes] = {}, of_others[V::lanes], of_own[V::lanes];
         for (int r = 0; r < V::lanes; ++r) own[r] = r < n_rows ? task.y[first + r] : 0;
         for (int r = 0; r < n_rows; ++r) shares[r] = task.shares[first + r];
+        if (task.score_offset)
+            for (ptrdiff_t k = 0; k < n_classes; ++k)
+                scores[k * stride] = scores[k * stride] + in_lanes(task.score_offset + first * n_classes + k, n_rows);
         double* const stored = task.scores + first * n_classes;
         for (ptrdiff_t k = 0; k < n_classes; ++k)
             for (int r = 0; r < n_rows; ++r) stored[r * n_classes + k] = scores[k * stride][r];
@@ -93,6 +109,27 @@ struct LossResidual {
         own_relative.store(of_own);
         for (int r = 0; r < V::lanes; ++r) of_others[r] = log_of_one_and(of_others[r]) - of_own[r];
         for (int r = 0; r < n_rows; ++r) task.loss += shares[r] * of_others[r];
+        if (!task.label_shift) return;
+        for (ptrdiff_t k = 0; k < n_classes; ++k)
+            scores[k * stride] = scores[k * stride] + share * in_lanes(task.label_shift + first * n_classes + k, n_rows);
+        for (int r = 0; r < n_rows; ++r) add_loss_of_shift(first + r);
+    }
+
+   private:
+    // The number of one class for each of the rows, from an array with the classes side by side.
+    Vec<double> in_lanes(const double* numbers, int n_rows) const {
+        double of_rows[Vec<double>::lanes] = {};
+        for (int r = 0; r < n_rows; ++r) of_rows[r] = numbers[r * task.pass.n_classes];
+        return Vec<double>::load(of_rows);
+    }
+
+    // The sum of shift scores of a row whose scores are stored.
+    void add_loss_of_shift(ptrdiff_t i) const {
+        const ptrdiff_t n_classes = task.pass.n_classes;
+        const double *const shift = task.label_shift + i * n_classes, *const scores = task.scores + i * n_classes;
+        double sum = 0;
+        for (ptrdiff_t k = 0; k < n_classes; ++k) sum += shift[k] * (scores[k] - scores[task.y[i]]);
+        task.loss += task.shares[i] * sum;
     }
 };
 

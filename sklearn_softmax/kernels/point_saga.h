@@ -158,14 +158,20 @@ class PointSagaRule {
         const int n_vectors = v.n_vectors();
         const double weight = visits.sample_weight.data[i * visits.sample_weight.stride], step = s.step * weight;
         const int32_t y = visits.y[i];
+        const T* const shift = visits.shift_of(i);
         const T part = T(1 / s.repeats.data[i * s.repeats.stride]);
         T* const last = visits.table + i * visits.n_padded;
         V* const g = v.residual();
         for (int k = 0; k < n_vectors; ++k) g[k] = V::load(last + k * V::lanes);
         const RowSums sums = exponentials<NV>(v.scores(), n_vectors, y, v.exponentials());
         s.loss += weight * sums.loss;
+        if (shift) {
+            s.loss += weight * loss_of_shift(shift, v.scores(), n_vectors, y);
+            subtract_numbers(g, shift, n_vectors);
+        }
         s.curvature += weight * curvature<NV>(v.exponentials(), sums, n_vectors, y);
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + norm)));
+        if (shift) add_numbers(g, shift, n_vectors);
         for (int k = 0; k < n_vectors; ++k) {
             const V before = V::load(last + k * V::lanes);
             const V difference = g[k] - before;

@@ -97,6 +97,26 @@ struct RowSums {
     double loss;  // -log p_y
 };
 
+// The label of a row may be a distribution q over the classes. With shift = e_y - q, which
+// adds up to 0, and any class y
+//
+//     loss = -sum of q log p = -log p_y + sum of shift scores
+//     residual = p - q       = p - e_y + shift
+//
+// So the functions for a class y serve distributions, too, and the ones that follow add
+// what is missing. The most probable class of q is y, so that nothing is lost in rounding.
+
+// row + numbers, in the place of row.
+template <class V>
+SOFTMAX_SHARED void add_numbers(V* row, const typename V::Number* numbers, int vectors) {
+    for (int k = 0; k < vectors; ++k) row[k] = row[k] + V::load(numbers + k * V::lanes);
+}
+
+template <class V>
+SOFTMAX_SHARED void subtract_numbers(V* row, const typename V::Number* numbers, int vectors) {
+    for (int k = 0; k < vectors; ++k) row[k] = row[k] - V::load(numbers + k * V::lanes);
+}
+
 // The number of class y in a row of vectors.
 template <class T>
 SOFTMAX_INLINE T of_class(const Vec<T>* row, ptrdiff_t y) {
@@ -151,21 +171,40 @@ SOFTMAX_INLINE double slope_along(const Vec<T>* e, const RowSums& sums, const Ve
     return total(mean) / sums.sum - (double(of_class(to, y)) - of_class(from, y));
 }
 
-// In: scores, as above. Out: the residual p - e_y in the place of the scores, with 0 in
-// the lanes of no class. Returns the log loss.
+// The sum of shift scores, where a lane of no class has the shift 0.
+template <class T>
+SOFTMAX_SHARED double loss_of_shift(const T* shift, const Vec<T>* scores, int vectors, int32_t y) {
+    using V = Vec<T>;
+    const V zero = V::broadcast(0), own = V::broadcast(of_class(scores, y));
+    V sum = zero;
+    for (int k = 0; k < vectors; ++k) {
+        const V s = V::load(shift + k * V::lanes);
+        sum = sum + where_equal(s, zero, zero, s * (scores[k] - own));
+    }
+    return total(sum);
+}
+
+// In: the exponentials e. Out: the residual p - e_y, with 0 in the lanes of no class;
+// `g` may be the array of the exponentials.
 template <int NV, class T>
-SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
+SOFTMAX_INLINE void residual_of(const Vec<T>* e, const RowSums& sums, int vectors, int32_t y, Vec<T>* g) {
     using V = Vec<T>;
     const int n_vectors = NV ? NV : vectors;
-    const RowSums sums = exponentials<NV>(scores, vectors, y, scores);
     const T inverse_sum = T(1 / sums.sum);
     const V inverse = V::broadcast(inverse_sum), own_residual = V::broadcast(-T(sums.others) * inverse_sum);
     const V label = V::broadcast(T(y)), next = V::broadcast(T(V::lanes));
     V number = class_numbers<T>();
     for (int k = 0; k < n_vectors; ++k) {
-        scores[k] = where_equal(number, label, own_residual, scores[k] * inverse);
+        g[k] = where_equal(number, label, own_residual, e[k] * inverse);
         number = number + next;
     }
+}
+
+// In: scores, as above. Out: the residual in the place of the scores. Returns the log loss.
+template <int NV, class T>
+SOFTMAX_SHARED double residual(Vec<T>* scores, int vectors, int32_t y) {
+    const RowSums sums = exponentials<NV>(scores, vectors, y, scores);
+    residual_of<NV>(scores, sums, vectors, y, scores);
     return sums.loss;
 }
 

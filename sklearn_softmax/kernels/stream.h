@@ -13,7 +13,8 @@
 //     length = A (g_y / (p_y - 1)),    p: the probabilities before the step
 //
 // An implicit step along a long row is much shorter than A. The factor g_y / (p_y - 1)
-// makes the step of the penalty shorter by as much.
+// makes the step of the penalty shorter by as much. If the label of the row is a
+// distribution q, the factor is g (p - q) / |p - q|^2.
 //
 // Average and penalty are lazy. In dense rows they wait until a block ends. In sparse
 // rows they wait until a row has the feature. Then the penalty is applied before the
@@ -274,11 +275,13 @@ class StreamRule {
         const int n_vectors = v.n_vectors();
         const double weight = weight_of(i);
         const int32_t y = visits.y[i];
+        const T* const shift = visits.shift_of(i);
         V *const g = v.residual(), *const change = v.change();
         const RowSums sums = exponentials<NV>(v.scores(), n_vectors, y, v.exponentials());
         if (scalars.growth > most_growth || scalars.growth_of_steps > most_growth) rescale();
-        if (s.progressive_loss) add_loss(*s.progressive_loss, weight, predict<NV>(v, weight, y, sums));
+        if (s.progressive_loss) add_loss(*s.progressive_loss, weight, predict<NV>(v, i, weight, y, sums));
         for (int k = 0; k < n_vectors; ++k) g[k] = V::broadcast(0);
+        if (shift) begin_with_shift<NV>(v, shift, weight, y, sums);
         scalars.n_rows += 1;
         scalars.loss += weight * sums.loss;
         if (s.norms) s.norms[i] = 1 + norm;
@@ -290,7 +293,9 @@ class StreamRule {
         const double mean_norm = scalars.norm / scalars.weight, remembered = scalars.curvature / scalars.growth_of_steps;
         const double step = s.eta0 * weight / (share_of_norm * mean_norm + sqrt(remembered));
         solve_implicit<NV>(v, sums, y, T(step * (visits.fit_intercept + stepped_norm)));
-        const double length = step * share_of_residual(of_class(g, y), sums);
+        if (shift) add_numbers(g, shift, n_vectors);
+        const double length =
+            step * (shift ? share_along(g, v.explicit_residual(), n_vectors) : share_of_residual(of_class(g, y), sums));
         if (visits.table)
             for (int k = 0; k < n_vectors; ++k) g[k].store(visits.table + i * visits.n_padded + k * V::lanes);
         for (int k = 0; k < n_vectors; ++k) {
@@ -315,53 +320,73 @@ class StreamRule {
 
     ptrdiff_t n_weights() const { return visits.rows.n_features * visits.n_padded; }
 
+    // In: v.residual() = 0. Out: that of a row with a label shift, and what it adds to the
+    // loss; see implicit.h.
+    template <int NV>
+    SOFTMAX_SHARED void begin_with_shift(RowVectors<NV, V>& v, const T* shift, double weight, int32_t y,
+                                         const RowSums& sums) {
+        const int n_vectors = v.n_vectors();
+        V* const r = v.explicit_residual();
+        scalars.loss += weight * loss_of_shift(shift, v.scores(), n_vectors, y);
+        residual_of<NV>(v.exponentials(), sums, n_vectors, y, r);
+        add_numbers(r, shift, n_vectors);
+        subtract_numbers(v.residual(), shift, n_vectors);
+    }
+
     // In: v.prediction() and v.iterate(), the products of the row with the average and,
     // of sparse rows, with the iterate, in the coordinates before the row. Returns the
     // log loss of the row under the model that predicts, and updates R, E and the
     // growths.
     template <int NV>
-    double predict(RowVectors<NV, V>& v, double weight, int32_t y, RowSums sums) {
+    double predict(RowVectors<NV, V>& v, ptrdiff_t i, double weight, int32_t y, RowSums sums) {
         const int n_vectors = v.n_vectors();
         const V *iterate = v.scores(), *e = v.exponentials();
         if (visits.rows.is_sparse() || scores_before) {
-            sums = score_iterate_before<NV>(v, y);
+            sums = score_iterate_before<NV>(v, i, y);
             iterate = v.iterate(), e = v.iterate_exponentials();
         }
-        if (predictor() == Predictor::none) return sums.loss;
+        const T* const shift = visits.shift_of(i);
+        const auto of_shift = [&](const V* scores) { return shift ? loss_of_shift(shift, scores, n_vectors, y) : 0; };
+        const double loss_of_iterate = sums.loss + of_shift(iterate);
+        if (predictor() == Predictor::none) return loss_of_iterate;
 
         // Iterates of the open block are missing from the average of dense rows.
         const double waiting = visits.rows.is_sparse() ? 0 : scalars.average_weight - scalars.block_average_weight;
         const T share = T(ratio_or_zero(waiting, scalars.average_weight));
         V* const average = v.prediction();
+        add_offset(visits, i, average, n_vectors);
         for (int k = 0; k < n_vectors; ++k) {
             const V then = plus_intercept(average[k], s.intercept_average + k * V::lanes);
             average[k] = share == 1 ? iterate[k] : share == 0 ? then : between(then, iterate[k], share);
         }
-        const double loss_of_average = loss_of<NV>(average, n_vectors, y, v.residual());
+        const double loss_of_average = loss_of<NV>(average, n_vectors, y, v.residual()) + of_shift(average);
         const double odds_before = scalars.drift_log_odds, memory = averaged_total() / scalars.growth,
-                     excess = add_evidence(scalars.drift_log_odds, weight * clipped(loss_of_average - sums.loss), memory);
+                     excess =
+                         add_evidence(scalars.drift_log_odds, weight * clipped(loss_of_average - loss_of_iterate), memory);
         if (!s.forgets) return loss_of_average;
 
         if (excess > 0 && memory > least_memory) scalars.growth *= exp2(excess);
-        const double slope = slope_along<NV>(e, sums, average, iterate, n_vectors, y);
+        const double slope =
+            slope_along<NV>(e, sums, average, iterate, n_vectors, y) + (of_shift(iterate) - of_shift(average));
         const double excess_of_steps =
             add_evidence(scalars.step_log_odds, weight * clipped(-slope), scalars.steps_total / scalars.growth_of_steps);
         if (excess_of_steps > 0) scalars.growth_of_steps *= exp2(2 * excess_of_steps);
         const T share_of_iterate = logistic(T(odds_before));
         for (int k = 0; k < n_vectors; ++k) average[k] = between(average[k], iterate[k], share_of_iterate);
-        return loss_of<NV>(average, n_vectors, y, v.residual());
+        return loss_of<NV>(average, n_vectors, y, v.residual()) + of_shift(average);
     }
 
     // The iterate in the coordinates before the row, where they differ from those of the
     // step.
     template <int NV>
-    SOFTMAX_SHARED RowSums score_iterate_before(RowVectors<NV, V>& v, int32_t y) {
+    SOFTMAX_SHARED RowSums score_iterate_before(RowVectors<NV, V>& v, ptrdiff_t i, int32_t y) {
         V* const iterate = v.iterate();
         for (int k = 0; k < v.n_vectors(); ++k) {
             const V products = scores_before ? V::load(scores_before + k * V::lanes) : iterate[k];
             iterate[k] = plus_intercept(products, visits.intercept + k * V::lanes);
         }
         scores_before = nullptr;
+        add_offset(visits, i, iterate, v.n_vectors());
         return exponentials<NV>(iterate, v.n_vectors(), y, v.iterate_exponentials());
     }
 
@@ -492,6 +517,13 @@ class StreamRule {
     // g_y / (p_y - 1), between 0 and 1.
     static double share_of_residual(double g, const RowSums& sums) {
         const double share = sums.others > 0 ? -g * sums.sum / sums.others : 1;
+        return share > 1 ? 1 : share < 0 ? 0 : share;
+    }
+
+    // g r / |r|^2, between 0 and 1.
+    static SOFTMAX_SHARED double share_along(const V* g, const V* r, int vectors) {
+        const double whole = inner_product<0>(r, r, vectors),
+                     share = whole > 0 ? inner_product<0>(g, r, vectors) / whole : 1;
         return share > 1 ? 1 : share < 0 ? 0 : share;
     }
 

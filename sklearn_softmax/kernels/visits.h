@@ -3,7 +3,7 @@
 // by a rule (stream.h, point_saga.h, explicit.h), which is a class with these members.
 //
 // Both ways call:
-//     rule.scale                  scores are scale * (row times weights) + intercept
+//     rule.scale                  scores are scale * (row times weights) + intercept + offset
 //     rule.predictor()            which model v.prediction() is for, if any
 //     rule.predicting()           the weights of that model
 //     rule.visit(v, i, ...)       makes v.change(), the change of the weights per unit of x, from
@@ -100,6 +100,16 @@ SOFTMAX_INLINE void fetch_visit(const softmax::Visits<T>& s, ptrdiff_t i) {
     prefetch_for_read(s.sample_weight.data + i * s.sample_weight.stride);
     if (s.table)
         for (ptrdiff_t k = 0; k < s.n_padded; k += per_line) prefetch_for_write(s.table + i * s.n_padded + k);
+    const T* const of_rows[] = {s.label_shift, s.score_offset};
+    for (const T* rows : of_rows)
+        if (rows)
+            for (ptrdiff_t k = 0; k < s.n_padded; k += per_line) prefetch_for_read(rows + i * s.n_padded + k);
+}
+
+// Adds what row i has beside its scores, if anything.
+template <class V>
+SOFTMAX_INLINE void add_offset(const softmax::Visits<typename V::Number>& s, ptrdiff_t i, V* scores, int n_vectors) {
+    if (s.score_offset) add_numbers(scores, s.score_offset + i * s.n_padded, n_vectors);
 }
 
 // The scores of row r of the block, after the visits of the rows before it.
@@ -157,6 +167,7 @@ void visit_dense(Rule& rule, const softmax::Visits<typename V::Number>& s) {
                 fetch_visit(s, s.order[ahead]);
             }
             score<NV>(block, r, rule.scale, s.intercept, v.scores(), v.n_vectors());
+            add_offset(s, s.order[t + r], v.scores(), v.n_vectors());
             if (rule.predictor() != Predictor::none)
                 for (int k = 0; k < v.n_vectors(); ++k) v.prediction()[k] = V::load(block.prediction_of(r) + k * V::lanes);
             if constexpr (Rule::averages_all_visits)
@@ -218,6 +229,7 @@ void visit_sparse(Rule& rule, const softmax::Visits<typename V::Number>& s) {
         const V scale = V::broadcast(T(rule.scale));
         for (int k = 0; k < v.n_vectors(); ++k)
             v.scores()[k] = plus_intercept(scale * v.scores()[k], s.intercept + k * V::lanes);
+        add_offset(s, i, v.scores(), v.n_vectors());
         if (!rule.visit(v, i, norm, stepped_norm)) return;
         for (ptrdiff_t n = 0; n < row.size; ++n)
             rule.template change<NV>(row.columns[n], stepped[n], v.change(), v.n_vectors());
