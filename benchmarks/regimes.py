@@ -141,7 +141,7 @@ def chosen(options):
 
 @cache
 def machine():
-    """(bytes a second that are read, additions and multiplications a second) of this machine, in double: the best of some runs."""
+    """(bytes a second that this machine reads, additions and multiplications a second), in double; the best of some runs."""
 
     def best(run):
         seconds = []
@@ -156,7 +156,7 @@ def machine():
 
 
 def least_seconds(X, n_classes):
-    """What LEAST_PASSES readings of X take, and as many gradients: 4 n d K additions and multiplications each, sparse X 4 nnz K."""
+    """What LEAST_PASSES readings of X take, and as many gradients of 4 n d K additions and multiplications; of sparse X 4 nnz K."""
     read, arithmetic = machine()
     n_bytes = X.data.nbytes + X.indices.nbytes if issparse(X) else X.nbytes
     return LEAST_PASSES * max(n_bytes / read, 4 * X.size * n_classes / arithmetic)

@@ -36,14 +36,14 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import OF_INPUT, SoftmaxSGDClassifier
-from ._containers import as_numpy, labels, numbers_of
+from ._containers import labels, numbers_of
 from ._coordinates import Coordinates, solver_coordinates
 from ._matrix import dense_columns, rows_in
 from ._model import Model
 from ._newton import Preconditioner, newton_step
 from ._objective import Objective, Penalty, proba_and_losses
 from ._point_saga import prepare
-from ._validation import checked_X, labelled_problem, own_dtype
+from ._validation import checked_offset, checked_X, labelled_problem, own_dtype
 
 __all__ = ["InferenceResult", "ProbabilityIntervals", "WaldTest", "coefficients_of", "inference"]
 
@@ -422,7 +422,7 @@ class InferenceResult:
         quantile, point = _quantile(confidence_level), self.scores.point
         X = checked_X(self.scores.columns, X, own_dtype(X), False)
         n_samples, n_classes = X.shape[0], point.shape[1]
-        offset = _checked_offset(offset, n_samples, n_classes)
+        offset = checked_offset(offset, n_samples, n_classes)
         offset = np.zeros((n_samples, n_classes)) if offset is None else offset
         intervals = ProbabilityIntervals(*np.empty((4, n_samples, n_classes)))
         identity, n_rows = np.eye(n_classes), max(1, BLOCK // point.size)
@@ -631,7 +631,7 @@ def inference(
             "X and y are missing: the rows that the model was fitted on. No model keeps its rows, so a stream whose rows are "
             "gone has no standard errors. Store the rows, or a random sample of them to fit and to pass here."
         )
-    problem, offset, groups = _observations(estimator, type(clf).__name__, X, y, sample_weight, offset, clusters)
+    problem, groups = _observations(estimator, type(clf).__name__, X, y, sample_weight, offset, clusters)
     is_robust = bool(robust) or groups is not None
     if estimator.class_weight is not None and not is_robust:
         warnings.warn(
@@ -652,8 +652,8 @@ def inference(
     reference_number = _number_of_reference(reference, estimator.classes_)
     objective, parameters, point, coef = _at_model(estimator, problem, alpha, reference_number, numbers[chosen], active_only)
 
-    class_scores = objective.class_scores(objective.scores(point)) + offset
-    proba = proba_and_losses(class_scores, problem.y)[0]
+    scores_at_point = objective.scores(point)
+    proba = proba_and_losses(objective.class_scores(scores_at_point), problem.y)[0]
     gradient = objective.loss_gradient(proba)
     gradient[:-1] += objective.l2 * point[:-1]
     gradient[:-1] += alpha * estimator.l1_ratio * objective.penalty.scale[:, None] * np.sign(point[:-1])
@@ -671,7 +671,7 @@ def inference(
             scores = Scores.of_free(estimator, parameters, point, covariance)
         covariance = parameters.public_covariance(covariance)
     else:
-        solutions, covariance = _solutions(objective, objective.curvature(objective.of_scores(class_scores)), parameters)
+        solutions, covariance = _solutions(objective, objective.curvature(scores_at_point), parameters)
         step = -np.array([np.vdot(solution, gradient) for solution in solutions]).reshape(len(parameters.rows), -1)
         covariance = covariance / total_weight if residual is None else _sandwich_of(objective, solutions, residual, groups)
     se = np.sqrt(np.diag(covariance)).reshape(step.shape)
@@ -718,12 +718,13 @@ def _checked_model(clf):
 
 
 def _observations(estimator, name, X, y, sample_weight, offset, clusters):
-    """(Problem, offset of each class or 0, groups or None) of the rows of positive weight, in the order of their groups."""
+    """(Problem, groups or None) of the rows of positive weight, in the order of their groups."""
     n_classes = len(estimator.classes_)
     problem, is_positive = labelled_problem(
         X,
         y,
         sample_weight,
+        offset,
         estimator.classes_,
         check_X=partial(checked_X, estimator),
         name=name,
@@ -736,9 +737,7 @@ def _observations(estimator, name, X, y, sample_weight, offset, clusters):
             f"y has no row of positive weight of the classes {estimator.classes_[absent]}, so that nothing is known of their "
             "coefficients. Fit a model of the other classes."
         )
-    offset, groups = _checked_offset(offset, n_given, n_classes), None
-    if offset is not None:
-        offset = offset[is_positive]
+    groups = None
     if clusters is not None:
         clusters = labels(clusters, "clusters")
         if len(clusters) != n_given:
@@ -748,21 +747,7 @@ def _observations(estimator, name, X, y, sample_weight, offset, clusters):
             raise ValueError("clusters has one cluster only, from which nothing is known of the variance between clusters.")
         order = np.argsort(groups, kind="stable")
         problem, groups = problem.take(order), groups[order]
-        offset = None if offset is None else offset[order]
-    return problem, 0.0 if offset is None else offset, groups
-
-
-def _checked_offset(offset, n_samples, n_classes):
-    """An offset as an array of shape (n_samples, n_classes), or None."""
-    if offset is None:
-        return None
-    offset = np.asarray(as_numpy(offset, "offset"), dtype=np.float64)
-    shape = (n_samples,) if n_classes == 2 else (n_samples, n_classes)
-    if offset.shape != shape:
-        raise ValueError(f"offset has the shape {offset.shape}, expected {shape} for {n_classes} classes.")
-    if not np.isfinite(offset).all():
-        raise ValueError("offset contains NaN or infinity. Pass finite numbers.")
-    return np.column_stack([-0.5 * offset, 0.5 * offset]) if n_classes == 2 else offset
+    return problem, groups
 
 
 def _quantile(confidence_level):
@@ -840,15 +825,8 @@ def _at_model(estimator, problem, alpha, reference, columns, active_only):
             "to from_logistic_regression."
         )
     point = coordinates.point(coef, intercept)
-    objective = Objective(
-        problem.X,
-        problem.y,
-        problem.sample_weight,
-        Penalty(alpha * (1 - estimator.l1_ratio), 0.0, n_classes, coordinates.penalty_scale),
-        bool(estimator.fit_intercept),
-        offset=coordinates.offset,
-        inverse_scale=coordinates.inverse_scale,
-    )
+    penalty = Penalty(alpha * (1 - estimator.l1_ratio), 0.0, n_classes, coordinates.penalty_scale)
+    objective = Objective.of(problem, penalty, bool(estimator.fit_intercept), coordinates)
     is_active, can_shift = np.repeat(objective.is_free.T, n_classes, axis=0), np.ones(n_features + 1, dtype=bool)
     if has_l1:
         is_active[:, :-1] &= coef != 0
@@ -970,7 +948,9 @@ def _solutions(objective, curvature, parameters):
 
 def _sandwich_of(objective, solutions, residual, groups):
     """The robust covariance of what users see."""
-    products = [np.einsum("ia,ia->i", residual, objective.class_scores(objective.scores(solution))) for solution in solutions]
+    products = [
+        np.einsum("ia,ia->i", residual, objective.class_scores(objective.change_of_scores(solution))) for solution in solutions
+    ]
     of_rows = np.column_stack(products)
     if groups is not None:
         of_rows = np.add.reduceat(of_rows, np.flatnonzero(np.diff(groups, prepend=-1)))

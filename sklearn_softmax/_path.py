@@ -20,8 +20,8 @@ from ._matrix import columns_in_use, gathered
 from ._minimise import minimise
 from ._model import Model
 from ._newton import Tolerance
-from ._objective import Evaluation, Penalty
-from ._point_saga import model_of_point, objective_of, prepare, tolerance_of
+from ._objective import Evaluation, Objective, Penalty
+from ._point_saga import model_of_point, prepare, tolerance_of
 from ._quasi_newton import Memory
 from ._starts import SpaceOfRows, is_wide
 
@@ -149,7 +149,7 @@ class Path:
         of_all = self.settings._replace(alpha=alpha, l1_ratio=l1_ratio)
         present = settings_of_present(of_all, alpha, self.is_present)
         penalty = Penalty(present.alpha, present.l1_ratio, self.prepared.n_classes, coordinates.penalty_scale)
-        return objective_of(self.problem, penalty, coordinates, self.settings.fit_intercept)
+        return Objective.of(self.problem, penalty, self.settings.fit_intercept, coordinates)
 
     def _without_coefficients(self):
         """The point of the model that has only intercepts."""
@@ -192,9 +192,9 @@ class Path:
             if in_space is not None and in_space.is_possible:
                 follower, n_in_space = Follower(in_space.point(alpha)), in_space.PASSES
             solution = follower.solve(objective, tolerance, settings.max_iter)
-            model = model_of_point(solution.point, coordinates, settings.fit_intercept, dtype)
+            model = model_of_point(solution.point, coordinates, objective.penalty, settings.fit_intercept, dtype)
             if dtype == np.float64:  # in which the model is the point
-                gap = optimality_gap(objective, solution.point, solution.evaluation.scores)
+                gap = optimality_gap(objective, solution.point, solution.evaluation.scores.copy())  # the next alpha needs them
             else:
                 gap = optimality_gap(objective, coordinates.point(*model.softmax_coef()))
             if self.columns is not None:

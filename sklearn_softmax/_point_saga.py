@@ -29,7 +29,7 @@ from ._objective import BLOCK, Objective, Penalty
 from ._starts import EPOCHS, SAMPLE, optimum_in_space_of_rows, optimum_of_sample, sample_of, way_of
 from ._stream import Iterates, Stream, StreamScalars
 
-__all__ = ["Epochs", "PreparedProblem", "model_of_point", "objective_of", "prepare", "tolerance_of"]
+__all__ = ["Epochs", "PreparedProblem", "model_of_point", "prepare", "tolerance_of"]
 
 # The step of an epoch is STEP / (mean of (1 + |x|^2) / 2 * sqrt(mean curvature of the
 # losses)). By experiment: half of it is better for noisy data, double of it for
@@ -111,20 +111,21 @@ def prepare(problem, n_classes):
     return PreparedProblem(problem, total_weight, n_classes, moments, spreads, class_weight)
 
 
-def objective_of(problem, penalty, coordinates, fit_intercept):
-    """The `Objective` of the rows of a problem, with a penalty of points in these coordinates."""
-    return Objective.of(problem, penalty, fit_intercept, coordinates)
-
-
 def tolerance_of(prepared, coordinates, feature_scale, tol):
     """The `Tolerance` of gradients in these coordinates, for features in these units."""
     per_unit = np.append(coordinates.scale() * inverse_or_zero(feature_scale), 1.0)
     return Tolerance(tol, np.outer(per_unit, inverse_or_zero(prepared.class_scale)))
 
 
-def model_of_point(point, coordinates, fit_intercept, dtype):
-    """The `Model`, in the units of X, of a point in these coordinates."""
+def model_of_point(point, coordinates, penalty, fit_intercept, dtype):
+    """The `Model`, in the units of X, of a point in these coordinates.
+
+    The means over the classes are 0, but for coefficients with an L1 norm. Without a
+    penalty the points of one model differ in these means.
+    """
     coef, intercept = coordinates.coef(point)
+    if not penalty.has_l1:
+        coef = coef - coef.mean(axis=0)
     if fit_intercept:
         intercept = intercept - intercept.mean()
     model = Model.zeros(*coef.shape[::-1], dtype)
@@ -175,7 +176,7 @@ class Epochs:
 
     def _objective(self, problem):
         """The objective of rows, in the solver's coordinates."""
-        return objective_of(problem, self.penalty_here, self.coordinates, self.settings.fit_intercept)
+        return Objective.of(problem, self.penalty_here, self.settings.fit_intercept, self.coordinates)
 
     def _begin_epochs(self):
         """The iterates of epochs, from the model so far."""
@@ -472,7 +473,9 @@ class Epochs:
     def model(self):
         """The model to predict with, in the units of X."""
         if self.original is None and self.evaluation is not None:
-            self.original = model_of_point(self.point, self.coordinates, self.settings.fit_intercept, self.problem.X.dtype)
+            self.original = model_of_point(
+                self.point, self.coordinates, self.penalty, self.settings.fit_intercept, self.problem.X.dtype
+            )
         if self.original is None:
             here = self._model_here()
             self.original = self.coordinates.to_original(here.weights, here.intercept, here.n_classes)

@@ -505,7 +505,7 @@ def unlabelled_problem(X, check_X, dtype):
     return Problem(X, np.zeros(X.shape[0], dtype=np.int32), ones, ones, rounding)
 
 
-def labelled_problem(X, y, sample_weight, classes, *, check_X, name, class_weight):
+def labelled_problem(X, y, sample_weight, offset, classes, *, check_X, name, class_weight):
     """Rows with labels of a model that is not trained further -> (Problem, which rows of X have a positive weight and are in it).
 
     A label that is not among the classes is an error.
@@ -521,7 +521,8 @@ def labelled_problem(X, y, sample_weight, classes, *, check_X, name, class_weigh
     is_positive = sample_weight > 0
     if not is_positive.any():
         raise ValueError("Sample weights must contain at least one non-zero number.")
-    return Problem(X, y, sample_weight, base_weight, rounding).take_positive(), is_positive
+    offset = checked_offset(offset, X.shape[0], len(classes))
+    return Problem(X, y, sample_weight, base_weight, rounding, offset=offset).take_positive(), is_positive
 
 
 def own_dtype(X):

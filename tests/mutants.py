@@ -60,7 +60,7 @@ KERNELS = [
     Mutant("margin.h", "margin > 0 ? less : 1", "less", AUTOMATIC_TESTS),
     Mutant("margin.h", "(margin > 0 ? 0 : margin)", "margin", AUTOMATIC_TESTS),
     Mutant("margin.h", "2 * double(q) * e->v", "double(q) * e->v", AUTOMATIC_TESTS),
-    Mutant("margin.h", "return 2 * double(g->v) * g->v;", "return double(g->v) * g->v;", AUTOMATIC_TESTS),
+    Mutant("margin.h", "return 2 * double(a->v) * b->v;", "return double(a->v) * b->v;", AUTOMATIC_TESTS),
     Mutant("margin.h", "return 2 * e->v /", "return e->v /", AUTOMATIC_TESTS),
     # stream.h
     Mutant("stream.h", "share_of_norm = 0.1;", "share_of_norm = 0.11;", AUTOMATIC_TESTS),
@@ -213,10 +213,10 @@ PYTHON = [
     Mutant("_newton.py", "SUFFICIENT = 1e-4", "SUFFICIENT = 2.0", "tests/test_newton.py"),
     Mutant("_objective.py", "diagonal[:-1] += self.objective.l2\n", "pass\n", "tests/test_newton.py"),
     Mutant("_objective.py", "of_penalty = self.l2 * weights", "of_penalty = 0 * weights", "tests/test_objective.py"),
-    Mutant("_quasi_newton.py", "pairs.append((step, change, curvature))", "pass", "tests/test_starts.py"),
+    Mutant("_quasi_newton.py", "np.sqrt(dot(step, step) * dot(change, change))", "np.inf", "tests/test_starts.py"),
     Mutant("_quasi_newton.py", "direction += (share - dot(", "direction += (dot(", "tests/test_starts.py"),
     Mutant("_starts.py", "ROWS_PER_CLASS / rarest", "0", "tests/test_starts.py"),
-    Mutant("_starts.py", "np.square(factors)[:, None]", "factors[:, None]", "tests/test_starts.py"),
+    Mutant("_starts.py", "np.square(self.factors)[:, None]", "self.factors[:, None]", "tests/test_starts.py"),
     Mutant(
         "_starts.py",
         "gram[np.diag_indices_from(gram)] += JITTER",
