@@ -156,7 +156,7 @@ def machine():
 
 
 def least_seconds(X, n_classes):
-    """What LEAST_PASSES readings of X take, and as many gradients of 4 n d K additions and multiplications; of sparse X 4 nnz K."""
+    """What LEAST_PASSES readings of X take, and as many gradients of 4 n d K operations (of sparse X, 4 nnz K)."""
     read, arithmetic = machine()
     n_bytes = X.data.nbytes + X.indices.nbytes if issparse(X) else X.nbytes
     return LEAST_PASSES * max(n_bytes / read, 4 * X.size * n_classes / arithmetic)

@@ -212,3 +212,11 @@ def test_separated_rows_stay_finite_without_a_penalty(n_classes, method):
     size = n_classes + 1
     found = method(F, np.zeros((size, n_classes)), Tolerance(1e-9, np.ones((size, n_classes))), max_passes=300)
     assert np.isfinite(found.point).all() and found.objective < 1e-6
+
+
+@pytest.mark.parametrize("n_samples", [220, 3000])  # the method for small problems, and another
+def test_without_a_penalty_the_coefficients_of_the_classes_add_up_to_zero(n_samples):
+    X, y = rows_of(n_samples, 5, 3)
+    clf = SoftmaxSGDClassifier(alpha=0, random_state=0).fit(X, y)
+    np.testing.assert_allclose(clf.coef_.sum(axis=0), 0, atol=1e-12)
+    assert abs(clf.intercept_.sum()) < 1e-12
