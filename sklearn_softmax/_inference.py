@@ -579,9 +579,10 @@ def inference(
     TypeError
         If `clf` is another estimator.
     ValueError
-        If the model has L1 and `active_only` is False, if there are more than 5000
-        coefficients and intercepts and `features` is None, if the rows do not determine a
-        coefficient, or if an input has the wrong shape, type or values.
+        If the model has L1 and `active_only` is False, if the model has
+        `label_smoothing`, if there are more than 5000 coefficients and intercepts and
+        `features` is None, if the rows do not determine a coefficient, or if an input
+        has the wrong shape, type or values.
 
     Warns
     -----
@@ -712,6 +713,11 @@ def _checked_model(clf):
             "pipeline pass the last step, and for X what the steps before it return."
         )
     check_is_fitted(clf)
+    if clf.label_smoothing:
+        raise ValueError(
+            f"clf has label_smoothing={clf.label_smoothing}, so that the losses of its rows say nothing of how sure it is. Fit "
+            "without label_smoothing."
+        )
     if len(clf.classes_) < 2:
         raise ValueError(f"clf has only one class, {clf.classes_.tolist()[0]!r}, whose probability is 1. Fit rows of two.")
     return clf, False

@@ -619,6 +619,10 @@ def test_errors(data, weight, clusters):
         inference(clf, X, y, clusters=clusters[:9])
     with pytest.raises(ValueError, match="one cluster only"):
         inference(clf, X, y, clusters=np.zeros(400))
+    with pytest.raises(ValueError, match="Pass one label per row"):
+        inference(clf, X, np.eye(4)[np.unique(y, return_inverse=True)[1]])
+    with pytest.raises(ValueError, match=r"label_smoothing=0.1"):
+        inference(SoftmaxSGDClassifier(label_smoothing=0.1).fit(X, y), X, y)
     with pytest.raises(ValueError, match=r"offset.shape == \(400,\), expected \(400, 4\)"):
         inference(clf, X, y, offset=np.zeros(400))
     with pytest.raises(ValueError, match="offset has the value nan"):

@@ -353,7 +353,7 @@ def test_large_scores(n_classes, penalty, dtype):
 @every_dtype
 def test_a_class_may_not_occur(dtype):
     task = Task(5, dtype, averaging="from start")
-    task.y = np.minimum(task.y, 3)
+    task.y = task.labels = np.minimum(task.y, 3)
     task.check()
 
 

@@ -414,6 +414,13 @@ def test_what_makes_no_sense_is_named(make_data, params, message):
         SoftmaxSGDClassifierCV(**params).fit(X, y)
 
 
+def test_soft_labels_are_refused(make_data):
+    X, y = make_data(3)
+    for call in (SoftmaxSGDClassifierCV(alphas=3).fit, softmax_path):
+        with pytest.raises(ValueError, match="y has a column for each class, which .* does not support"):
+            call(X, np.eye(3)[y])
+
+
 def test_a_class_that_a_fold_does_not_train_on_has_a_finite_loss(make_data):
     X, y = make_data(3)
     folds = [(np.flatnonzero(y > 0), np.arange(len(y))), (np.arange(len(y)), np.arange(len(y)))]
