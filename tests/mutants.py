@@ -160,7 +160,12 @@ PYTHON = [
     Mutant("_inference.py", "- parameters.can_shift[:-1] / proba.shape[1])", ")", INFERENCE_TESTS),
     Mutant("_inference.py", "can_shift[:-1] = is_active[:, :-1].all(axis=0)", "", INFERENCE_TESTS),
     Mutant("_inference.py", "objective.shares / np.sqrt(problem.base_weight)", "objective.shares", INFERENCE_TESTS),
-    Mutant("_inference.py", "offset = offset[is_positive]", "offset = 0 * offset[is_positive]", INFERENCE_TESTS),
+    Mutant(
+        "_validation.py",
+        "rounding, offset=offset).take_positive(), is_positive",
+        "rounding).take_positive(), is_positive",
+        INFERENCE_TESTS,
+    ),
     Mutant("_inference.py", "if not distance <= LARGEST_DISTANCE:", "if False:", INFERENCE_TESTS),
     Mutant("_inference.py", "gradient.mean(axis=1, keepdims=True), 0)", "0, 0)", INFERENCE_TESTS),
     Mutant("_inference.py", "of_columns[:-1] = -self", "of_columns[:-1] = self", INFERENCE_TESTS),

@@ -35,21 +35,21 @@ def rows(container, n_rows=6000, n_features=30):
 def test_copies_that_a_learner_publishes_predict_as_if_it_had_stopped(container, forgetting, l1_ratio):
     X, y = rows(container)
     stream = SoftmaxSGDClassifier(new_classes="add", forgetting=forgetting, l1_ratio=l1_ratio).partial_fit(X[:100], y[:100])
-    published, is_over = {0: copy.copy(stream)}, Event()
+    published, is_over = [copy.copy(stream)], Event()
 
     def read(number):
         seen = []
         while not is_over.is_set() or not seen:
-            version = max(published)
+            version = len(published) - 1
             part = slice(number, 200 + number)
             seen.append((version, part, published[version].predict_proba(X[part])))
         return seen
 
     with ThreadPoolExecutor(N_READERS) as pool:
         readers = [pool.submit(read, number) for number in range(N_READERS)]
-        for version, start in enumerate(range(100, 6000, 100), 1):
+        for start in range(100, 6000, 100):
             stream.partial_fit(X[start : start + 100], y[start : start + 100])
-            published[version] = copy.copy(stream)
+            published.append(copy.copy(stream))
         is_over.set()
         seen = [one for reader in readers for one in reader.result()]
 
