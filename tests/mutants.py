@@ -160,7 +160,7 @@ PYTHON = [
     Mutant("_inference.py", "- parameters.can_shift[:-1] / proba.shape[1])", ")", INFERENCE_TESTS),
     Mutant("_inference.py", "can_shift[:-1] = is_active[:, :-1].all(axis=0)", "", INFERENCE_TESTS),
     Mutant("_inference.py", "objective.shares / np.sqrt(problem.base_weight)", "objective.shares", INFERENCE_TESTS),
-    Mutant(
+    Mutant("_validation.py", "rounding, offset=offset).take_positive(), is", "rounding).take_positive(), is", INFERENCE_TESTS),
         "_validation.py",
         "rounding, offset=offset).take_positive(), is_positive",
         "rounding).take_positive(), is_positive",
