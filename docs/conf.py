@@ -65,6 +65,7 @@ sphinx_gallery_conf = {
             "one_vs_rest.py",
             "loss_curve_and_gap.py",
             "how_sure.py",
+            "path.py",
             "grid_search.py",
             "stream.py",
             "out_of_core_text.py",

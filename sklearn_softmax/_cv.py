@@ -442,7 +442,8 @@ n_features)
     >>> from sklearn_softmax import SoftmaxSGDClassifierCV
     >>> X, y = load_digits(return_X_y=True)
     >>> clf = SoftmaxSGDClassifierCV(alphas=20, random_state=0).fit(X, y)
-    >>> print(f"alpha {clf.alpha_:.1g}, log loss {-clf.scores_.mean(axis=0).max():.3f}")
+    >>> loss = -clf.scores_.mean(axis=0).max()
+    >>> print(f"alpha {clf.alpha_:.1g}, log loss {loss:.3f}")
     alpha 0.0007, log loss 0.226
     >>> clf = SoftmaxSGDClassifierCV(alphas=20, selection="1se", random_state=0)
     >>> print(f"alpha {clf.fit(X, y).alpha_:.1g}")

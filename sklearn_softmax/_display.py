@@ -55,7 +55,8 @@ class CoefficientDisplay:
     >>> import matplotlib
     >>> matplotlib.use("Agg")
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn_softmax import CoefficientDisplay, SoftmaxSGDClassifier, inference
+    >>> from sklearn_softmax import CoefficientDisplay, SoftmaxSGDClassifier
+    >>> from sklearn_softmax import inference
     >>> X, y = load_iris(return_X_y=True)
     >>> result = inference(SoftmaxSGDClassifier(tol=1e-8).fit(X, y), X, y)
     >>> display = CoefficientDisplay.from_inference(result, feature="x2")
@@ -376,7 +377,8 @@ class RegularizationPathDisplay:
     >>> import matplotlib
     >>> matplotlib.use("Agg")
     >>> from sklearn.datasets import load_iris
-    >>> from sklearn_softmax import RegularizationPathDisplay, SoftmaxSGDClassifierCV
+    >>> from sklearn_softmax import RegularizationPathDisplay
+    >>> from sklearn_softmax import SoftmaxSGDClassifierCV
     >>> clf = SoftmaxSGDClassifierCV(alphas=20, l1_ratios=(1.0,), random_state=0)
     >>> clf = clf.fit(*load_iris(return_X_y=True))
     >>> display = RegularizationPathDisplay.from_estimator(clf)
@@ -542,7 +544,7 @@ class PathScoreDisplay:
     def from_estimator(cls, estimator, *, ax=None, **kwargs):
         """Plot the mean score for the chosen l1_ratio.
 
-        Log losses and other scores whose name begins with "neg_" are drawn as losses.
+        Log losses and other scores whose name begins with ``"neg_"`` are drawn as losses.
 
         Parameters
         ----------

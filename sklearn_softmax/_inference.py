@@ -617,13 +617,15 @@ def inference(
     >>> clf = SoftmaxSGDClassifier(tol=1e-8).fit(X, y)
     >>> result = inference(clf, X, y, reference=1)
     >>> row = result.coef_table(confidence_level=0.9).loc[(2, "petal width (cm)")]
-    >>> print(f"{row.coef:.2f} +- {row.se:.2f}, from {row.ci_lower:.2f} to {row.ci_upper:.2f}")
+    >>> ends = f"from {row.ci_lower:.2f} to {row.ci_upper:.2f}"
+    >>> print(f"{row.coef:.2f} +- {row.se:.2f}, {ends}")
     4.56 +- 1.13, from 2.70 to 6.42
     >>> test = result.wald_test(["petal width (cm)"])
     >>> print(f"chi2 {test.chi2:.1f} on {test.df} degrees of freedom")
     chi2 21.9 on 2 degrees of freedom
     >>> proba, std_error, lower, upper = result.predict_proba(X[70:71])
-    >>> print(f"P(class 1) {proba[0, 1]:.2f}, from {lower[0, 1]:.2f} to {upper[0, 1]:.2f}")
+    >>> ends = f"from {lower[0, 1]:.2f} to {upper[0, 1]:.2f}"
+    >>> print(f"P(class 1) {proba[0, 1]:.2f}, {ends}")
     P(class 1) 0.44, from 0.20 to 0.71
     """
     estimator, is_lr = _checked_model(clf)

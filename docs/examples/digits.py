@@ -97,7 +97,8 @@ def draw(losses):
 
     _, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
     colours = [
-        "#d62728" if name.startswith("Softmax") else "#1f4e79" for name in losses
+        "#d62728" if name.startswith("Softmax") else "#1f4e79"
+        for name in losses
     ]
     names = [name.replace(", ", ",\n", 1) for name in losses]
     bars = axis.barh(names, losses.values(), color=colours)

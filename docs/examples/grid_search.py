@@ -41,13 +41,25 @@ for kind, colour, label in (
     ("test", "#d62728", "held-out rows"),
     ("train", "#1f4e79", "rows it was fitted to"),
 ):
-    mean, spread = -results[f"mean_{kind}_score"], results[f"std_{kind}_score"]
+    mean, spread = (
+        -results[f"mean_{kind}_score"],
+        results[f"std_{kind}_score"],
+    )
     alphas = results["param_alpha"].astype(float)
     axis.fill_between(
-        alphas, mean - spread, mean + spread, color=colour, alpha=0.15, linewidth=0
+        alphas,
+        mean - spread,
+        mean + spread,
+        color=colour,
+        alpha=0.15,
+        linewidth=0,
     )
-    axis.plot(alphas, mean, color=colour, linewidth=2.4, marker="o", label=label)
-axis.axvline(search.best_params_["alpha"], color="0.4", linestyle=":", linewidth=1)
+    axis.plot(
+        alphas, mean, color=colour, linewidth=2.4, marker="o", label=label
+    )
+axis.axvline(
+    search.best_params_["alpha"], color="0.4", linestyle=":", linewidth=1
+)
 axis.axvline(1 / len(y), color="0.4", linewidth=1)
 axis.text(1.1 / len(y), 0.7 * axis.get_ylim()[1], "default", color="0.4")
 axis.set(xscale="log", yscale="log", xlabel="alpha", ylabel="log loss (nats)")

@@ -14,14 +14,19 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_wine
 
-from sklearn_softmax import CoefficientDisplay, SoftmaxSGDClassifier, inference
+from sklearn_softmax import (
+    CoefficientDisplay,
+    SoftmaxSGDClassifier,
+    inference,
+)
 
 wine = load_wine()
 X, y = wine.data, wine.target_names[wine.target]
 clf = SoftmaxSGDClassifier(tol=1e-7, random_state=0).fit(X, y)
 result = inference(clf, X, y)
 tests = {
-    name: result.wald_test(number) for number, name in enumerate(wine.feature_names)
+    name: result.wald_test(number)
+    for number, name in enumerate(wine.feature_names)
 }
 print("feature                        chi2 (df)   p-value")
 for name, test in sorted(tests.items(), key=lambda item: item[1].p_value):
@@ -31,7 +36,9 @@ for name, test in sorted(tests.items(), key=lambda item: item[1].p_value):
 # A forest plot: the coefficients of a class, with intervals of 90 %, as differences from the mean
 # over the classes. To compare features in different units, they are divided by their standard
 # deviations first, which changes no probability: the penalty does not depend on units.
-figure, axes = plt.subplots(1, 3, figsize=(10, 4.2), sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 3, figsize=(10, 4.2), sharey=True, layout="constrained"
+)
 scaled = inference(
     SoftmaxSGDClassifier(tol=1e-7, random_state=0).fit(X / X.std(axis=0), y),
     X / X.std(axis=0),
@@ -54,7 +61,10 @@ plt.show()
 # One feature, over the classes: with much proline it is class 0.
 figure, axis = plt.subplots(figsize=(6, 2.4), layout="constrained")
 CoefficientDisplay.from_inference(
-    result, feature=wine.feature_names.index("proline"), ax=axis, color="#d62728"
+    result,
+    feature=wine.feature_names.index("proline"),
+    ax=axis,
+    color="#d62728",
 )
 axis.set_xlabel("Coefficient of proline (nats per mg/l)")
 plt.show()

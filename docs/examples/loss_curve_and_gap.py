@@ -35,7 +35,11 @@ for alpha, clf in fits.items():
 figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 for alpha, clf in fits.items():
     LossCurveDisplay.from_estimator(
-        clf, ax=axis, name=f"alpha={alpha:g}", color=alphas[alpha], linewidth=2.2
+        clf,
+        ax=axis,
+        name=f"alpha={alpha:g}",
+        color=alphas[alpha],
+        linewidth=2.2,
     )
 axis.set(yscale="log", title="loss_curve_")
 axis.yaxis.set_major_formatter("{x:g}")
@@ -52,9 +56,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", ConvergenceWarning)
     for alpha, colour in alphas.items():
         early = [
-            SoftmaxSGDClassifier(alpha=alpha, max_iter=max_iter, random_state=0).fit(
-                X, y
-            )
+            SoftmaxSGDClassifier(
+                alpha=alpha, max_iter=max_iter, random_state=0
+            ).fit(X, y)
             for max_iter in most
         ]
         bounds = [clf.optimality_gap_ for clf in early]
@@ -67,7 +71,10 @@ with warnings.catch_warnings():
             label=f"alpha={alpha:g}",
         )
 axis.set(
-    xlabel="max_iter", ylabel="nats per row", yscale="log", title="optimality_gap_"
+    xlabel="max_iter",
+    ylabel="nats per row",
+    yscale="log",
+    title="optimality_gap_",
 )
 axis.yaxis.set_major_formatter("{x:g}")
 axis.legend(frameon=False)

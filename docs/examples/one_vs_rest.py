@@ -51,11 +51,18 @@ for name, model in models.items():
 
 # %%
 # The regions, paler where the model is less sure:
-figure, axes = plt.subplots(1, 2, figsize=(5.5, 3.2), sharey=True, layout="constrained")
-first, second = np.meshgrid(np.linspace(-5, 5, 200), np.linspace(-2, 3.2, 120))
+figure, axes = plt.subplots(
+    1, 2, figsize=(5.5, 3.2), sharey=True, layout="constrained"
+)
+first, second = np.meshgrid(
+    np.linspace(-5, 5, 200), np.linspace(-2, 3.2, 120)
+)
 grid = np.column_stack([first.ravel(), second.ravel()])
 red_green_blue = np.array(
-    [[int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)] for colour in COLOURS]
+    [
+        [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        for colour in COLOURS
+    ]
 )
 for axis, (name, model) in zip(axes, models.items()):
     proba = model.predict_proba(grid)
@@ -78,14 +85,18 @@ plt.show()
 #
 # Of the rows to which a model gives a class with a probability of about 30 %, about 30 % should be
 # of that class. Softmax follows the diagonal; normalised one-vs-rest does not.
-figure, axes = plt.subplots(1, 2, figsize=(5.5, 3.4), sharey=True, layout="constrained")
+figure, axes = plt.subplots(
+    1, 2, figsize=(5.5, 3.4), sharey=True, layout="constrained"
+)
 edges = np.linspace(0, 1, 11)
 for axis, (name, model) in zip(axes, models.items()):
     proba = model.predict_proba(X_test)
     axis.plot([0, 1], [0, 1], color="0.4", linestyle=":", linewidth=1)
     for label, colour in enumerate(COLOURS):
         bins = np.digitize(proba[:, label], edges[1:-1])
-        populated = [b for b in range(10) if np.count_nonzero(bins == b) >= 20]
+        populated = [
+            b for b in range(10) if np.count_nonzero(bins == b) >= 20
+        ]
         said = [proba[bins == b, label].mean() for b in populated]
         happened = [np.mean(y_test[bins == b] == label) for b in populated]
         axis.plot(

@@ -28,13 +28,17 @@ from sklearn_softmax import SoftmaxSGDClassifier, fit_batches
 
 PACKAGES = ["matplotlib", "numpy", "scipy", "sklearn"]
 # names that would give a package away
-NAMES = re.compile("|".join([*PACKAGES, "scikit-learn", r"\bnp\b"]), re.IGNORECASE)
+NAMES = re.compile(
+    "|".join([*PACKAGES, "scikit-learn", r"\bnp\b"]), re.IGNORECASE
+)
 
 
 def docstrings(package):
     """Pairs of a docstring (any text in triple quotes) and its package."""
     folder = Path(importlib.util.find_spec(package).origin).parent
-    for path in np.random.default_rng(0).permutation(sorted(folder.rglob("*.py"))):
+    for path in np.random.default_rng(0).permutation(
+        sorted(folder.rglob("*.py"))
+    ):
         source = path.read_text(encoding="utf-8")
         for text in re.findall(r'"""(.*?)"""', source, re.DOTALL):
             if len(text) > 60:
@@ -79,7 +83,10 @@ fit_batches(
 )
 rows, losses, lately = np.transpose(curve)
 print(f"{rows[-1]:.0f} docstrings, {clf.n_features_in_} columns")
-print(f"log loss of all {losses[-1]:.2f} nats, of the last thousand {lately[-1]:.2f}")
+print(
+    f"log loss of all {losses[-1]:.2f} nats,",
+    f"of the last thousand {lately[-1]:.2f}",
+)
 
 # %%
 figure, axis = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
@@ -118,7 +125,9 @@ columns = vectorizer.transform(words).nonzero()[1]
 weights = clf.coef_[:, columns]
 figure, axis = plt.subplots(figsize=(5.5, 3), layout="constrained")
 limit = np.abs(weights).max()
-image = axis.imshow(weights, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+image = axis.imshow(
+    weights, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto"
+)
 axis.set_xticks(range(len(words)), words, rotation=30, ha="right")
 axis.set_yticks(range(len(PACKAGES)), clf.classes_)
 figure.colorbar(image, label="coefficient")

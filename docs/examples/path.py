@@ -28,13 +28,20 @@ clf.fit(X, y)
 seconds = time.perf_counter() - started
 n_models, loss = clf.scores_.size, -clf.scores_.mean(axis=0).max()
 print(f"{n_models} models in {seconds:.1f} s")
-print(f"alpha {clf.alpha_:.2g}, l1_ratio {clf.l1_ratio_}, held-out log loss {loss:.3f}")
+print(
+    f"alpha {clf.alpha_:.2g}, l1_ratio {clf.l1_ratio_},",
+    f"held-out log loss {loss:.3f}",
+)
 
 # %%
 # The simplest model that is not worse than the best one by more than a standard error. The lasso
 # says which columns matter.
 lasso = SoftmaxSGDClassifierCV(
-    alphas=40, l1_ratios=(1.0,), selection="1se", max_iter=1000, random_state=0
+    alphas=40,
+    l1_ratios=(1.0,),
+    selection="1se",
+    max_iter=1000,
+    random_state=0,
 ).fit(X, y)
 n_used = np.any(lasso.coef_ != 0, axis=0).sum()
 print(f"{n_used} of {X.shape[1]} columns are used")

@@ -25,7 +25,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn_softmax import SoftmaxSGDClassifier
 
 X, y = load_wine(return_X_y=True)
-X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+X_train, X_test, y_train, y_test = train_test_split(
+    X, y, stratify=y, random_state=0
+)
 
 estimators = {
     "SGDClassifier(log_loss)": (
@@ -34,7 +36,9 @@ estimators = {
     ),
     "LogisticRegression": (LogisticRegression(), {"color": "#1f4e79"}),
     "StandardScaler, SGDClassifier": (
-        make_pipeline(StandardScaler(), SGDClassifier(loss="log_loss", random_state=0)),
+        make_pipeline(
+            StandardScaler(), SGDClassifier(loss="log_loss", random_state=0)
+        ),
         {"color": "#5b9bd5", "linestyle": "--"},
     ),
     "StandardScaler, LogisticRegression": (
@@ -57,7 +61,9 @@ def held_out_loss(estimator, factor):
     unit = np.where(np.arange(X.shape[1]) == 0, factor, 1.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        proba = estimator.fit(X_train * unit, y_train).predict_proba(X_test * unit)
+        proba = estimator.fit(X_train * unit, y_train).predict_proba(
+            X_test * unit
+        )
     # where no class has any probability, older versions of scikit-learn say NaN
     return log_loss(y_test, np.nan_to_num(proba, nan=1 / 3))
 
@@ -76,7 +82,9 @@ for name, values in losses.items():
 # has seen all rows.
 figure, axis = plt.subplots(figsize=(5.5, 5.2), layout="constrained")
 for name, (_, style) in estimators.items():
-    axis.plot(factors, losses[name], linewidth=2.2, marker="o", label=name, **style)
+    axis.plot(
+        factors, losses[name], linewidth=2.2, marker="o", label=name, **style
+    )
 axis.axhline(np.log(3), color="0.4", linestyle=":", linewidth=1)
 axis.text(factors[0], 1.15, "guessing", color="0.4")
 axis.set(

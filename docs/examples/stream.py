@@ -24,7 +24,11 @@ rng = np.random.default_rng(0)
 def batches():
     """Pairs X, y in the order of time."""
     for start in range(0, N_ROWS, BATCH):
-        turn = np.pi / 2 * np.clip((start - DRIFT[0]) / (DRIFT[1] - DRIFT[0]), 0, 1)
+        turn = (
+            np.pi
+            / 2
+            * np.clip((start - DRIFT[0]) / (DRIFT[1] - DRIFT[0]), 0, 1)
+        )
         angles = turn + 2 * np.pi * np.arange(3) / 3
         circle = 2 * np.column_stack([np.cos(angles), np.sin(angles)])
         centres = np.vstack([circle, [0, 0]])
@@ -72,7 +76,9 @@ titles = (
     "drift_log_odds_",
 )
 colours = {"auto": "#d62728", "never": "#f0a3a3"}
-figure, axes = plt.subplots(3, 1, figsize=(5.5, 7), layout="constrained", sharex=True)
+figure, axes = plt.subplots(
+    3, 1, figsize=(5.5, 7), layout="constrained", sharex=True
+)
 for forgetting, curves in watched.items():
     for axis, curve in zip(axes, np.transpose(curves)):
         axis.plot(

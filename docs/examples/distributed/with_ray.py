@@ -17,7 +17,12 @@ N_ROUNDS = 5
 
 X, y = load_digits(return_X_y=True)
 order = np.random.default_rng(0).permutation(len(y))
-X, y, X_new, y_new = X[order[500:]], y[order[500:]], X[order[:500]], y[order[:500]]
+X, y, X_new, y_new = (
+    X[order[500:]],
+    y[order[500:]],
+    X[order[:500]],
+    y[order[:500]],
+)
 
 ray.init(num_cpus=2, include_dashboard=False, logging_level="error")
 
@@ -28,12 +33,15 @@ def one_pass(model, X, y):
     return deepcopy(model).partial_fit(X, y, classes=np.arange(10))
 
 
-blocks = [(ray.put(X[number::4]), ray.put(y[number::4])) for number in range(4)]
+blocks = [
+    (ray.put(X[number::4]), ray.put(y[number::4])) for number in range(4)
+]
 model = None
 for number in range(N_ROUNDS):
     start = ray.put(SoftmaxSGDClassifier() if model is None else model)
     model = merge(
-        ray.get([one_pass.remote(start, *block) for block in blocks]), base=model
+        ray.get([one_pass.remote(start, *block) for block in blocks]),
+        base=model,
     )
     print(
         f"round {number + 1}: log loss of new rows "
@@ -45,5 +53,5 @@ stream = SoftmaxSGDClassifier()
 for _ in range(N_ROUNDS):
     stream.partial_fit(X, y, classes=np.arange(10))
 print(
-    f"as many passes of one stream: {log_loss(y_new, stream.predict_proba(X_new)):.3f}"
+    f"one stream: {log_loss(y_new, stream.predict_proba(X_new)):.3f}"
 )

@@ -20,7 +20,12 @@ N_ROUNDS = 5
 
 X, y = load_digits(return_X_y=True)
 order = np.random.default_rng(0).permutation(len(y))
-X, y, X_new, y_new = X[order[500:]], y[order[500:]], X[order[:500]], y[order[:500]]
+X, y, X_new, y_new = (
+    X[order[500:]],
+    y[order[500:]],
+    X[order[:500]],
+    y[order[:500]],
+)
 
 os.environ.setdefault(
     "PYSPARK_PYTHON", sys.executable
@@ -31,18 +36,22 @@ spark = (
     .getOrCreate()
 )
 rows = (
-    spark.createDataFrame(pd.DataFrame({"x": list(X), "y": y})).repartition(4).cache()
+    spark.createDataFrame(pd.DataFrame({"x": list(X), "y": y}))
+    .repartition(4)
+    .cache()
 )
 
 
 def one_pass(model):
-    """A function for `mapInPandas`: pieces of a partition -> one row with their model."""
+    """For `mapInPandas`: pieces of a partition -> one row with their model."""
 
     def learn(pieces):
         own, n_rows = pickle.loads(model), 0
         for piece in pieces:
             if len(piece):
-                own.partial_fit(np.stack(piece["x"]), piece["y"], classes=np.arange(10))
+                own.partial_fit(
+                    np.stack(piece["x"]), piece["y"], classes=np.arange(10)
+                )
                 n_rows += len(piece)
         if n_rows:  # a partition may be empty
             yield pd.DataFrame({"model": [pickle.dumps(own)]})
@@ -53,8 +62,12 @@ def one_pass(model):
 model = None
 for number in range(N_ROUNDS):
     start = pickle.dumps(SoftmaxSGDClassifier() if model is None else model)
-    results = rows.mapInPandas(one_pass(start), schema="model binary").collect()
-    model = merge([pickle.loads(bytes(result.model)) for result in results], base=model)
+    results = rows.mapInPandas(
+        one_pass(start), schema="model binary"
+    ).collect()
+    model = merge(
+        [pickle.loads(bytes(result.model)) for result in results], base=model
+    )
     print(
         f"round {number + 1}: log loss of new rows "
         f"{log_loss(y_new, model.predict_proba(X_new)):.3f}"
@@ -65,5 +78,5 @@ stream = SoftmaxSGDClassifier()
 for _ in range(N_ROUNDS):
     stream.partial_fit(X, y, classes=np.arange(10))
 print(
-    f"as many passes of one stream: {log_loss(y_new, stream.predict_proba(X_new)):.3f}"
+    f"one stream: {log_loss(y_new, stream.predict_proba(X_new)):.3f}"
 )
