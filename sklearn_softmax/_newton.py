@@ -62,7 +62,7 @@ CHEAP, LEAST_ROWS, ROWS_PER_FEATURE, SMALLEST_SHARE = 5, 2000, 3, 1e-3
 # expensive one after twice LEAST_PASSES passes. No other is made within LEAST_PASSES
 # passes, or TIMES_PRICE times the price of the last one. One of more than MOST_NUMBERS
 # numbers is never made.
-CHEAP_START, LEAST_PASSES, TIMES_PRICE = 8, 3, 2
+CHEAP_START, LEAST_PASSES, TIMES_PRICE = 24, 3, 2
 MOST_NUMBERS = 1 << 23
 # The diagonal of the preconditioner is this much larger, relative and absolute.
 JITTER, SMALLEST = 1e-10, 1e-100
