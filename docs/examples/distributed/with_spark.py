@@ -77,6 +77,4 @@ spark.stop()
 stream = SoftmaxSGDClassifier()
 for _ in range(N_ROUNDS):
     stream.partial_fit(X, y, classes=np.arange(10))
-print(
-    f"one stream: {log_loss(y_new, stream.predict_proba(X_new)):.3f}"
-)
+print(f"one stream: {log_loss(y_new, stream.predict_proba(X_new)):.3f}")
