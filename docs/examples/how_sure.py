@@ -37,7 +37,7 @@ for name, test in sorted(tests.items(), key=lambda item: item[1].p_value):
 # over the classes. To compare features in different units, they are divided by their standard
 # deviations first, which changes no probability: the penalty does not depend on units.
 figure, axes = plt.subplots(
-    1, 3, figsize=(10, 4.2), sharey=True, layout="constrained"
+    3, 1, figsize=(5.5, 10), sharex=True, layout="constrained"
 )
 scaled = inference(
     SoftmaxSGDClassifier(tol=1e-7, random_state=0).fit(X / X.std(axis=0), y),
@@ -53,13 +53,14 @@ for label, axis in zip(scaled.classes, axes):
         color="#1f4e79",
         markersize=4,
     )
-    axis.set(title=label, xlabel="nats per standard deviation")
-axes[0].set_yticklabels(wine.feature_names)
+    axis.set(title=label, xlabel="")
+    axis.set_yticklabels(wine.feature_names)
+axes[-1].set_xlabel("nats per standard deviation")
 plt.show()
 
 # %%
 # One feature, over the classes: with much proline it is class 0.
-figure, axis = plt.subplots(figsize=(6, 2.4), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.5, 2.4), layout="constrained")
 CoefficientDisplay.from_inference(
     result,
     feature=wine.feature_names.index("proline"),
@@ -75,7 +76,7 @@ plt.show()
 start, end = (X[y == label].mean(axis=0) for label in ("class_0", "class_1"))
 way = np.linspace(-0.5, 1.5, 60)
 intervals = result.predict_proba(start + way[:, None] * (end - start), 0.9)
-figure, axis = plt.subplots(figsize=(7, 3.4), layout="constrained")
+figure, axis = plt.subplots(figsize=(5.5, 3.4), layout="constrained")
 for number, (label, colour) in enumerate(
     zip(clf.classes_, ("#1f4e79", "#e6a23c", "#2e8b57"))
 ):

@@ -45,7 +45,10 @@ lasso = SoftmaxSGDClassifierCV(
 ).fit(X, y)
 n_used = np.any(lasso.coef_ != 0, axis=0).sum()
 print(f"{n_used} of {X.shape[1]} columns are used")
-figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+figure, axes = plt.subplots(
+    2, 1, figsize=(5.5, 7), sharex=True, layout="constrained"
+)
 PathScoreDisplay.from_estimator(lasso, ax=axes[0])
 RegularizationPathDisplay.from_estimator(lasso, ax=axes[1])
+axes[1].xaxis.set_major_formatter("{x:g}")  # instead of powers of 10
 plt.show()
