@@ -102,6 +102,22 @@ def test_optimum_is_that_of_the_rows_in_memory(make_data, container, n_classes, 
     assert len(clf.loss_curve_) == clf.n_iter_ < 200
 
 
+@pytest.mark.parametrize("container", [np.asarray, sp.csr_array])
+@pytest.mark.parametrize("n_classes, class_weight", [(2, None), (3, None), (3, "balanced"), (3, {1: 2.0})])
+def test_optimum_of_soft_labels_is_that_of_the_rows_in_memory(make_data, container, n_classes, class_weight):
+    X, y = make_data(n_classes=n_classes, n_samples=300)
+    Y = 3 * np.random.default_rng(1).dirichlet(np.ones(n_classes), size=len(y)) + np.eye(n_classes)[y]
+    Y[:10] = 0  # rows without mass are absent
+    X, params = container(X), {"random_state": 0, "class_weight": class_weight}
+    expected = SoftmaxSGDClassifier(tol=1e-8, max_iter=1000, **params).fit(X, Y)
+    dX, _ = cut(X, y, 3)
+    clf = DaskSoftmaxSGDClassifier(**TIGHT, **params).fit(dX, da.from_array(Y, chunks=(dX.chunks[0], -1)))
+    assert clf.classes_.tolist() == expected.classes_.tolist()
+    np.testing.assert_allclose(clf.coef_, expected.coef_, atol=1e-5)
+    np.testing.assert_allclose(clf.intercept_, expected.intercept_, atol=1e-5)
+    assert clf.t_ == pytest.approx(expected.t_, rel=1e-12)
+
+
 @pytest.mark.parametrize("absent, class_weight", [([0], None), ([2], None), ([0, 1], None), ([0], "balanced"), ([2], {1: 2.0})])
 def test_classes_of_which_no_row_counts_are_classes(make_data, absent, class_weight):
     X, y = make_data(n_samples=300)
