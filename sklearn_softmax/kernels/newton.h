@@ -276,7 +276,6 @@ void pass_of_margins(const softmax::Pass<T>& p, const Margins& of_rows, const Re
 template <class T>
 class DenseTiles {
     using V = Vec<double>;
-    static constexpr int n_registers = SOFTMAX_VECTOR_BYTES == 64 ? 16 : 8;  // for sums, of twice as many
     const softmax::Pass<T>& pass;
     const ptrdiff_t n_features, n_classes;
     V *const tile, *const sums;

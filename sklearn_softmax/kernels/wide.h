@@ -13,10 +13,11 @@ namespace {
 constexpr ptrdiff_t rows_of_wide_tile = 32, most_in_wide_tile = 1 << 17;
 constexpr int rows_together = 8;  // a multiple of the lanes, and of the rows whose scores are summed at once
 
+constexpr int n_registers = SOFTMAX_VECTOR_BYTES == 64 ? 16 : 8;  // for sums, of twice as many
+
 template <class T>
 class WideTiles {
     using V = Vec<double>;
-    static constexpr int n_registers = SOFTMAX_VECTOR_BYTES == 64 ? 16 : 8;  // for sums, of twice as many
     const softmax::Pass<T>& pass;
     const ptrdiff_t n_features, n_classes, width;  // of a row of the tile, in vectors
     V *const tile, *const weights, *const sums;  // rows of `width` vectors: of each row, class, class
