@@ -44,7 +44,7 @@ def optimality_gap(objective, point, scores=None):
     objective : Objective
     point : ndarray of shape (n_features + 1, n_classes)
     scores : ndarray of shape (n_samples, n_scores) or None, default=None
-        Those of the point, if they are known. They are overwritten.
+        Those of the point, if they are known.
     """
     if objective.penalty.alpha == 0 or not np.isfinite(point).all():
         return np.inf
@@ -55,7 +55,7 @@ def optimality_gap(objective, point, scores=None):
 
 def _gap(objective, weights, scores):
     shares, y, penalty = objective.shares, objective.y, objective.penalty
-    loss, losses, dual, divergence = _near_dual_point(objective, scores)
+    loss, scores, losses, dual, divergence = _near_dual_point(objective, scores)
     better_loss = objective.mean_loss(scores, losses)
     gradient = objective.loss_gradient(dual)[:-1]
     gaps = [
@@ -93,12 +93,12 @@ def _divergence(shares, y, dual, scores, losses):
 def _near_dual_point(objective, scores):
     """Distributions near the model's whose marginal over the rows is exactly that of the labels, and how near.
 
-    The scores become those with better intercepts, if the model's are far off.
-
     Returns
     -------
     loss : float
         The mean loss of the model.
+    scores : ndarray of shape (n_samples, n_classes)
+        Those of the model, or with better intercepts, if the model's are far off.
     losses : ndarray of shape (n_samples,)
         With these scores.
     dual : ndarray of shape (n_samples, n_classes)
@@ -109,7 +109,7 @@ def _near_dual_point(objective, scores):
     proba, losses = proba_and_losses(scores, y)
     loss = objective.mean_loss(scores, losses)
     if not objective.fit_intercept:
-        return loss, losses, proba, 0.0
+        return loss, scores, losses, proba, 0.0
     frequency = objective.frequency()
     frequency /= frequency.sum()  # which rounding has moved away from 1, one share after the other
     step, means, mean_square = _intercept_step(shares, proba, frequency)
@@ -118,7 +118,7 @@ def _near_dual_point(objective, scores):
         better_loss = shares @ np.concatenate(better_losses)
         better_loss += sum(objective.loss_of_shift(scores[block] + step, block) for block in _blocks(scores))
         if better_loss < loss:
-            scores += step
+            scores = scores + step
             losses = proba_and_losses(scores, y, out=proba)[1]
             step, means, mean_square = _intercept_step(shares, proba, frequency)
     dual, divergence, largest_loss = proba, 0.0, means.max() - step.min()
@@ -128,7 +128,7 @@ def _near_dual_point(objective, scores):
         # where no t is below -l, (1 + t) log(1 + t) is at most t + t^2, and at most
         # t + t^2 / (2 (1 - l)); the mean of t is 0
         divergence = max(0.0, mean_square) * min(1.0, 0.5 / (1 - largest_loss))
-    return loss, losses, *_mixture(objective, scores, dual, losses, frequency, divergence)
+    return loss, scores, losses, *_mixture(objective, scores, dual, losses, frequency, divergence)
 
 
 def _intercept_step(shares, proba, frequency):

@@ -313,9 +313,10 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
 
     progressive_loss_ : float
         The weighted mean log loss, in nats per row, of all rows given to `partial_fit`,
-        each predicted just before it was learnt from. If labels are probabilities, or
-        smoothed, it is the cross-entropy, which is at least their entropy. It estimates the loss of new rows
-        without held-out data. Only after `partial_fit`.
+        each predicted just before it was learnt from. This number estimates the loss of
+        new rows without held-out data. If labels are probabilities, or smoothed, it is
+        the cross-entropy, which is never less than the entropy of the labels. Only
+        after `partial_fit`.
 
     recent_progressive_loss_ : float
         Exponentially weighted version of `progressive_loss_`, roughly the mean over the
@@ -518,8 +519,8 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         X : {array-like, sparse} of shape (n_samples, n_features)
             Training rows.
 
-        y : array-like of shape (n_samples,), or {array-like, sparse} of floats of shape (n_samples, n_classes)
-            Labels. A row of floats has the probability, or the count, of each class. It
+        y : {array-like, sparse} of shape (n_samples,) or (n_samples, n_classes)
+            Labels, or floats with a column for each class. A row of floats has the probability, or the count, of each class. It
             stands for copies of the row with each class, which have these weights. So
             the weight of the row is multiplied by the sum of its floats. A sum within
             1e-6 of 1 counts as 1. A row of zeros counts as absent.
@@ -601,25 +602,18 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
                 self._check_nothing_is_given_by_half()
             goes_on = self.warm_start and hasattr(self, "_stream")
             settings, random_state = self._settings(), check_random_state(self.random_state)
-            problem, validation, classes, is_present, _ = _validation.fit_input(
+            problem, validation, classes, is_present, _ = self._fit_input(
                 X,
                 y,
                 sample_weight,
-                classes,
-                offset,
-                X_val,
-                y_val,
-                sample_weight_val,
-                offset_val,
+                classes=classes,
+                offset=offset,
+                X_val=X_val,
+                y_val=y_val,
+                sample_weight_val=sample_weight_val,
+                offset_val=offset_val,
                 known=self._known() if goes_on else None,
-                check_X=partial(_validation.checked_X, self),
                 name=type(self).__name__,
-                class_weight=self.class_weight,
-                label_smoothing=self.label_smoothing,
-                new_classes=self.new_classes,
-                fit_intercept=self.fit_intercept,
-                early_stopping=self.early_stopping,
-                validation_fraction=self.validation_fraction,
                 random_state=random_state,
             )
             class_counts = problem.class_counts(int(is_present.sum()))
@@ -648,8 +642,9 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
         X : {array-like, sparse} of shape (n_samples, n_features)
             Training rows.
 
-        y : array-like of shape (n_samples,), or {array-like, sparse} of floats of shape (n_samples, n_classes)
-            Labels, or the probabilities or counts of the classes, as in `fit`.
+        y : {array-like, sparse} of shape (n_samples,) or (n_samples, n_classes)
+            Labels, or floats that are probabilities or counts of the classes, as in
+            `fit`.
 
         classes : array-like or set of shape (n_classes,) or None, default=None
             All labels that can occur. Required in the first call, unless
@@ -756,6 +751,25 @@ class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseE
     def _attributes(stream, alpha, classes, **more):
         """The attributes of a fitted estimator."""
         return dict(_stream=stream, _shown=None, _given={}, classes_=classes, t_=1.0 + stream.weight, alpha_=alpha, **more)
+
+    def _fit_input(self, X, y, sample_weight, *, known=None, name, random_state, **more):
+        """User input -> `FitInput`. `more` is what else `_validation.fit_input` takes from the user."""
+        return _validation.fit_input(
+            X,
+            y,
+            sample_weight,
+            known=known,
+            check_X=partial(_validation.checked_X, self),
+            name=name,
+            class_weight=self.class_weight,
+            label_smoothing=self.label_smoothing,
+            new_classes=self.new_classes,
+            fit_intercept=self.fit_intercept,
+            early_stopping=self.early_stopping,
+            validation_fraction=self.validation_fraction,
+            random_state=random_state,
+            **more,
+        )
 
     def _attributes_of_fit(self, solution, alpha, classes, is_present):
         """The attributes of an estimator after `fit`."""

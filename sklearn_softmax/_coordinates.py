@@ -213,6 +213,14 @@ class Coordinates:
         """1 / inverse_scale in double, 0 for a feature that is left out."""
         return inverse_or_zero(self.inverse_scale.astype(np.float64))
 
+    def per_unit(self, feature_scale, class_scale):
+        """The inverse unit of each entry of the gradient in a point, for `Tolerance`.
+
+        The units are those of `scale_of_features` and `scale_of_classes`.
+        """
+        per_feature = np.append(self.scale() * inverse_or_zero(feature_scale), 1.0)
+        return np.outer(per_feature, inverse_or_zero(class_scale))
+
     def point(self, coef, intercept):
         """The point (see `Objective`), in double, of coefficients in the units of X."""
         scale = self.scale()
@@ -289,7 +297,7 @@ def stream_coordinates(moments, total_weight, centre, standardize, weights):
     return coordinates
 
 
-def solver_coordinates(spreads, penalty_scale, alpha, *, is_sparse, centre, dtype):
+def solver_coordinates(spreads, penalty_scale, alpha, *, is_sparse, fit_intercept, dtype):
     """The coordinates of `fit`.
 
     Dense data are centred and have unit variance, or without an intercept unit mean
@@ -303,9 +311,10 @@ def solver_coordinates(spreads, penalty_scale, alpha, *, is_sparse, centre, dtyp
         A feature with the scale 0 is left out. So is a constant feature of centred
         data.
     alpha : float
-    is_sparse, centre : bool
+    is_sparse, fit_intercept : bool
     dtype : of the arrays
     """
+    centre = fit_intercept and not is_sparse
     mean, active_deviation, root_mean_square, share = spreads
     if is_sparse:
         scale = root_mean_square * share ** (RARITY_EXPONENT / 2)

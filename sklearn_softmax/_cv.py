@@ -5,7 +5,6 @@ Both stand on the estimator. What is computed along a path is in `_path.py`.
 
 import warnings
 from collections.abc import Iterable
-from functools import partial
 from numbers import Integral, Real
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
-from . import _absent, _solver, _validation
+from . import _absent, _solver
 from ._callbacks import FitCallbacks
 from ._classifier import SoftmaxSGDClassifier, unchanged_on_error
 from ._compat import Interval, StrOptions, fit_context, is_routing_enabled
@@ -67,9 +66,9 @@ def _warn_of_unconverged(is_converged, gaps, max_iter):
     n_left = int(np.sum(~is_converged))
     if n_left:
         warnings.warn(
-            f"max_iter={max_iter} was reached for {n_left} of {is_converged.size} models of the path: their objectives are at "
-            f"most {np.max(gaps[~is_converged]):.2g} nats/example above their minimum. Raise max_iter or tol, or the smallest "
-            "alpha.",
+            f"max_iter={max_iter} was reached for {n_left} of {is_converged.size} models of the path: their training losses may "
+            f"still be up to {np.max(gaps[~is_converged]):.2g} nats per row above the minimum (optimality_gaps). Increase "
+            "max_iter, tol or the smallest alpha.",
             ConvergenceWarning,
             stacklevel=3,
         )
@@ -212,7 +211,7 @@ def softmax_path(
         class_weight=class_weight,
     )
     estimator._validate_params()
-    given = estimator._fit_input(X, y, sample_weight, "softmax_path")
+    given = estimator._fit_input(X, y, sample_weight, name="softmax_path")
     path = Path(_numbered_by_all(given), len(given.classes), estimator._settings())
     (grid,), (l1_ratio,) = estimator._grids(path)
     result = _on_path(grid, path.points(grid, l1_ratio), lambda model, alpha: 0.0)
@@ -559,7 +558,7 @@ n_features)
         with unchanged_on_error(self):
             vars(self).pop("_last_settings", None)
             settings, random_state = self._settings(), check_random_state(self.random_state)
-            given = self._fit_input(X, y, sample_weight, type(self).__name__, random_state)
+            given = self._fit_input(X, y, sample_weight, name=type(self).__name__, random_state=random_state)
             problem, classes = _numbered_by_all(given), given.classes
             folds = self._folds(problem, classes, given.counts, routed.splitter.split)
             grids, l1_ratios = self._grids(Path(problem, len(classes), settings))
@@ -607,33 +606,13 @@ n_features)
                 callbacks.end(attributes)
         return self
 
-    def _fit_input(self, X, y, sample_weight, name, random_state=None):
+    def _fit_input(self, X, y, sample_weight, *, name, random_state=None):
         if soft_labels(y)[0] is not None:
             raise ValueError(
                 f"y has a column for each class, which {name} does not support. Pass one label per row, or copies of the rows "
                 "with each class, weighted by sample_weight."
             )
-        return _validation.fit_input(
-            X,
-            y,
-            sample_weight,
-            None,
-            None,
-            None,
-            None,
-            None,
-            None,
-            known=None,
-            check_X=partial(_validation.checked_X, self),
-            name=name,
-            class_weight=self.class_weight,
-            label_smoothing=self.label_smoothing,
-            new_classes=self.new_classes,
-            fit_intercept=self.fit_intercept,
-            early_stopping=False,
-            validation_fraction=self.validation_fraction,
-            random_state=random_state,
-        )
+        return super()._fit_input(X, y, sample_weight, name=name, random_state=random_state)
 
     def _grids(self, path):
         """(alphas for each l1_ratio, l1_ratios)"""

@@ -37,7 +37,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import OF_INPUT, SoftmaxSGDClassifier
 from ._containers import labels, numbers_of
-from ._coordinates import Coordinates, solver_coordinates
+from ._coordinates import Coordinates
 from ._matrix import dense_columns, rows_in
 from ._model import Model
 from ._newton import Preconditioner, newton_step
@@ -739,7 +739,7 @@ def _observations(estimator, name, X, y, sample_weight, offset, clusters):
         class_weight=estimator.class_weight,
     )
     n_given = len(is_positive)
-    absent = np.bincount(problem.y, minlength=n_classes) == 0
+    absent = ~problem.occurring(n_classes)
     if estimator.fit_intercept and absent.any():
         raise ValueError(
             f"y has no row of positive weight of the classes {estimator.classes_[absent]}, so that nothing is known of their "
@@ -816,14 +816,11 @@ def _at_model(estimator, problem, alpha, reference, columns, active_only):
     if not (np.isfinite(coef).all() and np.isfinite(intercept).all()):
         raise ValueError("The model has coefficients that are NaN or infinite. Fit it again.")
 
-    prepared, scale = prepare(problem, n_classes), estimator.scale_
-    centre = bool(estimator.fit_intercept) and not problem.is_sparse
-    coordinates = solver_coordinates(
-        prepared.spreads, scale, alpha, is_sparse=problem.is_sparse, centre=centre, dtype=np.dtype(np.float64)
-    )
+    prepared, fit_intercept = prepare(problem, n_classes), bool(estimator.fit_intercept)
+    coordinates = prepared.coordinates(estimator.scale_, alpha, fit_intercept, np.dtype(np.float64))
     is_held = coordinates.inverse_scale == 0
     is_constant = is_held & (prepared.scale == 0)
-    if centre:  # a constant feature is part of the intercept
+    if fit_intercept and not problem.is_sparse:  # a constant feature is part of the intercept
         intercept += coef[:, is_constant] @ prepared.spreads[0][is_constant]
         coef[:, is_constant] = 0
     wrong = np.flatnonzero(is_held & coef.any(axis=0))
@@ -834,7 +831,7 @@ def _at_model(estimator, problem, alpha, reference, columns, active_only):
         )
     point = coordinates.point(coef, intercept)
     penalty = Penalty(alpha * (1 - estimator.l1_ratio), 0.0, n_classes, coordinates.penalty_scale)
-    objective = Objective.of(problem, penalty, bool(estimator.fit_intercept), coordinates)
+    objective = Objective.of(problem, penalty, fit_intercept, coordinates)
     is_active, can_shift = np.repeat(objective.is_free.T, n_classes, axis=0), np.ones(n_features + 1, dtype=bool)
     if has_l1:
         is_active[:, :-1] &= coef != 0

@@ -14,14 +14,12 @@ from typing import NamedTuple
 import numpy as np
 
 from ._absent import cost_of_absent, model_of_all, settings_of_present
-from ._certificate import optimality_gap
-from ._coordinates import scale_of_features, solver_coordinates
 from ._matrix import columns_in_use, gathered
 from ._minimise import minimise
 from ._model import Model
 from ._newton import Tolerance
 from ._objective import Evaluation, Objective, Penalty
-from ._point_saga import model_of_point, prepare, tolerance_of
+from ._point_saga import gap_of_model, model_of_point, prepare
 from ._quasi_newton import Memory
 from ._starts import SpaceOfRows, is_wide
 
@@ -124,26 +122,17 @@ class Path:
         self.settings, self.n_features = settings, problem.X.shape[1]
         self.is_present = np.ones(n_classes, dtype=bool)
         if settings.fit_intercept:
-            self.is_present = np.bincount(problem.y, minlength=n_classes) > 0
+            self.is_present = problem.occurring(n_classes)
             problem = problem.renumbered(self.is_present)
         self.columns = columns_in_use(problem.X, None)
         if self.columns is not None:
             problem = problem._replace(X=gathered(problem.X, self.columns))
         self.prepared = prepare(problem, int(self.is_present.sum()))
         self.problem = self.prepared.problem
-        self.penalty_scale = self.prepared.scale if settings.standardize else np.ones(problem.X.shape[1])
-        self.feature_scale = scale_of_features(self.prepared.spreads)
 
     def _coordinates(self, alpha):
-        is_sparse = self.problem.is_sparse
-        return solver_coordinates(
-            self.prepared.spreads,
-            self.penalty_scale,
-            alpha,
-            is_sparse=is_sparse,
-            centre=self.settings.fit_intercept and not is_sparse,
-            dtype=self.problem.X.dtype,
-        )
+        settings = self.settings
+        return self.prepared.coordinates(self.prepared.penalty_scale(settings.standardize), alpha, settings.fit_intercept)
 
     def _objective(self, coordinates, alpha, l1_ratio):
         of_all = self.settings._replace(alpha=alpha, l1_ratio=l1_ratio)
@@ -182,7 +171,7 @@ class Path:
         """
         settings, dtype = self.settings, self.problem.X.dtype
         coordinates = self._coordinates(alphas[-1])
-        tolerance = tolerance_of(self.prepared, coordinates, self.feature_scale, settings.tol)
+        tolerance = Tolerance(settings.tol, coordinates.per_unit(self.prepared.feature_scale, self.prepared.class_scale))
         start = self._without_coefficients()
         follower = Follower(start)
         in_space = OfRows(self._objective(coordinates, alphas[0], l1_ratio), start, settings) if self._is_wide(l1_ratio) else None
@@ -193,10 +182,7 @@ class Path:
                 follower, n_in_space = Follower(in_space.point(alpha)), in_space.PASSES
             solution = follower.solve(objective, tolerance, settings.max_iter)
             model = model_of_point(solution.point, coordinates, objective.penalty, settings.fit_intercept, dtype)
-            if dtype == np.float64:  # in which the model is the point
-                gap = optimality_gap(objective, solution.point, solution.evaluation.scores.copy())  # the next alpha needs them
-            else:
-                gap = optimality_gap(objective, coordinates.point(*model.softmax_coef()))
+            gap = gap_of_model(model, objective, coordinates, solution.point, solution.evaluation.scores)
             if self.columns is not None:
                 model = model.scattered(self.columns, self.n_features)
             yield PathPoint(

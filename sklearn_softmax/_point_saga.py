@@ -29,7 +29,7 @@ from ._objective import BLOCK, Objective, Penalty
 from ._starts import EPOCHS, SAMPLE, optimum_in_space_of_rows, optimum_of_sample, sample_of, way_of
 from ._stream import Iterates, Stream, StreamScalars
 
-__all__ = ["Epochs", "PreparedProblem", "model_of_point", "prepare", "tolerance_of"]
+__all__ = ["Epochs", "PreparedProblem", "gap_of_model", "model_of_point", "prepare"]
 
 # The step of an epoch is STEP / (mean of (1 + |x|^2) / 2 * sqrt(mean curvature of the
 # losses)). By experiment: half of it is better for noisy data, double of it for
@@ -100,6 +100,26 @@ class PreparedProblem:
         """The share of the rows in which each feature is not 0."""
         return self.spreads[3]
 
+    @property
+    def feature_scale(self):
+        """The unit of the gradient of each feature for `tol`."""
+        return scale_of_features(self.spreads)
+
+    def penalty_scale(self, standardize):
+        """The scale of each feature in the penalty, in the units of X."""
+        return self.scale if standardize else np.ones(len(self.scale))
+
+    def coordinates(self, penalty_scale, alpha, fit_intercept, dtype=None):
+        """The `Coordinates` of the solver for a penalty; a `dtype` of None is that of X."""
+        return solver_coordinates(
+            self.spreads,
+            penalty_scale,
+            alpha,
+            is_sparse=self.problem.is_sparse,
+            fit_intercept=fit_intercept,
+            dtype=dtype or self.problem.X.dtype,
+        )
+
 
 def prepare(problem, n_classes):
     """The statistics of a problem: one pass over the rows."""
@@ -109,12 +129,6 @@ def prepare(problem, n_classes):
     class_weight = problem.prior_counts(n_classes)
     spreads = moments.spreads(problem.n_samples)
     return PreparedProblem(problem, total_weight, n_classes, moments, spreads, class_weight)
-
-
-def tolerance_of(prepared, coordinates, feature_scale, tol):
-    """The `Tolerance` of gradients in these coordinates, for features in these units."""
-    per_unit = np.append(coordinates.scale() * inverse_or_zero(feature_scale), 1.0)
-    return Tolerance(tol, np.outer(per_unit, inverse_or_zero(prepared.class_scale)))
 
 
 def model_of_point(point, coordinates, penalty, fit_intercept, dtype):
@@ -134,6 +148,16 @@ def model_of_point(point, coordinates, penalty, fit_intercept, dtype):
     return model
 
 
+def gap_of_model(model, objective, coordinates, point=None, scores=None):
+    """How far the objective of a `Model` is above its minimum, at most.
+
+    If the model is that of a point with these scores, a model in double needs no others.
+    """
+    if scores is not None and model.weights.dtype == np.float64:
+        return optimality_gap(objective, point, scores)
+    return optimality_gap(objective, coordinates.point(*model.softmax_coef()))
+
+
 class Epochs:
     """Epochs over a problem: the stream's rule, Point-SAGA, then Newton's method.
 
@@ -147,18 +171,9 @@ class Epochs:
         self.problem, self.is_watched = prepared.problem, is_watched
         problem = self.problem
         n_features, n_classes = problem.X.shape[1], prepared.n_classes
-        self.feature_scale = scale_of_features(prepared.spreads)
-        penalty_scale = prepared.scale if settings.standardize else np.ones(n_features)
+        self.feature_scale, penalty_scale = prepared.feature_scale, prepared.penalty_scale(settings.standardize)
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes, penalty_scale)
-        is_sparse = problem.is_sparse
-        self.coordinates = solver_coordinates(
-            prepared.spreads,
-            penalty_scale,
-            alpha,
-            is_sparse=is_sparse,
-            centre=settings.fit_intercept and not is_sparse,
-            dtype=problem.X.dtype,
-        )
+        self.coordinates = prepared.coordinates(penalty_scale, alpha, settings.fit_intercept)
         self.penalty_here = replace(self.penalty, scale=self.coordinates.penalty_scale)
         self.objective = self._objective(problem)
 
@@ -464,7 +479,7 @@ class Epochs:
         return solution
 
     def _tolerance(self):
-        return tolerance_of(self.prepared, self.coordinates, self.feature_scale, self.settings.tol)
+        return Tolerance(self.settings.tol, self.coordinates.per_unit(self.feature_scale, self.prepared.class_scale))
 
     def _set_point(self, point, evaluation):
         """Make a point the model to predict with."""
@@ -492,10 +507,9 @@ class Epochs:
     def optimality_gap(self):
         """How far the objective is above its minimum, at most; the last call, which frees memory."""
         self.table, model = None, self.model()
-        if self.evaluation is not None and self.problem.X.dtype == np.float64:  # in which the model is the point
-            scores, self.evaluation = self.evaluation.scores, None
-            return optimality_gap(self.objective, self.point, scores)
-        return optimality_gap(self.objective, self.coordinates.point(*model.softmax_coef()))
+        if self.evaluation is None:
+            return gap_of_model(model, self.objective, self.coordinates)
+        return gap_of_model(model, self.objective, self.coordinates, self.point, self.evaluation.scores)
 
     def largest_gradient(self):
         """The largest entry of the gradient, in the units of `tol`."""

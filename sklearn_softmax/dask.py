@@ -32,7 +32,6 @@ from ._compat import Interval, fit_context
 from ._containers import as_array, labels, labels_of_iterable, numbers_and_unseen, numbers_of, soft_labels, union_of_classes
 from ._coordinates import scale_of_classes, scale_of_features, solver_coordinates
 from ._distributed import Part, Setting
-from ._matrix import inverse_or_zero
 from ._merge import merge
 from ._model import FLOATS
 from ._objective import Penalty
@@ -367,16 +366,15 @@ def setting_of(stream, settings, is_sparse, held_out_weight, class_weights):
         stream.scale,
         alpha,
         is_sparse=is_sparse,
-        centre=settings.fit_intercept and not is_sparse,
+        fit_intercept=settings.fit_intercept,
         dtype=stream.dtype,
     )
-    per_feature = np.append(coordinates.scale() * inverse_or_zero(scale_of_features(spreads)), 1.0)
     return Setting(
         penalty=Penalty(alpha, 0.0, len(stream.class_counts), coordinates.penalty_scale),
         total_weight=stream.weight,
         held_out_weight=held_out_weight,
         coordinates=coordinates,
-        per_unit=np.outer(per_feature, inverse_or_zero(scale_of_classes(stream.class_counts * class_weights))),
+        per_unit=coordinates.per_unit(scale_of_features(spreads), scale_of_classes(stream.class_counts * class_weights)),
         fit_intercept=settings.fit_intercept,
     )
 
