@@ -104,8 +104,8 @@ def softmax_path(
     """Fit a model for each strength of the penalty.
 
     The objective is that of `SoftmaxSGDClassifier`. All models share one set of
-    statistics, and each starts from its neighbours, so that a path costs far less than
-    as many fits.
+    statistics, and each starts from its neighbours. So a path of dense rows costs far
+    less than as many fits.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ def softmax_path(
         Largest number of passes over the rows for each model.
 
     tol : float, default=1e-4
-        Largest entry of the gradient of F, for standardised features, at which a model
-        is ready.
+        A model of the path is fitted until no entry of the gradient of F, for
+        standardised features, is larger than `tol`.
 
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes. They multiply `sample_weight`.
@@ -288,8 +288,8 @@ class SoftmaxSGDClassifierCV(SoftmaxSGDClassifier):
 
     For each fold and each `l1_ratio`, models are fitted along a path of alphas, each
     from its neighbours, and scored on the rows that the fold holds out. The model with
-    the chosen alpha and l1_ratio is then fitted to all rows. This takes a small part of
-    the time of a `GridSearchCV`.
+    the chosen alpha and l1_ratio is then fitted to all rows. For dense rows, this takes
+    a small part of the time of a `GridSearchCV`.
 
     Parameters
     ----------
@@ -313,7 +313,7 @@ class SoftmaxSGDClassifierCV(SoftmaxSGDClassifier):
         splitter splits.
 
     scoring : str, callable or None, default=None
-        What is to be made large. None is minus the mean log loss in nats per row,
+        The score to maximise. None is minus the mean log loss in nats per row,
         weighted by `sample_weight`. A str is a name of `sklearn.metrics.get_scorer`,
         and a callable a scorer.
 
@@ -345,15 +345,16 @@ class SoftmaxSGDClassifierCV(SoftmaxSGDClassifier):
         for the last fit.
 
     tol : float, default=1e-4
-        Largest entry of the gradient of F, for standardised features, at which a model
-        is ready.
+        A model of the path is fitted until no entry of the gradient of F, for
+        standardised features, is larger than `tol`.
 
     class_weight : dict, "balanced" or None, default=None
         Weights of the classes. They multiply `sample_weight` in training, and not in
         scores. "balanced" is that of all rows.
 
     random_state : int, RandomState instance or None, default=None
-        Seed of the last fit. Folds need no random numbers, but for a splitter's own.
+        Seed of the last fit. Paths use no random numbers. A splitter has its own
+        `random_state`.
 
     verbose : int, default=0
         Whether to print a line per epoch of the last fit.

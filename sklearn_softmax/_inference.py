@@ -588,10 +588,11 @@ def inference(
     -----
     ConvergenceWarning
         If a coefficient is more than 0.1 standard errors from the optimum on these rows.
-        That takes 0.1 percent points of the coverage of a 95 % interval.
+        The coverage of a 95 % interval is then too small by 0.1 percentage points or
+        more.
     UserWarning
         If the model has a `class_weight` and no sandwich is asked for, because weights
-        that are no counts make the inverse of H wrong.
+        that are not counts make the inverse of H wrong.
 
     Notes
     -----
@@ -717,8 +718,8 @@ def _checked_model(clf):
     check_is_fitted(clf)
     if clf.label_smoothing:
         raise ValueError(
-            f"clf has label_smoothing={clf.label_smoothing}, so that the losses of its rows say nothing of how sure it is. Fit "
-            "without label_smoothing."
+            f"clf has label_smoothing={clf.label_smoothing}, for which standard errors are not supported. Fit without "
+            "label_smoothing."
         )
     if len(clf.classes_) < 2:
         raise ValueError(f"clf has only one class, {clf.classes_.tolist()[0]!r}, whose probability is 1. Fit rows of two.")
