@@ -13,6 +13,9 @@ is as tight as the model is good. With L2 it is about |grad F|^2 / (2 alpha). Wi
 the point is moved towards the labels until the conjugate is finite, at worst to where the bound
 says no more than min F >= 0. Without a penalty the conjugate is finite at the optimum only, so
 that there is no bound.
+
+Near the optimum no dual point is made. That of a step u of the intercepts is p_i + (diag(p_i) -
+p_i p_i^T) u, so that its G is the gradient plus a product with the Hessian.
 """
 
 import numpy as np
@@ -22,8 +25,9 @@ from ._objective import of_labels, proba_and_losses
 
 __all__ = ["optimality_gap"]
 
-# A class may lose this share of its probability in a dual point that is made by a step.
-LARGEST_LOSS = 0.9
+# A class may lose this share of its probability in a dual point that is made by a step, and
+# this one in a dual point that is near the model's probabilities.
+LARGEST_LOSS, SMALL_LOSS = 0.9, 0.5
 ROUNDING = 1e-13  # of frequencies of labels
 # Conjugate gradients make a step with so many products at most, and leave no more than this
 # share of what it costs.
@@ -33,24 +37,55 @@ FEW_CLASSES = 64
 BLOCK = 1 << 16  # numbers
 
 
-def optimality_gap(objective, point, scores=None):
+def optimality_gap(objective, point, at=None, curvature=None):
     """An upper bound of F(point) - min F, in nats; infinite where no bound is known.
 
-    Takes the memory of an array of shape (n_samples, n_classes), and of another one if the
-    scores are not known, and about a pass over X.
+    Takes about a pass over X near the optimum, and the memory of two arrays of shape (n_samples,
+    n_scores); else two passes, and that of three arrays of shape (n_samples, n_classes).
 
     Parameters
     ----------
     objective : Objective
     point : ndarray of shape (n_features + 1, n_classes)
-    scores : ndarray of shape (n_samples, n_scores) or None, default=None
-        Those of the point, if they are known.
+    at : Evaluation or None, default=None
+        That of the point, if it is known.
+    curvature : Curvature or None, default=None
+        That of the point, if it is known.
     """
     if objective.penalty.alpha == 0 or not np.isfinite(point).all():
         return np.inf
     with np.errstate(all="ignore"):  # numbers at the end of their range give no bound
-        gap = _gap(objective, point[:-1], objective.class_scores(objective.scores(point) if scores is None else scores))
+        at = at or objective.evaluate(point)
+        gap = _gap_near_optimum(objective, point[:-1], at, curvature)
+        if not np.isfinite(gap):
+            gap = _gap(objective, point[:-1], objective.class_scores(at.scores))
     return max(0.0, float(gap)) if np.isfinite(gap) else np.inf
+
+
+def _gap_near_optimum(objective, weights, at, curvature):
+    """The gap from a small step of the intercepts, or NaN if that is not known to be a dual point."""
+    penalty, gradient = objective.penalty, at.gradient
+    if penalty.has_l1 or penalty.n_classes > FEW_CLASSES:
+        return np.nan
+    missing, divergence = -gradient[-1], 0.0
+    if objective.fit_intercept and missing.any():
+        curvature = curvature or objective.curvature(at.scores)
+        hessian = curvature.of_intercepts()
+        # the Hessian knows nothing of a shift of all classes
+        unit = np.trace(hessian) / len(hessian) or 1.0
+        try:
+            step = np.linalg.solve(hessian + unit, missing - missing.mean())
+        except np.linalg.LinAlgError:  # a class without any probability
+            return np.nan
+        product = curvature.product(np.vstack([np.zeros_like(weights), step]))
+        loss = np.ptp(step)
+        if not (loss <= SMALL_LOSS and np.abs(missing - product[-1]).max() <= ROUNDING * objective.frequency().min()):
+            return np.nan
+        gradient = gradient + product
+        # as in _near_dual_point
+        divergence = max(0.0, step @ missing) * min(1.0, 0.5 / (1 - loss))
+    bound = divergence + penalty.gap(weights, gradient[:-1] - objective.l2 * weights)
+    return np.fmin(bound, at.value - objective.entropy_of_labels())
 
 
 def _gap(objective, weights, scores):

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import entr, expit
+from scipy.special import entr
 
 from . import kernels
 from ._matrix import DesignMatrix, loss_residual, losses_of_shift
@@ -185,7 +185,8 @@ class Curvature:
     def __init__(self, objective, scores):
         self.objective = objective
         if objective.is_margin:
-            self.proba = expit(scores) * expit(-scores)  # p (1 - p)
+            self.proba = np.exp(-np.abs(scores))
+            self.proba /= np.square(1 + self.proba)  # p (1 - p)
         else:
             self.proba = proba_and_losses(scores, objective.y)[0]
 
@@ -199,7 +200,19 @@ class Curvature:
 
     def mean(self):
         """The weighted mean over the rows of sum_a p_a (1 - p_a)."""
-        return float(self._weights(slice(None)).sum()) * (2 if self.objective.is_margin else 1)
+        total = sum(self._weights(block).sum() for block in self.objective.design.blocks)
+        return float(total) * (2 if self.objective.is_margin else 1)
+
+    def of_intercepts(self):
+        """The block of the intercepts, of shape (n_classes, n_classes)."""
+        shares = self.objective.shares
+        if self.objective.is_margin:
+            curvature = float(shares @ self.proba[:, 0])
+            return np.array([[curvature, -curvature], [-curvature, curvature]])
+        hessian = np.diag(shares @ self.proba)
+        for block in self.objective.design.blocks:
+            hessian -= (self.proba[block] * shares[block, None]).T @ self.proba[block]
+        return hessian
 
     def _weights(self, block):
         """s_i/S p_ia (1 - p_ia), of each score."""

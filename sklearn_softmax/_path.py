@@ -182,7 +182,7 @@ class Path:
                 follower, n_in_space = Follower(in_space.point(alpha)), in_space.PASSES
             solution = follower.solve(objective, tolerance, settings.max_iter)
             model = model_of_point(solution.point, coordinates, objective.penalty, settings.fit_intercept, dtype)
-            gap = gap_of_model(model, objective, coordinates, solution.point, solution.evaluation.scores)
+            gap = gap_of_model(model, objective, coordinates, solution.point, solution.evaluation)
             if self.columns is not None:
                 model = model.scattered(self.columns, self.n_features)
             yield PathPoint(

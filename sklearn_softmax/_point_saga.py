@@ -148,13 +148,14 @@ def model_of_point(point, coordinates, penalty, fit_intercept, dtype):
     return model
 
 
-def gap_of_model(model, objective, coordinates, point=None, scores=None):
+def gap_of_model(model, objective, coordinates, point=None, at=None, curvature=None):
     """How far the objective of a `Model` is above its minimum, at most.
 
-    If the model is that of a point with these scores, a model in double needs no others.
+    If the model is that of a point with this `Evaluation` and `Curvature`, a model in double
+    needs no others.
     """
-    if scores is not None and model.weights.dtype == np.float64:
-        return optimality_gap(objective, point, scores)
+    if at is not None and model.weights.dtype == np.float64:
+        return optimality_gap(objective, point, at, curvature)
     return optimality_gap(objective, coordinates.point(*model.softmax_coef()))
 
 
@@ -483,7 +484,7 @@ class Epochs:
 
     def _set_point(self, point, evaluation):
         """Make a point the model to predict with."""
-        self.point, self.evaluation, self.original = point, evaluation, None
+        self.point, self.evaluation, self.original, self.hessian = point, evaluation, None, None
 
     def model(self):
         """The model to predict with, in the units of X."""
@@ -509,7 +510,7 @@ class Epochs:
         self.table, model = None, self.model()
         if self.evaluation is None:
             return gap_of_model(model, self.objective, self.coordinates)
-        return gap_of_model(model, self.objective, self.coordinates, self.point, self.evaluation.scores)
+        return gap_of_model(model, self.objective, self.coordinates, self.point, self.evaluation, self.hessian)
 
     def largest_gradient(self):
         """The largest entry of the gradient, in the units of `tol`."""
@@ -524,7 +525,8 @@ class Epochs:
         """A stream that goes on as after one pass over the rows."""
         weight, n_samples = self.prepared.total_weight, self.problem.n_samples
         if self.evaluation is not None:
-            self.curvature = self.objective.curvature(self.evaluation.scores).mean()
+            self.hessian = self.objective.curvature(self.evaluation.scores)
+            self.curvature = self.hessian.mean()
         scalars = StreamScalars.of(
             weight=weight,
             norm=weight * (1 + self.prepared.share_of_nonzeros[self.prepared.scale > 0].sum()),  # in the stream's coordinates

@@ -196,7 +196,8 @@ def test_optimality_gap_is_a_certified_bound(alpha, l1_ratio, fit_intercept, n_c
             assert gap >= 0
             assert F.value(point) - least <= gap * (1 + 1e-12) + 1e-14
     at_zero = point_of(0 * best, n_classes)
-    assert optimality_gap(F, at_zero) <= (F.value(at_zero) if alpha > 0 else np.inf)  # no loss is negative
+    bound = F.value(at_zero) * (1 + 1e-15) if alpha > 0 else np.inf  # no loss is negative
+    assert optimality_gap(F, at_zero) <= bound
     assert (optimality_gap(F, at_zero) == np.inf) == (alpha == 0)
 
 
@@ -238,6 +239,7 @@ def test_optimality_gap_is_a_bound_however_inexact_the_step_is(l1_ratio, most_pr
     best = minimum(F, n_classes)
     least = F.value(point_of(best, n_classes))
     monkeypatch.setattr(_certificate, "MOST_PRODUCTS", most_products)
+    monkeypatch.setattr(_certificate, "FEW_CLASSES", 11)
     for scale in 10.0 ** np.arange(-6, 2):
         point = point_of(best + random_theta(n_classes, rng, scale), n_classes)
         gap = optimality_gap(F, point)
@@ -247,6 +249,24 @@ def test_optimality_gap_is_a_bound_however_inexact_the_step_is(l1_ratio, most_pr
                 patch.setattr(_certificate, "_intercept_step", exact_step)
                 exact = optimality_gap(F, point)
             assert gap <= (1 + 2.4e-4) * exact + 1e-14
+
+
+# Near the optimum no dual point is made: the bound is that of the dual point of the same step,
+# where the loss of probability is bounded by a number that is a little larger.
+@every_kind
+@every_number_of_classes
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_the_gap_near_the_optimum_is_that_of_the_dual_point(fit_intercept, n_classes, kind, monkeypatch):
+    F, rng = objective(n_classes, fit_intercept=fit_intercept, kind=kind), np.random.default_rng(0)
+    best = minimum(F, n_classes)
+    mask = 1.0 if fit_intercept else np.arange(len(best)) < 3 * len(best) // 4
+    for scale in 10.0 ** np.arange(-6, -1):
+        point = point_of(best + mask * random_theta(n_classes, rng, scale), n_classes)
+        gap = optimality_gap(F, point)
+        with monkeypatch.context() as patch:
+            patch.setattr(_certificate, "FEW_CLASSES", 0)
+            of_dual_point = optimality_gap(F, point)
+        np.testing.assert_allclose(gap, of_dual_point, rtol=3 * scale, atol=1e-14)
 
 
 def test_optimality_gap_takes_the_memory_of_two_arrays_of_scores():
