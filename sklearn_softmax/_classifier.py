@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from . import _absent, _logistic_regression, _priors, _solver, _state, _validation
 from ._callbacks import FitCallbacks
-from ._compat import CallbackSupportMixin, Interval, StrOptions, fit_context, uses_sparse_arrays
+from ._compat import CallbackSupportMixin, ChecksChangedParameters, Interval, StrOptions, fit_context, uses_sparse_arrays
 from ._containers import are_among, gives_namespace_of_X
 from ._interrupt import held_interrupt
 from ._matrix import raw_prediction
@@ -77,7 +77,7 @@ class _OfTraining:
         )
 
 
-class SoftmaxSGDClassifier(HasPage, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
+class SoftmaxSGDClassifier(ChecksChangedParameters, HasPage, CallbackSupportMixin, ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) regression by stochastic gradient descent.
 
     The model is ``P(y = a | x) = softmax(W x + b)_a``. Training minimises the penalised

@@ -13,9 +13,9 @@ from ._quasi_newton import quasi_newton
 
 __all__ = ["is_small", "minimise"]
 
-# A problem is small if it has so few weights, and its whole Hessian takes so few
-# multiplications.
-MOST_WEIGHTS, MOST_MULTIPLICATIONS = 64, 1 << 19
+# A problem is small if it has so few weights and rows, and its whole Hessian takes so few
+# multiplications. With more rows, fewer passes over all of them are worth more.
+MOST_WEIGHTS, MOST_SAMPLES, MOST_MULTIPLICATIONS = 80, 10_000, 1 << 24
 # Steps of one call of the kernel.
 MOST_STEPS = 50
 # A step costs so little that the gradient may as well be this much smaller than asked for.
@@ -26,7 +26,7 @@ def is_small(objective):
     """Whether the method for small problems is for this objective, of dense rows and without an L1 norm."""
     n_samples, size = objective.design.shape
     n_weights = size * objective.design.n_scores
-    return n_weights <= MOST_WEIGHTS and n_samples * n_weights**2 <= MOST_MULTIPLICATIONS
+    return n_weights <= MOST_WEIGHTS and n_samples <= min(MOST_SAMPLES, MOST_MULTIPLICATIONS / n_weights**2)
 
 
 def _small_newton(objective, point, tolerance, *, max_passes, at=None, on_step=None, tells_steps=False):

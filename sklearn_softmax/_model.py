@@ -39,18 +39,22 @@ NARROW = 32  # bytes: longer rows are padded to whole vectors of the machine
 PRIOR = 10.0  # a class that never occurred counts as rows of this weight
 
 
+def _address(array):
+    return array.__array_interface__["data"][0]
+
+
 def aligned_zeros(n_features, n_padded, dtype):
     """An array that starts on a cache line."""
     n_bytes = n_features * n_padded * np.dtype(dtype).itemsize
     memory = np.zeros(n_bytes + ALIGNMENT, dtype=np.uint8)
-    start = -memory.ctypes.data % ALIGNMENT
+    start = -_address(memory) % ALIGNMENT
     return memory[start : start + n_bytes].view(dtype).reshape(n_features, n_padded)
 
 
 def _is_aligned(weights):
     """Whether a kernel can write to the weights."""
     flags = weights.flags
-    return flags.c_contiguous and flags.writeable and weights.__array_interface__["data"][0] % ALIGNMENT == 0
+    return flags.c_contiguous and flags.writeable and _address(weights) % ALIGNMENT == 0
 
 
 def _aligned(weights):

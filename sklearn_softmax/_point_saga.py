@@ -14,6 +14,7 @@ the loop of `fit`.
 """
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -238,10 +239,11 @@ class Epochs:
 
     def _start(self):
         """The start of a method without epochs; returns the objective there."""
-        point, tolerance = self.coordinates.point(*self.original.softmax_coef()), self._tolerance()
+        point, tolerance = self.coordinates.point(*self.original.softmax_coef()), self.tolerance
         if self.way == SAMPLE:
-            sample = sample_of(self.problem, self.prepared.class_weight, self.random_state)
-            if sample is not None and not is_small(self.objective):
+            is_whole = is_small(self.objective)  # whose passes cost less than to make a sample
+            sample = None if is_whole else sample_of(self.problem, self.prepared.class_weight, self.random_state)
+            if sample is not None:
                 self.sample = self._objective(sample)
                 if not self.is_warm:
                     point = optimum_of_sample(self.sample, tolerance)
@@ -329,6 +331,7 @@ class Epochs:
         leverage = problem.sample_weight * norms
         self.mean_norm = leverage.sum() / n_samples
         self.feature_scale = self._feature_scale_without_outliers(norms)
+        vars(self).pop("tolerance", None)  # which has the feature scale
         self.repeats = np.ceil(leverage / (NORM_PER_VISIT * self.mean_norm))
         self.visits = self._visits()
         self.n_visits = len(self.visits)
@@ -468,7 +471,7 @@ class Epochs:
         solution = minimise(
             self.objective,
             self.point if is_known else self.coordinates.point(*self.model().softmax_coef()),
-            self._tolerance(),
+            self.tolerance,
             max_passes=most_passes,
             at=self.evaluation,
             sample=self.sample,
@@ -479,7 +482,8 @@ class Epochs:
             on_step(solution)
         return solution
 
-    def _tolerance(self):
+    @cached_property
+    def tolerance(self):
         return Tolerance(self.settings.tol, self.coordinates.per_unit(self.feature_scale, self.prepared.class_scale))
 
     def _set_point(self, point, evaluation):
@@ -519,7 +523,7 @@ class Epochs:
         else:
             point = self.coordinates.point(*self.model().softmax_coef())
             at = self.objective.evaluate(point)
-        return self._tolerance().size(self.objective.subgradient(point, at.gradient))
+        return self.tolerance.size(self.objective.subgradient(point, at.gradient))
 
     def stream(self, class_counts):
         """A stream that goes on as after one pass over the rows."""

@@ -27,6 +27,7 @@ from ._containers import (
     numbers_of,
     soft_labels,
     union_of_classes,
+    unique_labels,
     unseen_labels,
     values_of_frame,
 )
@@ -251,10 +252,10 @@ def _is_plain_memory(array):
     return flags.c_contiguous and flags.aligned
 
 
-def _is_plain(estimator, X, dtype):
-    """Whether X can be used as it is.
+def _is_plain(X, dtypes):
+    """Whether X is an array or a CSR matrix, of numbers that are all finite, which needs no other check.
 
-    This test takes microseconds and is true in most calls of a stream.
+    This test takes microseconds and is true in most calls.
     """
     if type(X) is np.ndarray:
         values, is_right = X, X.ndim == 2 and _is_plain_memory(X)
@@ -262,12 +263,15 @@ def _is_plain(estimator, X, dtype):
         values, is_right = X.data, X.ndim == 2
     else:
         return False
-    if not is_right or values.dtype != dtype or X.shape[0] == 0:
-        return False
-    if X.shape[1] != getattr(estimator, "n_features_in_", None) or hasattr(estimator, "feature_names_in_"):
+    if not is_right or values.dtype not in dtypes or 0 in X.shape:
         return False
     with np.errstate(all="ignore"):  # if the sum overflows, the full check decides
         return bool(np.isfinite(np.add.reduce(values, axis=None)))
+
+
+def _has_its_columns(estimator, X):
+    """Whether the number of columns of X, without names, is what `estimator` remembers."""
+    return X.shape[1] == getattr(estimator, "n_features_in_", None) and not hasattr(estimator, "feature_names_in_")
 
 
 def _same_values(estimator, X, dtype):
@@ -298,9 +302,12 @@ def checked_X(estimator, X, dtype, reset):
     X must have the columns (number and names) that `estimator` remembers. With `reset`,
     `estimator` remembers the columns of X.
     """
+    if _is_plain(X, FLOATS if reset else (dtype,)) and (reset or _has_its_columns(estimator, X)):
+        if reset:
+            vars(estimator).pop("feature_names_in_", None)
+            estimator.n_features_in_ = X.shape[1]
+        return _canonical(X) if issparse(X) else X
     if not reset:
-        if _is_plain(estimator, X, dtype):
-            return _canonical(X) if issparse(X) else X
         values = _same_values(estimator, X, dtype)
         if values is not None:
             return values
@@ -350,11 +357,8 @@ def _canonical(X):
     return rows_in(X, slice(0, X.shape[0])) if len(X.data) > X.indptr[-1] else X
 
 
-def _checked_X_y(X, y, known, name, check_X, are_labels_known):
+def _checked_X_y(X, y, known, name, check_X):
     """X as `checked_X`, and y as one label, or the counts of the classes, per row.
-
-    If the labels are known beforehand, y need not be checked for a regression target.
-    That check of scikit-learn warns of small chunks in which most labels differ.
 
     Returns
     -------
@@ -370,8 +374,6 @@ def _checked_X_y(X, y, known, name, check_X, are_labels_known):
     y = labels(y) if counts is None else counts
     if len(y) != X.shape[0]:
         check_consistent_length(X, y)  # slow, so only where it will raise
-    if not are_labels_known and y.ndim == 1:
-        check_classification_targets(y)
     return X, y, names
 
 
@@ -511,7 +513,7 @@ def labelled_problem(X, y, sample_weight, offset, classes, *, check_X, name, cla
     A label that is not among the classes is an error.
     """
     rounding, known = rounding_of(X), Known(own_dtype(X), classes, np.zeros(len(classes)))
-    X, y, _ = _checked_X_y(X, y, known, name, check_X, are_labels_known=True)
+    X, y, _ = _checked_X_y(X, y, known, name, check_X)
     if y.ndim == 2:
         raise ValueError(f"y has {y.shape[1]} columns, one for each class, which is not supported here. Pass one label per row.")
     y = numbers_of(y, classes, "y", "Pass the rows that the model was fitted on.")
@@ -609,7 +611,7 @@ def fit_input(
         Random numbers for the split.
     """
     rounding = rounding_of(X)
-    X, y, names = _checked_X_y(X, y, known, name, check_X, are_labels_known=False)
+    X, y, names = _checked_X_y(X, y, known, name, check_X)
     base_weight, is_soft = checked_weight(sample_weight, X.shape[0]), y.ndim == 2
     if is_soft:
         columns = classes_of_columns(y, names, classes, None if known is None else known.classes)
@@ -619,7 +621,9 @@ def fit_input(
             "Sample weights must contain at least one non-zero number"
             + (", in a row of y that is not all 0." if is_soft else ".")
         )
-    labels_of_y = columns if is_soft else np.unique(y)
+    labels_of_y = columns if is_soft else unique_labels(y)
+    if not is_soft and 2 * len(labels_of_y) > len(y):
+        check_classification_targets(y)  # warns that y may be a regression target
     if len(labels_of_y) == 1:
         raise ValueError(
             f"{name} needs samples of at least 2 classes in the data, but the data contains only one class: "
@@ -628,7 +632,7 @@ def fit_input(
     if is_soft:
         counting, classes = columns[(y[base_weight > 0] > 0).any(axis=0)], np.unique(columns)
     elif classes is None:
-        counting, classes = np.unique(y[base_weight > 0]), labels_of_y
+        counting, classes = unique_labels(y[base_weight > 0]), labels_of_y
     else:
         counting = classes = np.unique(labels_of_iterable(classes))
         numbers_of(y[base_weight > 0], classes, "y", "Pass all labels that can occur as classes=, or None.")
@@ -800,7 +804,7 @@ def stream_input(
     """
     may_grow = new_classes == "add"
     rounding = rounding_of(X)
-    X, y, names = _checked_X_y(X, y, known, name, check_X, are_labels_known=True)
+    X, y, names = _checked_X_y(X, y, known, name, check_X)
     is_soft = y.ndim == 2
     if is_soft:
         classes = columns = classes_of_columns(y, names, classes, None if known is None else known.classes)

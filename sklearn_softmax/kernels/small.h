@@ -20,16 +20,24 @@ constexpr double relative_jitter = 1e-10;  // of the diagonal: rounding must not
 
 template <class T>
 class SmallNewtonMethod {
+    using V = Vec<double>;
     softmax::SmallNewton<T>& s;
     softmax::Pass<T>& pass;
     const ptrdiff_t n_columns, n_classes, size;  // columns: features and the one of ones
+    const ptrdiff_t width, n_pairs;  // of a row in whole vectors, in numbers; of classes, the lower triangle
     const size_t pass_scratch_bytes;
-    double *const hessian, *const step, *const trial, *const trial_gradient, *const row, *const proba;
+    // rows: as many as a vector has lanes, which are the lanes of `proba`;
+    // products: of each pair of classes, the weighted products of all columns with all
+    V* const proba;
+    double *const rows, *const products, *const hessian, *const step, *const trial, *const trial_gradient;
+
+    static ptrdiff_t in_whole_vectors(ptrdiff_t n) { return (n + V::lanes - 1) / V::lanes * V::lanes; }
 
    public:
     static size_t scratch_size(const softmax::Pass<T>& p) {
-        const size_t n = (p.rows.n_features + 1) * p.n_classes;
-        return pass_scratch(p) + n * n + 3 * n + p.rows.n_features + 1 + p.n_classes;
+        const size_t n_columns = p.rows.n_features + 1, n_classes = p.n_classes, n = n_columns * n_classes;
+        const size_t width = in_whole_vectors(n_columns), n_pairs = n_classes * (n_classes + 1) / 2;
+        return in_whole_vectors(pass_scratch(p)) + V::lanes * (n_classes + width) + n_pairs * n_columns * width + n * n + 3 * n;
     }
 
     explicit SmallNewtonMethod(softmax::SmallNewton<T>& task)
@@ -38,13 +46,16 @@ class SmallNewtonMethod {
           n_columns(pass.rows.n_features + 1),
           n_classes(pass.n_classes),
           size(n_columns * n_classes),
+          width(in_whole_vectors(n_columns)),
+          n_pairs(n_classes * (n_classes + 1) / 2),
           pass_scratch_bytes(pass_scratch(pass) * sizeof(double)),
-          hessian(pass.scratch + pass_scratch(pass)),
+          proba(reinterpret_cast<V*>(pass.scratch + in_whole_vectors(pass_scratch(pass)))),
+          rows(reinterpret_cast<double*>(proba + n_classes)),
+          products(rows + V::lanes * width),
+          hessian(products + n_pairs * n_columns * width),
           step(hessian + size * size),
           trial(step + size),
-          trial_gradient(trial + size),
-          row(trial_gradient + size),
-          proba(row + n_columns) {}
+          trial_gradient(trial + size) {}
 
     void run() {
         s.value = evaluate(s.point, s.gradient);
@@ -88,45 +99,85 @@ class SmallNewtonMethod {
         return s.loss.loss + penalty;
     }
 
-    // share (diag(p) - p p^T) of a row, for the classes k and l.
-    double curvature(double share, ptrdiff_t k, ptrdiff_t l) const {
-        if (n_classes == 1) return share * proba[0];
-        return share * proba[k] * ((k == l) - proba[l]);
-    }
-
-    void set_proba(ptrdiff_t i) {
-        const double* const scores = s.loss.scores + i * n_classes;
+    // p of the rows from `first` on, in lanes; of a margin, p (1 - p).
+    void set_proba(ptrdiff_t first, int n_rows) {
+        const V one = V::broadcast(1);
+        double of_class[V::lanes] = {};
+        for (ptrdiff_t k = 0; k < n_classes; ++k) {
+            for (int r = 0; r < n_rows; ++r) of_class[r] = s.loss.scores[(first + r) * n_classes + k];
+            proba[k] = V::load(of_class);
+        }
         if (n_classes == 1) {
-            const double e = exp(-fabs(scores[0]));
-            proba[0] = e / ((1 + e) * (1 + e));
+            const V e = exp_of_nonpositive(min(proba[0], V::broadcast(0) - proba[0]));
+            proba[0] = e / ((one + e) * (one + e));
             return;
         }
-        double top = scores[0], sum = 0;
-        for (ptrdiff_t k = 1; k < n_classes; ++k) top = fmax(top, scores[k]);
-        for (ptrdiff_t k = 0; k < n_classes; ++k) sum += proba[k] = exp(scores[k] - top);
-        for (ptrdiff_t k = 0; k < n_classes; ++k) proba[k] /= sum;
+        V top = proba[0], sum = V::broadcast(0);
+        for (ptrdiff_t k = 1; k < n_classes; ++k) top = max(top, proba[k]);
+        for (ptrdiff_t k = 0; k < n_classes; ++k) {
+            proba[k] = exp_of_nonpositive(proba[k] - top);
+            sum = sum + proba[k];
+        }
+        for (ptrdiff_t k = 0; k < n_classes; ++k) proba[k] = proba[k] / sum;
+    }
+
+    void set_rows(ptrdiff_t first, int n_rows) {
+        const ptrdiff_t n_features = n_columns - 1;
+        for (int r = 0; r < n_rows; ++r) {
+            const T* const values = pass.rows.values + (first + r) * n_features;
+            double* const row = rows + r * width;
+            for (ptrdiff_t j = 0; j < n_features; ++j) row[j] = (double(values[j]) - pass.offset[j]) * pass.inverse_scale[j];
+            row[n_features] = 1;
+        }
+    }
+
+    // Adds to the products of a pair of classes those of the rows, times `factors`.
+    SOFTMAX_SHARED void add_products(double* of_pair, const double* factors, bool is_lower) {
+        for (ptrdiff_t a = 0; a < n_columns; ++a) {
+            V own[V::lanes];
+            for (int r = 0; r < V::lanes; ++r) own[r] = V::broadcast(factors[r] * rows[r * width + a]);
+            double* const out = of_pair + a * width;
+            const ptrdiff_t end = is_lower ? a + 1 : n_columns;
+            for (ptrdiff_t b = 0; b < end; b += V::lanes) {
+                V even = V::load(out + b), odd = V::broadcast(0);  // two chains of sums
+                for (int r = 0; r < V::lanes; r += 2) {
+                    even = even + own[r] * V::load(rows + r * width + b);
+                    odd = odd + own[r + 1] * V::load(rows + (r + 1) * width + b);
+                }
+                (even + odd).store(out + b);
+            }
+        }
+    }
+
+    void make_products() {
+        memset(products, 0, n_pairs * n_columns * width * sizeof(double));
+        double shares[V::lanes] = {}, factors[V::lanes];
+        for (ptrdiff_t i = 0; i < pass.n_samples; i += V::lanes) {
+            const int n_rows = int(pass.n_samples - i < V::lanes ? pass.n_samples - i : V::lanes);
+            for (int r = 0; r < V::lanes; ++r) shares[r] = r < n_rows ? s.loss.shares[i + r] : 0;
+            set_rows(i, n_rows);  // rows that are missing in the end stay as they are: their shares are 0
+            set_proba(i, n_rows);
+            double* of_pair = products;
+            for (ptrdiff_t k = 0; k < n_classes; ++k)
+                for (ptrdiff_t l = 0; l <= k; ++l, of_pair += n_columns * width) {
+                    // share (diag(p) - p p^T)
+                    const V share = V::load(shares), of_both = share * proba[k];
+                    (n_classes == 1 ? of_both : of_both * (V::broadcast(k == l) - proba[l])).store(factors);
+                    add_products(of_pair, factors, k == l);
+                }
+        }
     }
 
     // The lower triangle, where the gradient was evaluated last.
     void make_hessian() {
-        memset(hessian, 0, size * size * sizeof(double));
+        make_products();
         const ptrdiff_t n_features = n_columns - 1;
-        row[n_features] = 1;
-        for (ptrdiff_t i = 0; i < pass.n_samples; ++i) {
-            const T* const values = pass.rows.values + i * n_features;
-            for (ptrdiff_t j = 0; j < n_features; ++j) row[j] = (double(values[j]) - pass.offset[j]) * pass.inverse_scale[j];
-            set_proba(i);
-            for (ptrdiff_t k = 0; k < n_classes; ++k)
-                for (ptrdiff_t l = 0; l <= k; ++l) {
-                    const double c = curvature(s.loss.shares[i], k, l);
-                    for (ptrdiff_t a = 0; a < n_columns; ++a) {
-                        double* const __restrict out = hessian + (k * n_columns + a) * size + l * n_columns;
-                        const double factor = c * row[a];
-                        const ptrdiff_t end = k == l ? a + 1 : n_columns;
-                        for (ptrdiff_t b = 0; b < end; ++b) out[b] += factor * row[b];
-                    }
-                }
-        }
+        const double* of_pair = products;
+        for (ptrdiff_t k = 0; k < n_classes; ++k)
+            for (ptrdiff_t l = 0; l <= k; ++l, of_pair += n_columns * width)
+                for (ptrdiff_t a = 0; a < n_columns; ++a)
+                    memcpy(hessian + (k * n_columns + a) * size + l * n_columns, of_pair + a * width,
+                           (k == l ? a + 1 : n_columns) * sizeof(double));
         for (ptrdiff_t k = 0; k < n_classes; ++k)
             for (ptrdiff_t j = 0; j < n_columns; ++j) {
                 double& diagonal = hessian[(k * n_columns + j) * (size + 1)];
@@ -142,14 +193,22 @@ class SmallNewtonMethod {
                 }
     }
 
+    static double dot(const double* a, const double* b, ptrdiff_t n) {
+        V sums = V::broadcast(0);
+        ptrdiff_t c = 0;
+        for (; c + V::lanes <= n; c += V::lanes) sums = sums + V::load(a + c) * V::load(b + c);
+        double sum = total(sums);
+        for (; c < n; ++c) sum += a[c] * b[c];
+        return sum;
+    }
+
     // Cholesky's factor in the place of the lower triangle; false if there is none.
     bool factor() {
         for (ptrdiff_t m = 0; m < size; ++m) {
             double* const row_m = hessian + m * size;
             for (ptrdiff_t n = 0; n <= m; ++n) {
                 const double* const row_n = hessian + n * size;
-                double sum = row_m[n];
-                for (ptrdiff_t c = 0; c < n; ++c) sum -= row_m[c] * row_n[c];
+                const double sum = row_m[n] - dot(row_m, row_n, n);
                 if (n < m) {
                     row_m[n] = sum / row_n[n];
                 } else {
