@@ -1,7 +1,7 @@
 """The estimator: parameters, fit, partial_fit, predict. No other file knows `self`."""
 
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from numbers import Integral, Real
 from operator import is_
 from typing import Any, NamedTuple
@@ -601,7 +601,7 @@ class SoftmaxSGDClassifier(ChecksChangedParameters, HasPage, CallbackSupportMixi
             if self.warm_start:
                 self._check_nothing_is_given_by_half()
             goes_on = self.warm_start and hasattr(self, "_stream")
-            settings, random_state = self._settings(), check_random_state(self.random_state)
+            settings, random = self._settings(), self._random()
             problem, validation, classes, is_present, _ = self._fit_input(
                 X,
                 y,
@@ -614,7 +614,7 @@ class SoftmaxSGDClassifier(ChecksChangedParameters, HasPage, CallbackSupportMixi
                 offset_val=offset_val,
                 known=self._known() if goes_on else None,
                 name=type(self).__name__,
-                random_state=random_state,
+                random=random,
             )
             class_counts = problem.class_counts(int(is_present.sum()))
             start = _absent.model_of_present(self._start(classes), is_present) if goes_on else None
@@ -626,7 +626,7 @@ class SoftmaxSGDClassifier(ChecksChangedParameters, HasPage, CallbackSupportMixi
 
             if callbacks:
                 callbacks.begin(X, y, sample_weight, attributes)
-            solution = _solver.fit(problem, settings_of_present, start, class_counts, validation, random_state, callbacks or None)
+            solution = _solver.fit(problem, settings_of_present, start, class_counts, validation, random, callbacks or None)
             vars(self).update(attributes(solution))
             if callbacks:
                 callbacks.end(solution)
@@ -752,7 +752,11 @@ class SoftmaxSGDClassifier(ChecksChangedParameters, HasPage, CallbackSupportMixi
         """The attributes of a fitted estimator."""
         return dict(_stream=stream, _shown=None, _given={}, classes_=classes, t_=1.0 + stream.weight, alpha_=alpha, **more)
 
-    def _fit_input(self, X, y, sample_weight, *, known=None, name, random_state, **more):
+    def _random(self):
+        """The function that makes the RandomState when it is first called, because seeding takes as long as a small fit."""
+        return cache(partial(check_random_state, self.random_state))
+
+    def _fit_input(self, X, y, sample_weight, *, known=None, name, random, **more):
         """User input -> `FitInput`. `more` is what else `_validation.fit_input` takes from the user."""
         return _validation.fit_input(
             X,
@@ -767,7 +771,7 @@ class SoftmaxSGDClassifier(ChecksChangedParameters, HasPage, CallbackSupportMixi
             fit_intercept=self.fit_intercept,
             early_stopping=self.early_stopping,
             validation_fraction=self.validation_fraction,
-            random_state=random_state,
+            random=random,
             **more,
         )
 

@@ -12,7 +12,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import check_scoring, get_scorer_names
 from sklearn.model_selection import check_cv
-from sklearn.utils import Bunch, check_random_state
+from sklearn.utils import Bunch
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -558,8 +558,8 @@ n_features)
         callbacks = FitCallbacks(self, _n_folds(self.cv), FOLD)  # outside, so that they are torn down after an error
         with unchanged_on_error(self):
             vars(self).pop("_last_settings", None)
-            settings, random_state = self._settings(), check_random_state(self.random_state)
-            given = self._fit_input(X, y, sample_weight, name=type(self).__name__, random_state=random_state)
+            settings, random = self._settings(), self._random()
+            given = self._fit_input(X, y, sample_weight, name=type(self).__name__, random=random)
             problem, classes = _numbered_by_all(given), given.classes
             folds = self._folds(problem, classes, given.counts, routed.splitter.split)
             grids, l1_ratios = self._grids(Path(problem, len(classes), settings))
@@ -590,7 +590,7 @@ n_features)
             row, column = chosen(paths.scores, self.selection)
             settings = settings._replace(alpha=float(grids[row][column]), l1_ratio=float(l1_ratios[row]))
             attributes = self._of_all_rows(
-                given, settings, random_state, paths.coefs[:, row, column], paths.intercepts[:, row, column]
+                given, settings, random, paths.coefs[:, row, column], paths.intercepts[:, row, column]
             )
             attributes |= dict(
                 l1_ratio_=settings.l1_ratio,
@@ -607,13 +607,13 @@ n_features)
                 callbacks.end(attributes)
         return self
 
-    def _fit_input(self, X, y, sample_weight, *, name, random_state=None):
+    def _fit_input(self, X, y, sample_weight, *, name, random=None):
         if soft_labels(y)[0] is not None:
             raise ValueError(
                 f"y has a column for each class, which {name} does not support. Pass one label per row, or copies of the rows "
                 "with each class, weighted by sample_weight."
             )
-        return super()._fit_input(X, y, sample_weight, name=name, random_state=random_state)
+        return super()._fit_input(X, y, sample_weight, name=name, random=random)
 
     def _grids(self, path):
         """(alphas for each l1_ratio, l1_ratios)"""
@@ -645,13 +645,13 @@ n_features)
             raise ValueError(f"cv={self.cv!r} has no folds.")
         return folds
 
-    def _of_all_rows(self, given, settings, random_state, coefs, intercepts):
+    def _of_all_rows(self, given, settings, random, coefs, intercepts):
         """The attributes of the chosen model."""
         problem, classes, is_present = given.problem, given.classes, given.is_present
         class_counts = problem.class_counts(int(is_present.sum()))
         if self.refit:
             of_present = _absent.settings_of_present(settings, settings.alpha, is_present)
-            solution = _solver.fit(problem, of_present, None, class_counts, None, random_state)
+            solution = _solver.fit(problem, of_present, None, class_counts, None, random)
             return self._attributes_of_fit(solution, settings.alpha, classes, is_present)
         for of_fit in ("loss_curve_", "optimality_gap_", "validation_scores_", "best_validation_score_"):
             vars(self).pop(of_fit, None)

@@ -209,8 +209,8 @@ class Epochs:
     penalty : Penalty
     """
 
-    def __init__(self, problem, settings, alpha, start, n_classes, random_state):
-        self.settings, self.alpha, self.random_state = settings, alpha, random_state
+    def __init__(self, problem, settings, alpha, start, n_classes, random):
+        self.settings, self.alpha, self.random = settings, alpha, random
         total_weight = float(problem.sample_weight.sum())
         self.penalty = Penalty(alpha, settings.l1_ratio, n_classes)
         self.normalised = problem.normalised()
@@ -230,7 +230,7 @@ class Epochs:
         """One epoch; returns the objective, each row scored just before its step."""
         settings, n_samples = self.settings, self.normalised.n_samples
         rows = np.arange(n_samples)
-        order = self.random_state.permutation(rows) if settings.shuffle else rows
+        order = self.random().permutation(rows) if settings.shuffle else rows
         weight = self.normalised.sample_weight[order]
         t = 1 + self.n_epochs * n_samples + np.append(0, np.cumsum(weight[:-1]))
         eta = step_sizes(settings.learning_rate, t, eta0=self.eta0, power_t=settings.power_t, alpha=self.alpha)

@@ -168,8 +168,8 @@ class Epochs:
     penalty : Penalty
     """
 
-    def __init__(self, prepared, settings, alpha, start, random_state, *, is_watched=False, only_epochs=False):
-        self.prepared, self.settings, self.random_state = prepared, settings, random_state
+    def __init__(self, prepared, settings, alpha, start, random, *, is_watched=False, only_epochs=False):
+        self.prepared, self.settings, self.random = prepared, settings, random
         self.problem, self.is_watched = prepared.problem, is_watched
         problem = self.problem
         n_features, n_classes = problem.X.shape[1], prepared.n_classes
@@ -242,7 +242,7 @@ class Epochs:
         point, tolerance = self.coordinates.point(*self.original.softmax_coef()), self.tolerance
         if self.way == SAMPLE:
             is_whole = is_small(self.objective)  # whose passes cost less than to make a sample
-            sample = None if is_whole else sample_of(self.problem, self.prepared.class_weight, self.random_state)
+            sample = None if is_whole else sample_of(self.problem, self.prepared.class_weight, self.random())
             if sample is not None:
                 self.sample = self._objective(sample)
                 if not self.is_warm:
@@ -399,7 +399,7 @@ class Epochs:
         return visits[np.argsort(rounds, kind="stable")]
 
     def _order(self, visits):
-        return self.random_state.permutation(visits) if self.settings.shuffle else visits
+        return self.random().permutation(visits) if self.settings.shuffle else visits
 
     def check_convergence(self, progress, *, watches, most_passes, end_of_pass):
         """True if converged, False if the passes do not suffice, None to go on.

@@ -96,12 +96,12 @@ class Solution:
         return max(self.validation_scores, default=None)
 
 
-def _epochs(problem, settings, alpha, start, n_classes, random_state, **how):
+def _epochs(problem, settings, alpha, start, n_classes, random, **how):
     """The method of `fit` for the settings."""
     if settings.learning_rate == "auto":
         prepared = _point_saga.prepare(problem, n_classes)
-        return _point_saga.Epochs(prepared, settings, alpha, start, random_state, **how)
-    return _explicit.Epochs(problem, settings, alpha, start, n_classes, random_state)
+        return _point_saga.Epochs(prepared, settings, alpha, start, random, **how)
+    return _explicit.Epochs(problem, settings, alpha, start, n_classes, random)
 
 
 def stream_for(settings, stream, added=()):
@@ -215,7 +215,7 @@ class Unwatched:
         return False
 
 
-def fit(problem, settings, start, class_counts, validation=None, random_state=None, watcher=None):
+def fit(problem, settings, start, class_counts, validation=None, random=None, watcher=None):
     """Run epochs until a stopping rule ends them.
 
     Parameters
@@ -227,8 +227,8 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
     class_counts : ndarray of shape (n_classes,)
     validation : Problem or None
         Held-out rows. If given, training stops on their log loss.
-    random_state : RandomState
-        Draws the order of the rows.
+    random : function
+        Without arguments; the RandomState that draws the order of the rows.
     watcher : Unwatched, or an object with the same methods, or None
         Called for each epoch, and for each step of a method that takes several passes.
 
@@ -246,7 +246,7 @@ def fit(problem, settings, start, class_counts, validation=None, random_state=No
         start = start and start.gathered(columns)
     has_validation = validation is not None
     method = _epochs(
-        problem, settings, alpha, start, len(class_counts), random_state, is_watched=is_watched, only_epochs=has_validation
+        problem, settings, alpha, start, len(class_counts), random, is_watched=is_watched, only_epochs=has_validation
     )
     if validation is not None:
         held_out = Objective.of(validation, method.penalty)

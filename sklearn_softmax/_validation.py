@@ -591,7 +591,7 @@ def fit_input(
     fit_intercept,
     early_stopping,
     validation_fraction,
-    random_state,
+    random,
 ):
     """Input of ``fit`` -> FitInput.
 
@@ -607,8 +607,8 @@ def fit_input(
         Name of the estimator, for messages.
     class_weight, label_smoothing, new_classes, fit_intercept, early_stopping, validation_fraction
         The parameters of the estimator.
-    random_state : RandomState
-        Random numbers for the split.
+    random : function
+        Without arguments; the RandomState for the split, which takes long to seed.
     """
     rounding = rounding_of(X)
     X, y, names = _checked_X_y(X, y, known, name, check_X)
@@ -673,7 +673,7 @@ def fit_input(
             X_val, y_val, sample_weight_val, offset_val, classes, columns if is_soft else classes, is_present, class_weights
         )
     elif early_stopping:
-        train, held_out = _split(problem, classes[is_present], validation_fraction, random_state)
+        train, held_out = _split(problem, classes[is_present], validation_fraction, random())
         problem, validation = problem.take(train), problem.take(held_out)
         is_lost = ~problem.occurring(int(is_present.sum()))
         if fit_intercept and is_lost.any():
