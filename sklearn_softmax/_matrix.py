@@ -244,8 +244,7 @@ class DesignMatrix:
         rows = self._rows(block)
         if not self.is_sparse:
             return np.square(rows, out=rows)
-        rows = rows.astype(np.float64)
-        rows.data = (rows.data * self.inverse_scale[rows.indices]) ** 2  # squared alone, they may overflow
+        rows.data = np.square(rows.data * self.inverse_scale[rows.indices])  # squared alone, they may overflow
         return rows
 
     def loss_gradient(self, shares, y, point, label_shift=None, score_offset=None):

@@ -308,7 +308,7 @@ def _sufficient_share(objective, scores, point, step, step_scores, slope):
     longest = LONGEST_STEP * (1 + np.abs(scores).max())
     first = min(1.0, longest / max(longest, np.abs(step_scores).max()))
     for share in first * 0.5 ** np.arange(MOST_HALVINGS):
-        if objective.change(scores, point, share * step, share * step_scores) <= SUFFICIENT * share * slope < 0:
+        if objective.change(scores, point, step, step_scores, share) <= SUFFICIENT * share * slope < 0:
             return share
     return 0.0
 
@@ -328,7 +328,7 @@ def descend(objective, point, at, subgradient, step):
         trial_slope = dot(objective.subgradient(point + step, trial.gradient), step)
         if trial_slope <= (2 * SUFFICIENT - 1) * slope:
             return 1.0, trial, 1
-    step_scores = trial.scores - at.scores
+    step_scores = np.subtract(trial.scores, at.scores, out=trial.scores)
     if not np.isfinite(step_scores).all():
         step_scores = objective.change_of_scores(step)
     share = _sufficient_share(objective, at.scores, point, step, step_scores, slope)

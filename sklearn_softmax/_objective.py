@@ -48,6 +48,8 @@ def proba_and_losses(scores, y, out=None):
 
 def normalised(weight):
     """Weights of mean 1 in the same ratios, however small or large they are: nothing else of them matters to F."""
+    if weight.mean() == 1:
+        return weight
     exponent = np.frexp(weight.max(initial=0))[1]
     weight = np.ldexp(weight, -exponent)  # of weights next to 0, the mean may be 0
     return weight / weight.mean()
@@ -406,17 +408,17 @@ class Objective:
         subgradient = np.vstack([self.penalty.subgradient(point[:-1], gradient[:-1]), gradient[-1:]])
         return np.where(self.is_free, subgradient, 0)
 
-    def change(self, scores, point, step, step_scores):
-        """F(point + step) - F(point), whose scores are known; no pass.
+    def change(self, scores, point, step, step_scores, share=1.0):
+        """F(point + share * step) - F(point), whose scores are known; no pass.
 
         The difference of two means is lost in their rounding long before tight tolerances.
         That of a small step is computed as such: loss_i changes by
         log sum_a p_a exp(d_a - d_y), where d is the change of the scores, and by what a label that is
         a distribution adds, which is linear in d.
         """
-        is_small, total = np.abs(step_scores).max() < SMALL_CHANGE, 0.0
+        is_small, total = share * np.abs(step_scores).max() < SMALL_CHANGE, 0.0
         for block in self.design.blocks:
-            y, before, change = self.y[block], self.class_scores(scores[block]), self.class_scores(step_scores[block])
+            y, before, change = self.y[block], self.class_scores(scores[block]), self.class_scores(share * step_scores[block])
             proba, losses = proba_and_losses(before, y)
             if is_small:
                 change = change - of_labels(change, y)[:, None]
@@ -424,4 +426,4 @@ class Objective:
             else:
                 change_of_losses = proba_and_losses(before + change, y)[1] - losses
             total += self.shares[block] @ change_of_losses + self.loss_of_shift(change, block)
-        return float(total) + self.penalty.change(point[:-1], step[:-1])
+        return float(total) + self.penalty.change(point[:-1], share * step[:-1])
