@@ -65,6 +65,7 @@ sphinx_gallery_conf = {
             "one_vs_rest.py",
             "loss_curve_and_gap.py",
             "how_sure.py",
+            "table.py",
             "path.py",
             "grid_search.py",
             "stream.py",
@@ -157,6 +158,7 @@ def link_first(app, doctree, page):
 
 
 def setup(app):
+    app.connect("autodoc-process-docstring", importlib.import_module("parameter_pages").add_links, priority=400)
     app.add_html_math_renderer("mathml", (visit_inline, None), (visit_block, None))
     app.connect("missing-reference", resolve)
     app.connect("doctree-resolved", link_first)

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import os
 import re
+import runpy
 import subprocess
 import sys
 import tomllib
@@ -142,9 +143,31 @@ def test_changelog_begins_with_this_version():
     assert heading[1] == sklearn_softmax.__version__
 
 
+def parameters_of(name):
+    """The parameters of a public function or class, or of its method."""
+    member = sklearn_softmax
+    for part in name.split("."):
+        member = getattr(member, part)
+    return set(inspect.signature(member).parameters) if callable(member) else set()
+
+
 def test_every_public_name_is_in_the_api_reference():
     listed = re.findall(r"^(?:   |\.\. data:: )(\w+)$", (ROOT / "docs" / "api.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(listed) == sorted(sklearn_softmax.__all__)
+
+
+def test_parameters_lead_to_a_page_that_names_them():
+    pages = runpy.run_path(str(ROOT / "docs" / "parameter_pages.py"))
+    parameters = {name for public in (*sklearn_softmax.__all__, "SoftmaxSGDClassifier.fit") for name in parameters_of(public)}
+    assert set(pages["PAGES"]) <= parameters
+    for parameter, page in pages["PAGES"].items():
+        assert re.search(rf"\b{parameter}\b", (ROOT / "docs" / "guide" / f"{page}.md").read_text("utf-8")), (parameter, page)
+    docstring = inspect.getdoc(SoftmaxSGDClassifier).split("\n")
+    linked = pages["with_links"](docstring)
+    without_links = "\n".join(line for line in linked if not line.startswith("    Guide: :doc:"))
+    assert re.sub("\n+", "\n", without_links) == re.sub("\n+", "\n", "\n".join(docstring))
+    assert linked[linked.index("l1_ratio : float, default=0.0") - 2] == "    Guide: :doc:`/guide/objective`."
+    assert len(linked) - len(docstring) >= len(set(pages["PAGES"]) & parameters_of("SoftmaxSGDClassifier"))
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
