@@ -32,6 +32,9 @@ RARITY_EXPONENT = 0.25
 # The smallest scale of a dense column, relative to |mean|. A smaller variation is the
 # rounding of x - offset.
 SMALLEST_RELATIVE_SCALE = 1e-12
+# A dense column whose scale is more than this share of the largest number is not centred:
+# the difference of a value from the mean may have no number.
+LARGEST_CENTRED = 1 / 64
 # The smallest scale of a sparse column, in units of sqrt(alpha) * (scale of the
 # penalty). The penalty keeps the coefficients of a smaller one next to 0; if its scale
 # were smaller as well, steps of the length of the penalty's curvature would not end.
@@ -322,9 +325,10 @@ def solver_coordinates(spreads, penalty_scale, alpha, *, is_sparse, fit_intercep
     else:
         scale = np.sqrt(share) * (active_deviation if centre else root_mean_square)
         scale = np.maximum(scale, SMALLEST_RELATIVE_SCALE * np.abs(mean))
+        mean = np.where(scale > LARGEST_CENTRED * np.finfo(dtype).max, 0, mean)
         with np.errstate(over="ignore"):
             of_penalty = np.minimum(np.sqrt(PENALTY_IN_SCALE * alpha) * penalty_scale, 1e307)
-        scale = np.hypot(scale, of_penalty)
+            scale = np.minimum(np.hypot(scale, of_penalty), np.finfo(np.float64).max)
     moves = (penalty_scale > 0) & (active_deviation > 0 if centre else True)  # a constant feature is part of the intercept
     inverse_scale = np.minimum(inverse_or_zero(np.where(moves, scale, 0)), np.finfo(dtype).max)
     arrays = (mean if centre else np.zeros_like(mean), inverse_scale, np.ones_like(scale), penalty_scale * inverse_scale)

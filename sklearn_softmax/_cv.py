@@ -589,9 +589,7 @@ n_features)
             _warn_of_unconverged(paths.is_converged, paths.optimality_gaps, self.max_iter)
             row, column = chosen(paths.scores, self.selection)
             settings = settings._replace(alpha=float(grids[row][column]), l1_ratio=float(l1_ratios[row]))
-            attributes = self._of_all_rows(
-                given, settings, random, paths.coefs[:, row, column], paths.intercepts[:, row, column]
-            )
+            attributes = self._of_all_rows(given, settings, random, paths.coefs[:, row, column], paths.intercepts[:, row, column])
             attributes |= dict(
                 l1_ratio_=settings.l1_ratio,
                 alphas_=np.array(grids),

@@ -15,7 +15,7 @@ __all__ = ["is_small", "minimise"]
 
 # A problem is small if it has so few weights and rows, and its whole Hessian takes so few
 # multiplications. With more rows, fewer passes over all of them are worth more.
-MOST_WEIGHTS, MOST_SAMPLES, MOST_MULTIPLICATIONS = 80, 10_000, 1 << 24
+MOST_WEIGHTS, MOST_SAMPLES, MOST_MULTIPLICATIONS = 128, 10_000, 1 << 24
 # Steps of one call of the kernel.
 MOST_STEPS = 50
 # A step costs so little that the gradient may as well be this much smaller than asked for.

@@ -320,11 +320,11 @@ class Objective:
 
     def of_classes(self, gradient):
         """A gradient of one column for each class."""
-        return np.hstack([-gradient, gradient]) if self.is_margin else gradient
+        return np.concatenate([-gradient, gradient], axis=1) if self.is_margin else gradient
 
     def class_scores(self, scores):
         """Scores of each class; of a margin m, -m/2 and m/2."""
-        return np.hstack([-0.5 * scores, 0.5 * scores]) if self.is_margin else scores
+        return np.concatenate([-0.5 * scores, 0.5 * scores], axis=1) if self.is_margin else scores
 
     def change_of_scores(self, step):
         """The change of scores of a step; half a pass."""

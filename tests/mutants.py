@@ -112,7 +112,7 @@ KERNELS = [
     Mutant("wide.h", "total(sum[m][c]) + intercept", "total(sum[m][c])", OBJECTIVE_TESTS),
     Mutant("wide.h", "residuals[c * n_rows + r]", "residuals[r]", OBJECTIVE_TESTS),
     Mutant("newton.h", "label, zero - others, scores[k * stride]", "label, zero, scores[k * stride]", "tests/test_newton.py"),
-    Mutant("small.h", "share * proba[k] * ((k == l) - proba[l])", "share * proba[k] * (k == l)", "tests/test_starts.py"),
+    Mutant("small.h", "of_both * (V::broadcast(k == l) - proba[l])", "of_both * V::broadcast(k == l)", "tests/test_starts.py"),
     Mutant("small.h", "if (!is_free(j)) g = 0;", "", "tests/test_starts.py"),
     # explicit.h
     Mutant("explicit.h", "+= penalty_step * visits.l1_ratio / scale;", "+= penalty_step * visits.l1_ratio;", EXPLICIT_TESTS),
@@ -154,8 +154,15 @@ PYTHON = [
     Mutant("_objective.py", "value += 0.5 * l2", "value += l2", "tests/test_objective.py"),
     Mutant("_objective.py", "self.scale, dtype=np.float64))  # whose", "self.scale))  # whose", "tests/test_torture.py"),
     Mutant("_certificate.py", "SHARE_OF_STEP = 1e-3", "SHARE_OF_STEP = 1.0", "tests/test_objective.py -k inexact"),
-    Mutant("_certificate.py", "LARGEST_LOSS = 0.9", "LARGEST_LOSS = 1e9", "tests/test_objective.py"),
+    Mutant("_certificate.py", "LARGEST_LOSS, SMALL_LOSS = 0.9", "LARGEST_LOSS, SMALL_LOSS = 1e9", "tests/test_objective.py"),
     Mutant("_certificate.py", "* min(1.0, 0.5 / (1 - largest_loss))", "", "tests/test_objective.py"),
+    Mutant("_certificate.py", "gradient = gradient + product", "", "tests/test_objective.py"),
+    Mutant(
+        "_certificate.py",
+        "divergence = max(0.0, step @ missing)",
+        "divergence = 0 * max(0.0, step @ missing)",
+        "tests/test_objective.py",
+    ),
     # _inference.py
     Mutant("_inference.py", "- parameters.can_shift[:-1] / proba.shape[1])", ")", INFERENCE_TESTS),
     Mutant("_inference.py", "can_shift[:-1] = is_active[:, :-1].all(axis=0)", "", INFERENCE_TESTS),

@@ -169,6 +169,17 @@ def test_a_model_of_any_finite_rows_is_finite(problem):
     assert_close(fitted_model.predict_proba(X).sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("values", [(1, -1, -1, -1), (1, -1 / 3, -1 / 3, -1 / 3), (1, 0, -1, 0), (1, -1, -1, 1)])
+@pytest.mark.parametrize("params", [{}, {"max_iter": 5}, {"standardize": False}, {"eta0": 1.0}])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_differences_from_the_mean_may_overflow(dtype, params, values):
+    X, y = np.finfo(dtype).max * np.array(values, dtype=dtype)[:, None], np.arange(4)
+    fitted_model = SoftmaxSGDClassifier(**params).fit(X, y)
+    assert np.isfinite(fitted_model.coef_).all() and np.isfinite(fitted_model.intercept_).all()
+    assert fitted_model.optimality_gap_ < np.log(4)
+
+
 @law
 @given(problems(), st.integers(1, 9))
 def test_columns_of_zeros_change_nothing(problem, n_more):

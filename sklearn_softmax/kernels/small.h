@@ -37,7 +37,8 @@ class SmallNewtonMethod {
     static size_t scratch_size(const softmax::Pass<T>& p) {
         const size_t n_columns = p.rows.n_features + 1, n_classes = p.n_classes, n = n_columns * n_classes;
         const size_t width = in_whole_vectors(n_columns), n_pairs = n_classes * (n_classes + 1) / 2;
-        return in_whole_vectors(pass_scratch(p)) + V::lanes * (n_classes + width) + n_pairs * n_columns * width + n * n + 3 * n;
+        return in_whole_vectors(pass_scratch(p)) + V::lanes * (n_classes + width) + n_pairs * n_columns * width + n * n +
+               3 * n;
     }
 
     explicit SmallNewtonMethod(softmax::SmallNewton<T>& task)
