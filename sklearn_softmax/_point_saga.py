@@ -224,12 +224,13 @@ class Epochs:
             self._begin_epochs()
         self.original = None
         is_first = self.n_epochs == 0 or self.table is None or self.reads_only
-        loss = self._stream_epoch() if is_first else self._point_saga_epoch()
+        loss, penalty = (self._stream_epoch(), None) if is_first else self._point_saga_epoch()
         self.reads_only = False
         self.n_epochs += 1
         here = self._model_here()
-        objective = loss + self._penalty_of(here)
-        if objective <= WORST_RATIO * self.best_objective and here.is_finite():
+        objective = loss + (penalty or self._penalty_of(here))
+        # a penalty that the kernel has added up is finite with all weights
+        if objective <= WORST_RATIO * self.best_objective and (penalty or here.is_finite()):
             if objective < self.best_objective:
                 self.best_objective = objective
                 self._keep(here)
@@ -367,11 +368,12 @@ class Epochs:
         return np.where(scale > 0, scale, self.feature_scale)
 
     def _point_saga_epoch(self):
+        """(mean loss, penalty of the average if the kernel has added it up and it is not 0)."""
         model = self.iterates.model
         target = replace(model, average=self.spare) if model.average is self.best.weights else model
         curvature = max(self.curvature, self.least_curvature)
         self.step = (self.settings.eta0 or 1.0) / self.divisor * STEP / (0.5 * self.mean_norm * np.sqrt(curvature))
-        loss, curvature = kernels.point_saga(
+        loss, curvature, penalty = kernels.point_saga(
             *kernel_rows(self.problem.X),
             y=self.problem.y,
             sample_weight=self.weight_of_visit,
@@ -389,7 +391,7 @@ class Epochs:
         )
         model.average = target.average
         self.curvature = curvature / self.n_visits
-        return loss / self.n_visits
+        return loss / self.n_visits, penalty if self.problem.is_sparse and not self.penalty.has_l1 else None
 
     def _visits(self):
         """The row of each step of an epoch; the steps of one row are far apart."""

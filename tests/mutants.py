@@ -101,6 +101,7 @@ KERNELS = [
     Mutant("point_saga.h", "s.curvature += weight *", "s.curvature +=", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "return 1 - before * before;", "return 1 - before;", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "catch_up<true>(j);", "continue;", AUTOMATIC_TESTS),
+    Mutant("point_saga.h", "0.5 * penalty.l2 * square", "penalty.l2 * square", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "f.updated_at = n_begun;", "f.updated_at = n_begun - 1;", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "% visits_between_drifts == 0", "% visits_between_drifts == 1", AUTOMATIC_TESTS),
     Mutant("point_saga.h", "(is_last ? gradient : unchanged_sum(gradient, after))", "gradient", AUTOMATIC_TESTS),

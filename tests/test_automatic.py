@@ -260,7 +260,7 @@ class Task:
         model = Model(self.n_classes, theta, beta, theta.copy(), beta.copy())
         intercept_gradient = padded_intercept(intercept_gradient, theta.shape[1], 0)
         for _ in range(n_epochs):
-            loss, curvature = kernels.point_saga(
+            loss, curvature, of_penalty = kernels.point_saga(
                 *kernel_rows(contained(self.X.astype(dtype), container)),
                 **self.of_rows(dtype),
                 sample_weight=self.sample_weight,
@@ -276,16 +276,22 @@ class Task:
                 intercept_gradient=intercept_gradient,
             )
         after = theta, model.intercept, table, gradient, intercept_gradient
-        return after, (model.average, model.intercept_average), loss, curvature
+        return after, (model.average, model.intercept_average), loss, curvature, of_penalty
 
     def check_point_saga(self, dtype, containers=CONTAINERS, *, tolerance=1, **how):
         for container in containers:
             twin = point_saga_twin(self, container != "dense", **how)
-            after, average, loss, curvature = self.point_saga(dtype, container, **how)
+            after, average, loss, curvature, of_penalty = self.point_saga(dtype, container, **how)
             check_arrays(twin, after, ("theta", "beta", "table", "gradient", "intercept_gradient"), tolerance * TOLERANCE[dtype])
             check_arrays(twin, average, ("theta_average", "beta_average"), tolerance * TOLERANCE[dtype])
             assert loss == pytest.approx(twin.loss, rel=tolerance * TOLERANCE[dtype])
             assert curvature == pytest.approx(twin.curvature, rel=tolerance * TOLERANCE[dtype])
+            if container == "dense":
+                assert of_penalty == 0
+                continue
+            penalty = replace(self.penalty_object(), scale=self.coordinates(True, step_scale=False).penalty_scale)
+            expected = 0.5 * np.sum(penalty.l2 * np.square(twin.theta_average))
+            assert of_penalty == pytest.approx(expected, rel=10 * tolerance * TOLERANCE[dtype])
 
 
 @cache
@@ -713,7 +719,7 @@ def test_the_gradient_of_point_saga_is_that_of_its_table(n_classes, intercept, c
 def test_the_optimum_is_a_fixed_point_of_point_saga(n_classes, penalty, weights, intercept, container):
     task = Task(n_classes, penalty, moves=False, weights=weights, intercept=intercept)
     start, coordinates, is_zero = optimum(task, intercept and container == "dense")
-    after, average, loss, _ = task.point_saga(np.float64, container, start, n_epochs=2, coordinates=coordinates)
+    after, average, loss, *_ = task.point_saga(np.float64, container, start, n_epochs=2, coordinates=coordinates)
     for array, expected in zip((*after, *average), (*start, *start[:2]), strict=True):
         np.testing.assert_allclose(by_class(array, n_classes), expected, rtol=0, atol=1e-9)
     assert penalty == "L2" or np.delete(is_zero, 4, axis=0).any()  # not only where the feature is zero

@@ -206,6 +206,7 @@ struct PointSaga {
     double* intercept_average;
     double loss;  // sum of weight * log loss
     double curvature;  // sum of weight * sum over the classes of p (1 - p)
+    double penalty;  // sparse only: the L2 part of the penalty of the average
 };
 
 // Raw predictions of CSR rows: out = X weights + intercept.

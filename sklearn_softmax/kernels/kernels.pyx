@@ -130,6 +130,7 @@ cdef extern from "dispatch.h" namespace "softmax" nogil:
         double* intercept_average
         double loss
         double curvature
+        double penalty
 
     cppclass Pass[T]:
         Rows[T] rows
@@ -628,11 +629,12 @@ def point_saga(
     task.waiting = <double*> waiting.start
     task.loss = 0
     task.curvature = 0
+    task.penalty = 0
     scratch = Scratch(scratch_size(task.visits) * sizeof(floating))
     task.visits.scratch = <floating*> scratch.start
     with nogil:
         run_point_saga(task)
-    return task.loss, task.curvature
+    return task.loss, task.curvature, task.penalty
 
 
 def decision(

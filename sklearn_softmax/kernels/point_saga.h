@@ -219,15 +219,21 @@ class PointSagaRule {
         const double share = share_of_visits_after(f.updated_at, n_begun);
         const V penalty_scale = V::broadcast(f.penalty_scale),
                 shrunk = V::broadcast(penalty.shrinkage(step, f.penalty_scale));
+        double square = 0;
         f.updated_at = n_begun;
         for (ptrdiff_t at = j * visits.n_padded; at < (j + 1) * visits.n_padded; at += V::lanes) {
             const V w = V::load(visits.weights + at);
             const V gradient = V::load(s.gradient + at) - V::broadcast(T(to_gradient)) * w;
             const V after = drifted(w, gradient, penalty_scale, step, shrunk);
             add_to_average(s.average + at, after, share);
+            if (is_last) {
+                const V scaled = penalty_scale * V::load(s.average + at);
+                square += inner_product<1>(&scaled, &scaled, 1);
+            }
             after.store(visits.weights + at);
             (is_last ? gradient : unchanged_sum(gradient, after)).store(s.gradient + at);
         }
+        s.penalty += 0.5 * penalty.l2 * square;
     }
 
     void drift_the_intercept(double step) const {
