@@ -33,7 +33,7 @@ ROUNDING = 1e-13  # of frequencies of labels
 # share of what it costs.
 MOST_PRODUCTS = 50
 SHARE_OF_STEP = 1e-3
-FEW_CLASSES = 64
+FEW_CLASSES = 64  # whose Hessian of the intercepts is made
 BLOCK = 1 << 16  # numbers
 
 
@@ -171,26 +171,15 @@ def _intercept_step(shares, proba, frequency):
 
     The distributions p (1 + u - <p, u>) have the marginal `frequency`: they are linear in u, and
     add the Hessian times u to that of p. Conjugate gradients take few products with it. What they
-    leave is mixed in, so that the bound needs no exact solution. With more than FEW_CLASSES the
-    Hessian is not made, because its n_classes^2 n_samples multiplications may be more than those
-    of a fit.
+    leave is mixed in, so that the bound needs no exact solution. The Hessian is not made, because
+    its n_classes^2 n_samples multiplications may be more than those of a fit.
     """
-    marginal, is_made = np.zeros_like(frequency), len(frequency) <= FEW_CLASSES
-    diagonal, hessian = np.zeros_like(frequency), np.zeros((len(frequency),) * 2 if is_made else 0)
+    marginal, diagonal = np.zeros_like(frequency), np.zeros_like(frequency)
     for block in _blocks(proba):
         marginal += shares[block] @ proba[block]
-        if is_made:
-            weighted = np.sqrt(shares[block])[:, None] * proba[block]
-            hessian -= weighted.T @ weighted
-        else:
-            diagonal += shares[block] @ (proba[block] * (1 - proba[block]))
-    if is_made:
-        hessian[np.diag_indices_from(hessian)] += marginal
-        diagonal = hessian.diagonal()
+        diagonal += shares[block] @ (proba[block] * (1 - proba[block]))
 
     def hessian_product(step):
-        if is_made:
-            return hessian @ step
         product = marginal * step
         for block in _blocks(proba):
             product -= (shares[block] * (proba[block] @ step)) @ proba[block]

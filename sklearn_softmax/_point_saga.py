@@ -229,8 +229,8 @@ class Epochs:
         self.n_epochs += 1
         here = self._model_here()
         objective = loss + (penalty or self._penalty_of(here))
-        # a penalty that the kernel has added up is finite with all weights
-        if objective <= WORST_RATIO * self.best_objective and (penalty or here.is_finite()):
+        # (a penalty that the kernel has added up is finite if all weights are)
+        if objective <= WORST_RATIO * self.best_objective and (np.isfinite(penalty) if penalty else here.is_finite()):
             if objective < self.best_objective:
                 self.best_objective = objective
                 self._keep(here)
