@@ -153,6 +153,8 @@ class Preconditioner:
         n_scores = objective.design.n_scores
         self.is_diagonal, self.is_margin = objective.design.is_sparse, objective.is_margin
         price = 1 + size / (PRODUCT_OF_MARGINS if n_scores == 1 else PRODUCT_OF_CLASSES)
+        if n_scores == 1 or size > n_samples:  # what the factors take is not next to nothing
+            price += (price - 1) * size / n_samples
         # every so many rows are in the blocks
         self.stride = 1 if price <= CHEAP else max(1, n_samples // max(LEAST_ROWS, ROWS_PER_FEATURE * size))
         price = 1 + (price - 1) / self.stride

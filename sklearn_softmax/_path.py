@@ -21,7 +21,7 @@ from ._newton import Tolerance
 from ._objective import Evaluation, Objective, Penalty
 from ._point_saga import gap_of_model, model_of_point, prepare
 from ._quasi_newton import Memory
-from ._starts import SpaceOfRows, is_wide
+from ._starts import TIMES_FOR_A_PATH, SpaceOfRows, is_wide
 
 __all__ = ["Path", "PathPoint", "default_ratio"]
 
@@ -193,7 +193,7 @@ class Path:
             )
 
     def _is_wide(self, l1_ratio):
-        return l1_ratio == 0 and is_wide(self.problem)
+        return l1_ratio == 0 and is_wide(self.problem, TIMES_FOR_A_PATH)
 
 
 class OfRows:

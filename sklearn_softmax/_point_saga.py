@@ -43,7 +43,7 @@ NORM_PER_VISIT = 2.0
 # takes over when the gradient of the table is below TRIGGER * tol.
 TRIGGER = 0.1
 # Newton's method takes over after this number of epochs, too.
-MOST_EPOCHS = 16
+MOST_EPOCHS = 20
 # The true gradient is computed if the gradient of the table is below tol, or without a
 # table. The first time is after FIRST_CHECK epochs, the next when their number has
 # grown by this factor.

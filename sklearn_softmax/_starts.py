@@ -45,8 +45,8 @@ FEW_NUMBERS = 1 << 16
 # classes, or ROWS_OF_SOME rows and SOME_CLASSES classes.
 ROWS_OF_FEW, FEW_CLASSES, ROWS_OF_SOME, SOME_CLASSES = 20, 8, 4, 32
 # The inner products of the rows of wide data: the largest number of rows, and how many times
-# as many features there are at least.
-MOST_IN_SPACE_OF_ROWS, TIMES_AS_WIDE = 1000, 2
+# as many features there are at least, for one fit and for the fits of a path, which share them.
+MOST_IN_SPACE_OF_ROWS, TIMES_AS_WIDE, TIMES_FOR_A_PATH = 1000, 8, 2
 # Passes over a sample, or in the space of the rows, at most.
 MOST_PASSES = 200
 # Rows that depend on each other, as centred ones do, have no Cholesky factor without this,
@@ -88,10 +88,10 @@ def way_of(problem, class_weight, penalty, settings):
     return SAMPLE if n_classes * sample_size(problem, class_weight) <= n_samples else EPOCHS
 
 
-def is_wide(problem):
-    """Whether dense rows are so few that their space is worth making."""
+def is_wide(problem, times=TIMES_AS_WIDE):
+    """Whether dense rows are so few, and `times` as many features, that their space is worth making."""
     n_samples, n_features = problem.X.shape
-    return not problem.is_sparse and n_samples <= MOST_IN_SPACE_OF_ROWS and TIMES_AS_WIDE * n_samples <= n_features
+    return not problem.is_sparse and n_samples <= MOST_IN_SPACE_OF_ROWS and times * n_samples <= n_features
 
 
 def sample_size(problem, class_weight):

@@ -226,14 +226,14 @@ class PointSagaRule {
             const V gradient = V::load(s.gradient + at) - V::broadcast(T(to_gradient)) * w;
             const V after = drifted(w, gradient, penalty_scale, step, shrunk);
             add_to_average(s.average + at, after, share);
-            if (is_last) {
+            if (is_last && penalty.l2 > 0) {
                 const V scaled = penalty_scale * V::load(s.average + at);
                 square += inner_product<1>(&scaled, &scaled, 1);
             }
             after.store(visits.weights + at);
             (is_last ? gradient : unchanged_sum(gradient, after)).store(s.gradient + at);
         }
-        s.penalty += 0.5 * penalty.l2 * square;
+        if (is_last && penalty.l2 > 0) s.penalty += 0.5 * penalty.l2 * square;
     }
 
     void drift_the_intercept(double step) const {
