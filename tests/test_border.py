@@ -657,3 +657,23 @@ def test_what_lies_behind_the_last_row_of_csr_is_not_read(params, make_data, fit
         assert fitted(other) == fitted(one)
         np.testing.assert_array_equal(other.predict_proba(longer), one.predict_proba(csr))
         np.testing.assert_array_equal(other.predict_proba(longer[:2]), one.predict_proba(csr[:2]))
+
+
+@pytest.mark.parametrize("dtype", ["?", "b", "B", "h", "H", "i", "I", "q", "Q"])
+@pytest.mark.parametrize("low, high, n", [(0, 2, 100), (-3, 4, 50), (-128, 128, 2000), (0, 1000, 30), (2**63 - 9, 2**63, 99)])
+def test_labels_are_counted_and_numbered_as_by_sorting(low, high, n, dtype):
+    limits = (0, 1) if dtype == "?" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    low, high = max(low, limits[0]), min(high, limits[1] + 1)
+    if low >= high:
+        low, high = limits[1] - 3, limits[1] + 1
+    draws = np.random.default_rng(0).integers(0, high - low, n).tolist()
+    labels = np.array([low + draw for draw in draws], dtype=dtype)
+    expected = np.unique(labels)
+    found = _containers.unique_labels(labels)
+    assert found.dtype == labels.dtype
+    np.testing.assert_array_equal(found, expected)
+    some = expected[1:-1] if len(expected) > 2 else expected
+    numbers, unseen = _containers.numbers_and_unseen(labels, some)
+    is_known = np.isin(labels, some)
+    np.testing.assert_array_equal(some[numbers[is_known]], labels[is_known])
+    np.testing.assert_array_equal(unseen, labels[~is_known])

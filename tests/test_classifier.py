@@ -889,3 +889,14 @@ def test_importances_are_coefficients_of_columns_of_deviation_1(container, stand
     np.testing.assert_allclose(classifier.feature_importances_, expected, rtol=1e-9)
     np.testing.assert_allclose(classifier.sparsify().feature_importances_, expected, rtol=1e-9)
     assert classifier.feature_importances_.shape == (5,)
+
+
+def test_defaults_of_a_subclass_are_checked_too(make_data):
+    class Wrong(SoftmaxSGDClassifier):
+        def __init__(self, alpha=-1.0):
+            super().__init__(alpha=alpha)
+
+    with pytest.raises(ValueError, match="alpha"):
+        Wrong().fit(*make_data())
+    with pytest.raises(ValueError, match="max_iter"):
+        SoftmaxSGDClassifier(max_iter=0).fit(*make_data())
