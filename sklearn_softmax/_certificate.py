@@ -40,8 +40,8 @@ BLOCK = 1 << 16  # numbers
 def optimality_gap(objective, point, at=None, curvature=None):
     """An upper bound of F(point) - min F, in nats; infinite where no bound is known.
 
-    Takes about a pass over X near the optimum, and the memory of two arrays of shape (n_samples,
-    n_scores); else two passes, and that of three arrays of shape (n_samples, n_classes).
+    Takes about a pass over X, and the memory of two arrays of shape (n_samples, n_scores) near the
+    optimum, of more rows than columns; else that of three of shape (n_samples, n_classes).
 
     Parameters
     ----------
@@ -54,19 +54,21 @@ def optimality_gap(objective, point, at=None, curvature=None):
     """
     if objective.penalty.alpha == 0 or not np.isfinite(point).all():
         return np.inf
+    # gradients take the memory of a point, and dual points that of the scores
+    is_wide, gap = len(point) > objective.n_samples, np.nan
     with np.errstate(all="ignore"):  # numbers at the end of their range give no bound
-        at = at or objective.evaluate(point)
-        gap = _gap_near_optimum(objective, point[:-1], at, curvature)
+        if not (is_wide or objective.penalty.has_l1 or objective.penalty.n_classes > FEW_CLASSES):
+            at = at or objective.evaluate(point)
+            gap = _gap_near_optimum(objective, point[:-1], at, curvature)
         if not np.isfinite(gap):
-            gap = _gap(objective, point[:-1], objective.class_scores(at.scores))
+            scores = objective.scores(point) if at is None else at.scores
+            gap = _gap(objective, point[:-1], objective.class_scores(scores))
     return max(0.0, float(gap)) if np.isfinite(gap) else np.inf
 
 
 def _gap_near_optimum(objective, weights, at, curvature):
     """The gap from a small step of the intercepts, or NaN if that is not known to be a dual point."""
     penalty, gradient = objective.penalty, at.gradient
-    if penalty.has_l1 or penalty.n_classes > FEW_CLASSES:
-        return np.nan
     missing, divergence = -gradient[-1], 0.0
     if objective.fit_intercept and missing.any():
         curvature = curvature or objective.curvature(at.scores)

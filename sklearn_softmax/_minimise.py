@@ -4,6 +4,7 @@ Imports objectives, the other methods and the kernels.
 """
 
 import numpy as np
+from scipy.sparse import issparse
 
 from . import kernels
 from ._matrix import kernel_rows
@@ -16,16 +17,22 @@ __all__ = ["is_small", "minimise"]
 # A problem is small if it has so few weights and rows, and its whole Hessian takes so few
 # multiplications. With more rows, fewer passes over all of them are worth more.
 MOST_WEIGHTS, MOST_SAMPLES, MOST_MULTIPLICATIONS = 128, 10_000, 1 << 24
+# Of sparse rows of two classes the whole Hessian takes as long as a pass, and its factor is
+# what takes long: more weights than MOST_WEIGHTS need so many numbers for their third power.
+MOST_SPARSE_WEIGHTS, CUBE_PER_NUMBER, MOST_SPARSE_MULTIPLICATIONS = 256, 256, 1 << 23
 # Steps of one call of the kernel.
 MOST_STEPS = 50
 # A step costs so little that the gradient may as well be this much smaller than asked for.
 SHARE_OF_TOL = 0.1
 
 
-def is_small(objective):
-    """Whether the method for small problems is for this objective, of dense rows and without an L1 norm."""
-    n_samples, size = objective.design.shape
-    n_weights = size * objective.design.n_scores
+def is_small(X, n_classes):
+    """Whether the method for small problems is for these rows, if there is no L1 norm."""
+    n_samples, n_features = X.shape
+    n_weights = (n_features + 1) * (1 if n_classes == 2 else n_classes)
+    if issparse(X):
+        has_few = n_weights <= MOST_WEIGHTS or (n_weights <= MOST_SPARSE_WEIGHTS and n_weights**3 <= CUBE_PER_NUMBER * X.nnz)
+        return n_classes == 2 and has_few and X.nnz**2 <= MOST_SPARSE_MULTIPLICATIONS * n_samples
     return n_weights <= MOST_WEIGHTS and n_samples <= min(MOST_SAMPLES, MOST_MULTIPLICATIONS / n_weights**2)
 
 
@@ -86,8 +93,8 @@ def minimise(objective, point, tolerance, *, sample=None, memory=None, tells_ste
 
     A `sample` and a `memory` are for `quasi_newton`, and `tells_steps` for the method for small problems.
     """
+    if not objective.penalty.has_l1 and sample is None and is_small(objective.design.X, objective.penalty.n_classes):
+        return _small_newton(objective, point, tolerance, tells_steps=tells_steps, **how)
     if objective.design.is_sparse or objective.penalty.has_l1:
         return newton(objective, point, tolerance, **how)
-    if sample is None and is_small(objective):
-        return _small_newton(objective, point, tolerance, tells_steps=tells_steps, **how)
     return quasi_newton(objective, point, tolerance, sample=sample, memory=memory, **how)

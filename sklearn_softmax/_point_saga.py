@@ -242,7 +242,7 @@ class Epochs:
         """The start of a method without epochs; returns the objective there."""
         point, tolerance = self.coordinates.point(*self.original.softmax_coef()), self.tolerance
         if self.way == SAMPLE:
-            is_whole = is_small(self.objective)  # whose passes cost less than to make a sample
+            is_whole = is_small(self.problem.X, self.penalty.n_classes)  # whose passes cost less than to make a sample
             sample = None if is_whole else sample_of(self.problem, self.prepared.class_weight, self.random())
             if sample is not None:
                 self.sample = self._objective(sample)

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.linalg import lapack, solve_triangular
 
 from ._matrix import inverse_or_zero
-from ._minimise import minimise
+from ._minimise import is_small, minimise
 from ._newton import Tolerance
 
 __all__ = [
@@ -57,14 +57,14 @@ JITTER = 1e-12
 def way_of(problem, class_weight, penalty, settings):
     """How a fit starts: with EPOCHS, with the optimum of a SAMPLE, or in the space of the ROWS.
 
-    By experiment, in units of a pass over n rows of d features: epochs take about 15 to 30
-    times n to the optimum. A fit from the optimum of a sample of m rows takes 5 times n, and
-    some 10 n_classes times m for the sample; with two classes, whose Hessian has one block,
-    less than half of that, while an epoch takes as long. The space of the rows takes n / 4
-    passes to make, and then is small. Of short data, the quasi-Newton method takes some 10
-    to 50 passes from zeros. A pass over rows of many features takes half the time of an
-    epoch, and with many classes as long. Of ill-conditioned data with more rows, it takes
-    more passes than epochs do.
+    A small problem needs neither epochs nor a sample. By experiment, in units of a pass over
+    n rows of d features: epochs take about 15 to 30 times n to the optimum. A fit from the
+    optimum of a sample of m rows takes 5 times n, and some 10 n_classes times m for the
+    sample; with two classes, whose Hessian has one block, less than half of that, while an
+    epoch takes as long. The space of the rows takes n / 4 passes to make, and then is small.
+    Of short data, the quasi-Newton method takes some 10 to 50 passes from zeros. A pass over
+    rows of many features takes half the time of an epoch, and with many classes as long. Of
+    ill-conditioned data with more rows, it takes more passes than epochs do.
 
     Parameters
     ----------
@@ -78,6 +78,8 @@ def way_of(problem, class_weight, penalty, settings):
     if not is_open or settings.max_iter < LEAST_PASSES or penalty.has_l1:
         return EPOCHS
     (n_samples, n_features), n_classes = problem.X.shape, len(class_weight)
+    if is_small(problem.X, n_classes):
+        return SAMPLE
     if not problem.is_sparse:
         if is_wide(problem) and penalty.alpha > 0:
             return ROWS

@@ -114,6 +114,25 @@ def test_all_ways_end_at_the_optimum_of_logistic_regression(shape, fit_intercept
     assert len(clf.loss_curve_) == clf.n_iter_
 
 
+@every_dtype
+@pytest.mark.parametrize("index", [np.int32, np.int64])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("n_samples, n_features", [(9, 3), (203, 30), (2000, 150)])
+def test_few_sparse_rows_of_two_classes_have_the_optimum_of_dense_ones(n_samples, n_features, fit_intercept, index, dtype):
+    rng = np.random.default_rng(0)
+    X = np.where(rng.random((n_samples, n_features)) < 0.1, rng.normal(2, 1, (n_samples, n_features)), 0).astype(dtype)
+    X[:2, 0], X[:, -1] = 1, 0  # one feature occurs in both classes, and one never
+    offset, y = rng.normal(size=n_samples), np.arange(n_samples) % 2
+    settings = {"tol": 1e-8, "max_iter": 1000, "fit_intercept": fit_intercept, "random_state": 0}
+    sparse = csr_array(X)
+    sparse.indices, sparse.indptr = sparse.indices.astype(index), sparse.indptr.astype(index)
+    weight = rng.uniform(0.5, 2, n_samples)
+    ours, dense = (SoftmaxSGDClassifier(**settings).fit(rows, y, weight, offset=offset) for rows in (sparse, X))
+    assert way(sparse, y) == SAMPLE and ours.n_iter_ < 20
+    np.testing.assert_allclose(ours.coef_ * ours.scale_, dense.coef_ * dense.scale_, atol=1e-7 if dtype == np.float64 else 1e-4)
+    assert ours.optimality_gap_ < (1e-12 if dtype == np.float64 else 1e-8)
+
+
 @pytest.mark.parametrize("form, shape", [(np.asarray, (150, 4, 3)), (np.asarray, (40, 400, 2)), (csr_array, (12_000, 12, 2))])
 def test_a_warm_start_at_the_optimum_takes_a_pass(form, shape):
     X, y = rows_of(*shape)

@@ -259,7 +259,7 @@ struct HessianProduct {
     const double* proba;  // IN (n_samples, n_classes); two classes: (n_samples), p (1 - p)
 };
 
-// Newton's method for a small problem without an L1 norm, of dense rows; see small.h.
+// Newton's method for a small problem without an L1 norm, of dense rows or of two classes; see small.h.
 template <class T>
 struct SmallNewton {
     LossGradient<T> loss;  // whose point and out are not used

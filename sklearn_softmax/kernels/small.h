@@ -3,7 +3,8 @@
 // SmallNewton in kernels.h.
 //
 // Points, and gradients, have (n_features + 1) rows of n_classes numbers, the Hessian
-// has the same numbers class by class. As in newton.h, two classes have one score.
+// has the same numbers class by class. As in newton.h, two classes have one score. Sparse
+// rows are those of two classes.
 #pragma once
 
 #include <math.h>
@@ -150,14 +151,33 @@ class SmallNewtonMethod {
         }
     }
 
+    // The same for one sparse row of two classes, whose columns rise; the column of ones is the last.
+    void add_sparse_products(const CsrRow<T>& row, double factor) {
+        for (ptrdiff_t a = 0; a < row.size; ++a) rows[a] = row.values[a] * pass.inverse_scale[row.columns[a]];
+        double* const of_ones = products + (n_columns - 1) * width;
+        for (ptrdiff_t a = 0; a < row.size; ++a) {
+            const double own = factor * rows[a];
+            double* const out = products + row.columns[a] * width;
+            for (ptrdiff_t b = 0; b <= a; ++b) out[row.columns[b]] += own * rows[b];
+            of_ones[row.columns[a]] += own;
+        }
+        of_ones[n_columns - 1] += factor;
+    }
+
     void make_products() {
         memset(products, 0, n_pairs * n_columns * width * sizeof(double));
         double shares[V::lanes] = {}, factors[V::lanes];
+        const SparseRows<T> sparse{pass.rows};
         for (ptrdiff_t i = 0; i < pass.n_samples; i += V::lanes) {
             const int n_rows = int(pass.n_samples - i < V::lanes ? pass.n_samples - i : V::lanes);
             for (int r = 0; r < V::lanes; ++r) shares[r] = r < n_rows ? s.loss.shares[i + r] : 0;
-            set_rows(i, n_rows);  // rows that are missing in the end stay as they are: their shares are 0
             set_proba(i, n_rows);
+            if (pass.rows.is_sparse()) {
+                (V::load(shares) * proba[0]).store(factors);
+                for (int r = 0; r < n_rows; ++r) add_sparse_products(sparse.at(i + r, 0), factors[r]);
+                continue;
+            }
+            set_rows(i, n_rows);  // rows that are missing in the end stay as they are: their shares are 0
             double* of_pair = products;
             for (ptrdiff_t k = 0; k < n_classes; ++k)
                 for (ptrdiff_t l = 0; l <= k; ++l, of_pair += n_columns * width) {
