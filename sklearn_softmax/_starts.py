@@ -43,7 +43,7 @@ LEAST_PASSES = 10
 FEW_NUMBERS = 1 << 16
 # Data are short if there are at most ROWS_OF_FEW rows for each feature and FEW_CLASSES
 # classes, or ROWS_OF_SOME rows and SOME_CLASSES classes.
-ROWS_OF_FEW, FEW_CLASSES, ROWS_OF_SOME, SOME_CLASSES = 20, 8, 4, 32
+ROWS_OF_FEW, FEW_CLASSES, ROWS_OF_SOME, SOME_CLASSES = 20, 8, 3, 32
 # The inner products of the rows of wide data: the largest number of rows, and how many times
 # as many features there are at least, for one fit and for the fits of a path, which share them.
 MOST_IN_SPACE_OF_ROWS, TIMES_AS_WIDE, TIMES_FOR_A_PATH = 1000, 8, 2
