@@ -20,7 +20,7 @@ figure, axis = plt.subplots(figsize=(5.5, 3.9))
 grid = np.meshgrid(np.linspace(-3, 6, 200), np.linspace(-1, 4, 200))
 losses = -log_expit(x[0] * grid[0] + x[1] * grid[1])
 contours = axis.contour(*grid, losses, levels=[0.001, 0.01, 0.1, 0.5, 1, 2, 3], colors="grey", linewidths=1)
-axis.clabel(contours, fmt="%g", fontsize=10)
+axis.clabel(contours, fmt="%g", fontsize=10, colors="0.2")
 steps = {
     "explicit": ("#1f4e79", lambda eta: start + eta * expit(-z) * x),
     "implicit": ("#d62728", lambda eta: start + eta * expit(-implicit_score(eta)) * x),
