@@ -520,10 +520,11 @@ class SoftmaxSGDClassifier(ChecksChangedParameters, HasPage, CallbackSupportMixi
             Training rows.
 
         y : {array-like, sparse} of shape (n_samples,) or (n_samples, n_classes)
-            Labels, or floats with a column for each class. A row of floats has the probability, or the count, of each class. It
-            stands for copies of the row with each class, which have these weights. So
-            the weight of the row is multiplied by the sum of its floats. A sum within
-            1e-6 of 1 counts as 1. A row of zeros counts as absent.
+            Labels, or floats with a column for each class. A row of floats has the
+            probability, or the count, of each class. It stands for copies of the row
+            with each class, which have these weights. So the weight of the row is
+            multiplied by the sum of its floats. A sum within 1e-6 of 1 counts as 1. A
+            row of zeros counts as absent.
 
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the rows, from 0 to 1e30. None gives each row the weight 1.

@@ -4,7 +4,7 @@ Private names of scikit-learn and of Python are used in this file only.
 """
 
 from functools import cache
-from inspect import signature
+from inspect import Parameter, signature
 
 import numpy as np
 from sklearn import get_config
@@ -47,8 +47,11 @@ __all__ = [
 
 @cache
 def _checked_defaults(of_class):
-    defaults = {name: parameter.default for name, parameter in signature(of_class).parameters.items()}
-    validate_parameter_constraints(of_class._parameter_constraints, defaults, caller_name=of_class.__name__)
+    """The default of each parameter; `Parameter.empty`, which no value is, where a subclass has none."""
+    parameters = signature(of_class).parameters
+    defaults = {name: parameters[name].default for name in of_class._get_param_names()}
+    existing = {name: default for name, default in defaults.items() if default is not Parameter.empty}
+    validate_parameter_constraints(of_class._parameter_constraints, existing, caller_name=of_class.__name__)
     return defaults
 
 

@@ -896,7 +896,14 @@ def test_defaults_of_a_subclass_are_checked_too(make_data):
         def __init__(self, alpha=-1.0):
             super().__init__(alpha=alpha)
 
+    class Required(SoftmaxSGDClassifier):
+        def __init__(self, alpha, **more):
+            super().__init__(alpha=alpha, **more)
+
     with pytest.raises(ValueError, match="alpha"):
         Wrong().fit(*make_data())
+    assert Required(0.1).fit(*make_data()).alpha_ == 0.1
+    with pytest.raises(ValueError, match="alpha"):
+        Required(-1.0).fit(*make_data())
     with pytest.raises(ValueError, match="max_iter"):
         SoftmaxSGDClassifier(max_iter=0).fit(*make_data())
